@@ -1,0 +1,232 @@
+#define _GNU_SOURCE
+#include "bus/memory.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+bool ram_create(struct ram *ram, const char *name, uint64_t bytes, struct error *error)
+{
+    *ram = (struct ram){.fd = memfd_create(name, MFD_CLOEXEC), .bytes = bytes};
+    uint64_t lines_bytes = (bytes >> PAGE_SHIFT) * sizeof(ram->code_lines[0]);
+    void *host = MAP_FAILED, *lines = MAP_FAILED;
+    if (ram->fd >= 0 && ftruncate(ram->fd, (off_t)bytes) == 0) {
+        host = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE,
+                    ram->fd, 0);
+        lines = mmap(NULL, lines_bytes, PROT_READ | PROT_WRITE,
+                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    }
+    ram->host = host == MAP_FAILED ? NULL : host;
+    ram->code_lines = lines == MAP_FAILED ? NULL : lines;
+    if (!ram->host || !ram->code_lines) {
+        int why = errno;
+        ram_destroy(ram);
+        return error_set_errno(
+            error, why, "cannot set aside %llu MiB for guest memory, try a smaller -m",
+            (unsigned long long)(bytes >> 20));
+    }
+    return true;
+}
+
+void ram_destroy(struct ram *ram)
+{
+    if (ram->host) {
+        munmap(ram->host, ram->bytes);
+    }
+    if (ram->code_lines) {
+        munmap(ram->code_lines,
+               (ram->bytes >> PAGE_SHIFT) * sizeof(ram->code_lines[0]));
+    }
+    if (ram->fd >= 0) {
+        close(ram->fd);
+    }
+    *ram = (struct ram){.fd = -1};
+}
+
+static void tell_change(struct memory_map *map)
+{
+    map->generation++;
+    if (map->listener.changed) {
+        map->listener.changed(map->listener.opaque);
+    }
+}
+
+unsigned memory_add(struct memory_map *map, const struct memory_region *region)
+{
+    unsigned handle = 0;
+    while (map->regions[handle].name) {
+        handle++;
+        assert(handle < MEMORY_REGIONS);
+    }
+    memory_change(map, handle, region);
+    return handle;
+}
+
+void memory_change(struct memory_map *map, unsigned handle,
+                   const struct memory_region *region)
+{
+    assert(handle < MEMORY_REGIONS && region->name);
+    map->regions[handle] = *region;
+    tell_change(map);
+}
+
+void memory_remove(struct memory_map *map, unsigned handle)
+{
+    assert(handle < MEMORY_REGIONS);
+    map->regions[handle] = (struct memory_region){0};
+    tell_change(map);
+}
+
+static bool region_covers(const struct memory_region *region, gpa_t address)
+{
+    return region->bytes && address >= region->start &&
+           address - region->start < region->bytes;
+}
+
+const struct memory_region *memory_find(const struct memory_map *map, gpa_t address,
+                                        gpa_t *last)
+{
+    const struct memory_region *best = NULL;
+    for (unsigned i = 0; i < MEMORY_REGIONS; i++) {
+        const struct memory_region *region = &map->regions[i];
+        if (region_covers(region, address) &&
+            (!best || region->priority > best->priority)) {
+            best = region;
+        }
+    }
+    if (last) {
+        gpa_t end = best ? best->start + best->bytes - 1 : UINT64_MAX;
+        for (unsigned i = 0; i < MEMORY_REGIONS; i++) {
+            const struct memory_region *region = &map->regions[i];
+            bool hides = region->bytes && region != best && region->start > address &&
+                         (!best || region->priority > best->priority);
+            if (hides && region->start - 1 < end) {
+                end = region->start - 1;
+            }
+        }
+        *last = end;
+    }
+    return best;
+}
+
+static uint32_t width_mask(unsigned width)
+{
+    return width == 4 ? UINT32_MAX : (1U << (8 * width)) - 1;
+}
+
+uint32_t memory_region_read(const struct memory_region *region, gpa_t address,
+                            unsigned width)
+{
+    uint64_t offset = address - region->start;
+    if (offset + width > region->bytes) {
+        return width_mask(width);
+    }
+    if (region->read) {
+        uint32_t value = 0;
+        memcpy(&value, region->read + offset, width);
+        return value;
+    }
+    if (!region->ops) {
+        return width_mask(width);
+    }
+    if ((region->ops->widths & width) && offset % width == 0) {
+        return region->ops->read(region->opaque, offset, width) & width_mask(width);
+    }
+    if (width == 1) {
+        return 0xff;
+    }
+    unsigned half = width / 2;
+    uint32_t low = memory_region_read(region, address, half);
+    return low | memory_region_read(region, address + half, half) << (8 * half);
+}
+
+void memory_region_write(const struct memory_region *region, gpa_t address,
+                         uint32_t value, unsigned width)
+{
+    uint64_t offset = address - region->start;
+    if (offset + width > region->bytes) {
+        return;
+    }
+    if (region->write) {
+        memcpy(region->write + offset, &value, width);
+        return;
+    }
+    if (region->read || !region->ops) {
+        return;
+    }
+    if ((region->ops->widths & width) && offset % width == 0) {
+        region->ops->write(region->opaque, offset, value & width_mask(width), width);
+    } else if (width > 1) {
+        unsigned half = width / 2;
+        memory_region_write(region, address, value & width_mask(half), half);
+        memory_region_write(region, address + half, value >> (8 * half), half);
+    }
+}
+
+/* Widest naturally aligned register access at `address` within `length`. */
+static unsigned step_width(gpa_t address, uint64_t length)
+{
+    if (length >= 4 && address % 4 == 0) {
+        return 4;
+    }
+    return length >= 2 && address % 2 == 0 ? 2 : 1;
+}
+
+void memory_read(struct memory_map *map, gpa_t address, void *bytes, uint64_t length)
+{
+    uint8_t *to = bytes;
+    while (length) {
+        gpa_t last;
+        const struct memory_region *region = memory_find(map, address, &last);
+        uint64_t part = last - address < length - 1 ? last - address + 1 : length;
+        if (region && region->read) {
+            memcpy(to, region->read + (address - region->start), part);
+        } else if (region) {
+            part = step_width(address, part);
+            uint32_t value = memory_region_read(region, address, (unsigned)part);
+            memcpy(to, &value, part);
+        } else {
+            memset(to, 0xff, part);
+        }
+        to += part;
+        address += part;
+        length -= part;
+    }
+}
+
+static void write_host_memory(struct memory_map *map, uint8_t *to, const void *bytes,
+                              uint64_t length)
+{
+    memcpy(to, bytes, length);
+    const struct ram *ram = map->ram;
+    if (ram && to >= ram->host && to < ram->host + ram->bytes &&
+        map->listener.code_written) {
+        map->listener.code_written(map->listener.opaque, (uint64_t)(to - ram->host),
+                                   length);
+    }
+}
+
+void memory_write(struct memory_map *map, gpa_t address, const void *bytes,
+                  uint64_t length)
+{
+    const uint8_t *from = bytes;
+    while (length) {
+        gpa_t last;
+        const struct memory_region *region = memory_find(map, address, &last);
+        uint64_t part = last - address < length - 1 ? last - address + 1 : length;
+        if (region && region->write) {
+            write_host_memory(map, region->write + (address - region->start), from,
+                              part);
+        } else if (region && !region->read) {
+            part = step_width(address, part);
+            uint32_t value = 0;
+            memcpy(&value, from, part);
+            memory_region_write(region, address, value, (unsigned)part);
+        }
+        from += part;
+        address += part;
+        length -= part;
+    }
+}

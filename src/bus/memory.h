@@ -1,0 +1,115 @@
+/* bus/memory.h: the guest-physical address space.
+ *
+ * A map is a set of regions: host memory (RAM, ROM, video memory) or a device's
+ * registers. Where regions overlap the one with the higher priority is seen; reads and
+ * writes of host memory can go to different places (shadowed ROM: read from here, drop
+ * writes). What no region covers reads as ones. Every change of the map raises its
+ * generation and is told to the listener, so that caches of translations are dropped.
+ *
+ * RAM is one memfd, mapped once, lazily allocated by the host. RAM knows in which
+ * 64-byte lines translated or decoded code lives; whoever writes RAM around the CPU
+ * (DMA, loaders) uses memory_write(), which tells the listener.
+ * Thread: any that holds the machine lock; the CPU's own thread may look up regions and
+ * reach host memory without it. Saved by: the machine (RAM), devices (their regions).
+ */
+#ifndef BUS_MEMORY_H
+#define BUS_MEMORY_H
+
+#include "base/error.h"
+#include "base/types.h"
+
+/* Guest RAM as one host file. `code_lines[page]` has a bit for each 64-byte line of
+ * the page from which code has been decoded. */
+struct ram {
+    int fd;
+    uint8_t *host;
+    uint64_t bytes;
+    uint64_t *code_lines;
+};
+
+enum { RAM_CODE_LINE_SHIFT = 6 };
+
+/* Fails if the host refuses the address space. `bytes`: a multiple of 4 KiB. */
+bool ram_create(struct ram *ram, const char *name, uint64_t bytes, struct error *error);
+void ram_destroy(struct ram *ram);
+
+/* Device registers in memory: offset from the region's start, width 1, 2 or 4. Wider
+ * and unaligned accesses are split by the map. */
+struct memory_ops {
+    uint32_t (*read)(void *opaque, uint64_t offset, unsigned width);
+    void (*write)(void *opaque, uint64_t offset, uint32_t value, unsigned width);
+    unsigned widths; /* sum of the widths taken in one piece, as struct port_ops */
+};
+
+struct memory_region {
+    const char *name;
+    gpa_t start;
+    uint64_t bytes; /* 0: slot is free */
+    int priority;
+    uint8_t *read;  /* host memory of the first byte, or NULL */
+    uint8_t *write; /* likewise; NULL with `read` set: read-only, writes are dropped */
+    const struct memory_ops *ops; /* used where read/write are NULL */
+    void *opaque;
+};
+
+enum { MEMORY_REGIONS = 64 };
+
+struct memory_map {
+    struct memory_region regions[MEMORY_REGIONS];
+    struct ram *ram;
+    uint32_t generation;
+    /* The CPU's caches; may be NULL. `changed` may be called at any time with the lock
+     * held; `code_written` before the CPU goes on, for RAM only. */
+    struct {
+        void (*changed)(void *opaque);
+        void (*code_written)(void *opaque, uint64_t ram_offset, uint64_t bytes);
+        void *opaque;
+    } listener;
+};
+
+/* Priorities in use, low to high. */
+enum {
+    MEMORY_PRIORITY_RAM = 0,
+    MEMORY_PRIORITY_ROM = 10,    /* the BIOS below 4 GiB and at 0xe0000 */
+    MEMORY_PRIORITY_SHADOW = 20, /* the chipset's PAM regions */
+    MEMORY_PRIORITY_VGA = 30,    /* the legacy window at 0xa0000 */
+    MEMORY_PRIORITY_PCI = 40,    /* base address registers above the top of RAM */
+};
+
+/* Adds a region and returns its handle (an index); 4 KiB-aligned unless `ops`. */
+unsigned memory_add(struct memory_map *map, const struct memory_region *region);
+/* Replaces a region in place (moved, resized, enabled…); bytes = 0 removes it. */
+void memory_change(struct memory_map *map, unsigned handle,
+                   const struct memory_region *region);
+void memory_remove(struct memory_map *map, unsigned handle);
+
+/* The region seen at `address`, or NULL. `*last` (may be NULL) gets the last address
+ * up to which the same region is seen without a gap. */
+const struct memory_region *memory_find(const struct memory_map *map, gpa_t address,
+                                        gpa_t *last);
+
+/* Register accesses: `region` must have been found at `address`. */
+uint32_t memory_region_read(const struct memory_region *region, gpa_t address,
+                            unsigned width);
+void memory_region_write(const struct memory_region *region, gpa_t address,
+                         uint32_t value, unsigned width);
+
+/* Any access of any length, as a bus master sees memory: DMA, loaders, firmware. Reads
+ * of nothing give ones. Writes to RAM that holds code are told to the listener. */
+void memory_read(struct memory_map *map, gpa_t address, void *bytes, uint64_t length);
+void memory_write(struct memory_map *map, gpa_t address, const void *bytes,
+                  uint64_t length);
+
+static inline uint32_t memory_read32(struct memory_map *map, gpa_t address)
+{
+    uint32_t value;
+    memory_read(map, address, &value, sizeof(value));
+    return value;
+}
+
+static inline void memory_write32(struct memory_map *map, gpa_t address, uint32_t value)
+{
+    memory_write(map, address, &value, sizeof(value));
+}
+
+#endif

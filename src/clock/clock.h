@@ -1,0 +1,81 @@
+/* clock/clock.h: virtual time and timers. All time that a guest can see comes from here.
+ *
+ * A clock counts nanoseconds since the machine was created. Two kinds: CLOCK_KIND_HOST
+ * follows the host's monotonic clock; CLOCK_KIND_COUNTED follows a counter of retired
+ * instructions (one instruction is one nanosecond) plus the time skipped while every
+ * CPU was halted, so that the same input gives the same run.
+ *
+ * Timers fire in order of their deadline, and of arming where deadlines are equal.
+ * Thread: any that holds the machine lock. Saved by: the clock saves its offset and the
+ * owner of a timer saves its deadline and arms it again when it has been loaded. */
+#ifndef CLOCK_CLOCK_H
+#define CLOCK_CLOCK_H
+
+#include "base/types.h"
+
+enum clock_kind { CLOCK_KIND_HOST, CLOCK_KIND_COUNTED, CLOCK_KIND_MANUAL };
+
+#define CLOCK_NEVER UINT64_MAX
+
+struct timer;
+typedef void timer_callback(void *opaque);
+
+/* Embed it in the device that owns it. */
+struct timer {
+    struct clock *clock;
+    timer_callback *callback;
+    void *opaque;
+    uint64_t deadline_ns; /* CLOCK_NEVER: not armed */
+    struct timer *next;   /* the clock's list, sorted */
+};
+
+struct clock {
+    enum clock_kind kind;
+    uint64_t base_ns;    /* host: time of the host at start; others: time skipped */
+    uint64_t stopped_ns; /* host: what the clock said when it was stopped */
+    bool stopped;
+    uint64_t manual_ns; /* manual: the time, as unit tests set it */
+    /* counted: how many instructions have been retired, asked of the CPU */
+    uint64_t (*retired)(void *opaque);
+    void *retired_opaque;
+    struct timer *first;
+    /* Called when the earliest deadline has moved; may be NULL. */
+    void (*deadline_changed)(void *opaque);
+    void *deadline_opaque;
+    /* Host seconds since 1970 at virtual time 0: what an RTC starts from. */
+    int64_t epoch_s;
+};
+
+/* `epoch_s`: seconds since 1970-01-01 UTC that virtual time 0 stands for. */
+void clock_init(struct clock *clock, enum clock_kind kind, int64_t epoch_s);
+
+/* Virtual time in ns. Never goes back. */
+uint64_t clock_now_ns(struct clock *clock);
+
+/* Earliest deadline of all timers, CLOCK_NEVER if none is armed. */
+uint64_t clock_next_deadline_ns(const struct clock *clock);
+
+/* Calls back every timer whose deadline has come; returns how many. */
+unsigned clock_run_timers(struct clock *clock);
+
+/* counted and manual clocks: jump ahead to `time_ns` if that is later than now. */
+void clock_skip_to_ns(struct clock *clock, uint64_t time_ns);
+
+/* manual clocks (unit tests): step by `step_ns`, firing timers at their own times. */
+void clock_step_ns(struct clock *clock, uint64_t step_ns);
+
+void timer_init(struct timer *timer, struct clock *clock, timer_callback *callback,
+                void *opaque);
+
+/* Arms or moves the timer; a deadline in the past fires at the next opportunity. */
+void timer_set_ns(struct timer *timer, uint64_t deadline_ns);
+void timer_cancel(struct timer *timer);
+static inline bool timer_is_armed(const struct timer *timer)
+{
+    return timer->deadline_ns != CLOCK_NEVER;
+}
+
+/* value * numerator / denominator without overflow in between (128 bits). */
+uint64_t clock_scale(uint64_t value, uint64_t numerator, uint64_t denominator);
+
+#endif

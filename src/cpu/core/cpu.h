@@ -1,0 +1,290 @@
+/* cpu/core/cpu.h: the state of one virtual IA-32 processor.
+ *
+ * Everything architectural is here, with the caches that engines keep about it. The CPU
+ * knows no device: the machine wires it to a memory map, a port space, a clock and an
+ * interrupt controller (struct cpu_wiring).
+ * Thread: the CPU's own thread owns all but `request` and the lines, which are atomic
+ * and may be set by any thread (cpu_kick, cpu_set_interrupt_line…).
+ * Saved by: the machine, with cpu_fields.
+ *
+ * Order of general registers and segments is the processor's encoding (Intel SDM vol. 2,
+ * table 2-2 and section 2.1.3). */
+#ifndef CPU_CORE_CPU_H
+#define CPU_CORE_CPU_H
+
+#include "base/lock.h"
+#include "base/log.h"
+#include "base/types.h"
+#include "bus/memory.h"
+#include "bus/port.h"
+#include "clock/clock.h"
+#include "cpu/core/flags.h"
+#include "state/state.h"
+
+#include <setjmp.h>
+#include <stdatomic.h>
+
+enum register_number {
+    REGISTER_EAX,
+    REGISTER_ECX,
+    REGISTER_EDX,
+    REGISTER_EBX,
+    REGISTER_ESP,
+    REGISTER_EBP,
+    REGISTER_ESI,
+    REGISTER_EDI,
+    REGISTER_ZERO, /* always 0: "no base", "no index" */
+    REGISTER_COUNT,
+};
+
+enum segment_number {
+    SEGMENT_ES,
+    SEGMENT_CS,
+    SEGMENT_SS,
+    SEGMENT_DS,
+    SEGMENT_FS,
+    SEGMENT_GS,
+    SEGMENT_COUNT,
+};
+
+/* A segment register with its hidden part. `access` holds bits 8-15 and 20-23 of the
+ * descriptor's second word, shifted down by 8: type, S, DPL, P, then (bits 12-15) AVL,
+ * L, D/B, G. Intel SDM vol. 3, section 3.4.5. */
+struct segment {
+    uint16_t selector;
+    uint16_t access;
+    uint32_t base;
+    uint32_t limit; /* in bytes, granularity applied */
+    /* What the fast path of a data access compares with: offsets below `read_end`
+     * (`write_end`) may be read (written). 0: ask the slow path (null, expand-down,
+     * execute-only…). Kept by segment_update(). */
+    uint64_t read_end, write_end;
+};
+
+enum {
+    SEGMENT_ACCESSED = 0x01,
+    SEGMENT_WRITABLE = 0x02, /* data */
+    SEGMENT_READABLE = 0x02, /* code */
+    SEGMENT_EXPAND_DOWN = 0x04,
+    SEGMENT_CONFORMING = 0x04,
+    SEGMENT_CODE = 0x08,
+    SEGMENT_NOT_SYSTEM = 0x10, /* the S bit: code or data */
+    SEGMENT_DPL_SHIFT = 5,
+    SEGMENT_PRESENT = 0x80,
+    SEGMENT_BIG = 0x4000, /* D/B */
+    SEGMENT_GRANULAR = 0x8000,
+};
+
+static inline unsigned segment_dpl(const struct segment *segment)
+{
+    return (segment->access >> SEGMENT_DPL_SHIFT) & 3;
+}
+
+/* GDTR, IDTR. */
+struct descriptor_table {
+    uint32_t base;
+    uint16_t limit;
+};
+
+enum {
+    CR0_PE = 1U << 0,
+    CR0_MP = 1U << 1,
+    CR0_EM = 1U << 2,
+    CR0_TS = 1U << 3,
+    CR0_ET = 1U << 4,
+    CR0_NE = 1U << 5,
+    CR0_WP = 1U << 16,
+    CR0_AM = 1U << 18,
+    CR0_NW = 1U << 29,
+    CR0_CD = 1U << 30,
+    CR4_VME = 1U << 0,
+    CR4_PVI = 1U << 1,
+    CR4_TSD = 1U << 2,
+    CR4_DE = 1U << 3,
+    CR4_PSE = 1U << 4,
+    CR4_PAE = 1U << 5,
+    CR4_MCE = 1U << 6,
+    CR4_PGE = 1U << 7,
+    CR4_PCE = 1U << 8,
+    CR4_OSFXSR = 1U << 9,
+    CR4_OSXMMEXCPT = 1U << 10,
+    CR4_OSXSAVE = 1U << 18,
+    EFER_NXE = 1U << 11,
+};
+#define CR0_PG 0x80000000U
+
+/* Bytes of an XSAVE area with x87, SSE and AVX state (SDM vol. 1, chapter 13). */
+enum { XSAVE_AREA_BYTES = 832, XSAVE_LEGACY_BYTES = 512 };
+
+/* The guest's x87/SSE/AVX state. While `live`, the host's own registers hold it and
+ * `area` is out of date; see cpu/core/fpu.h. */
+struct fpu {
+    _Alignas(64) uint8_t area[XSAVE_AREA_BYTES];
+    bool live;
+    /* Last x87 instruction and its operand, as FSTENV shows them. */
+    uint16_t opcode, instruction_selector, operand_selector;
+    uint32_t instruction_offset, operand_offset;
+};
+
+/* Requests of other threads, and of the CPU to itself, to leave the running block. */
+enum {
+    CPU_REQUEST_KICK = 1,      /* return to the machine */
+    CPU_REQUEST_INTERRUPT = 2, /* INTR is high */
+    CPU_REQUEST_NMI = 4,
+    CPU_REQUEST_FLUSH = 8, /* the memory map has changed: drop translations */
+    CPU_REQUEST_A20 = 16,  /* the A20 line has changed */
+};
+
+/* Why single instructions must be run one by one just now. */
+enum {
+    CPU_SHADOW_STI = 1,   /* interrupts wait for one more instruction */
+    CPU_SHADOW_MOV_SS = 2 /* so do NMI and debug traps */
+};
+
+/* How the machine wires a CPU. Callbacks are made with the machine lock held. */
+struct cpu_wiring {
+    struct lock *lock;
+    struct log *log;
+    struct clock *clock;
+    struct memory_map *memory;
+    struct port_space *ports;
+    /* INTA cycle: the vector of the interrupt to take. */
+    uint8_t (*acknowledge_interrupt)(void *opaque);
+    /* FERR#: an unmasked x87 exception waits while CR0.NE is clear; may be NULL. */
+    void (*set_ferr)(void *opaque, bool level);
+    void *opaque;
+};
+
+struct instruction;
+struct block;
+struct mmu;
+struct code_cache;
+
+struct cpu {
+    /* Architectural state. */
+    uint32_t regs[REGISTER_COUNT];
+    uint32_t eip; /* valid between blocks; within one see `current` */
+    struct arithmetic_flags arithmetic; /* OF SF ZF AF PF CF */
+    uint32_t system_flags; /* EFLAGS without the six above; bit 1 is set */
+    struct segment segments[SEGMENT_COUNT];
+    struct segment ldtr, tr;
+    struct descriptor_table gdtr, idtr;
+    uint32_t cr0, cr2, cr3, cr4;
+    uint32_t dr[8];
+    uint64_t xcr0;
+    uint64_t efer, pat, apic_base, misc_enable, mtrr_def_type;
+    uint64_t mtrr_fixed[11], mtrr_variable[16];
+    uint32_t sysenter_cs, sysenter_esp, sysenter_eip;
+    uint64_t tsc_offset; /* added to virtual time; wraps */
+    uint64_t mcg_status;
+    uint32_t pdpte_valid; /* PAE: the four entries were loaded from this CR3 */
+    uint64_t pdpte[4];
+    struct fpu fpu;
+    uint8_t shadow; /* CPU_SHADOW_… */
+    bool halted;
+    bool nmi_blocked; /* between an NMI and the next IRET */
+    uint32_t a20_mask; /* all ones, or bit 20 clear */
+
+    /* Derived from the above; kept by cpu_update_mode(). */
+    uint8_t cpl;
+    uint32_t stack_mask; /* 0xffff or all ones, from SS.B (and 0xffff outside PM) */
+    uint32_t code_mode;  /* what decoding depends on: enum code_mode bits */
+
+    /* Running. */
+    uint64_t retired; /* instructions up to the start of the current block */
+    const struct instruction *current; /* being executed (or just executed) */
+    const struct instruction *block_start;
+    jmp_buf unwind; /* where cpu_raise() goes */
+    struct {
+        uint8_t vector;
+        bool has_error;
+        uint32_t error;
+    } pending; /* what cpu_raise() raised */
+    int16_t delivering; /* vector being delivered, -1: none; for double faults */
+    bool delivering_external; /* the EXT bit of error codes (SDM vol. 3, 6.13) */
+    uint32_t dr6_pending; /* debug conditions met by the current instruction */
+
+    _Atomic uint32_t request; /* CPU_REQUEST_… */
+
+    struct mmu *mmu;               /* cached translations: cpu/mmu */
+    struct code_cache *code_cache; /* decoded blocks: cpu/interpreter */
+    struct cpu_wiring wiring;
+    struct cpu_statistics *statistics;
+};
+
+enum code_mode {
+    CODE_MODE_32 = 1,  /* CS.D: 32-bit operands and addresses */
+    CODE_MODE_VEX = 2, /* protected mode, not v86: VEX is decoded */
+};
+
+/* Counters for -stats; plain counts of events. */
+struct cpu_statistics {
+    uint64_t blocks_decoded, blocks_invalidated, code_cache_flushes;
+    uint64_t tlb_misses, tlb_flushes, page_faults;
+    uint64_t exceptions, hardware_interrupts, software_interrupts;
+    uint64_t port_accesses, mmio_accesses;
+};
+
+extern const struct state_field cpu_fields[];
+enum { CPU_STATE_VERSION = 1 };
+
+/* Leaves the CPU in the power-on state (SDM vol. 3, table 9-1): at f000:fff0. */
+void cpu_reset(struct cpu *cpu);
+/* INIT#: as reset, but FPU, caches and MSRs keep what they hold. */
+void cpu_init_signal(struct cpu *cpu);
+/* After the architectural state was changed from outside (loaded): derived fields. */
+void cpu_loaded(struct cpu *cpu);
+
+/* Recomputes read_end and write_end from the rest. */
+void segment_update(struct segment *segment);
+/* Recomputes cpl (from CS/SS and mode), stack_mask, code_mode. */
+void cpu_update_mode(struct cpu *cpu);
+
+/* EFLAGS as PUSHF sees it (VM and RF included), and back. The setter changes all bits;
+ * what the instruction at hand may change is its own business. */
+static inline uint32_t cpu_eflags(const struct cpu *cpu)
+{
+    return cpu->system_flags | arithmetic_flags_get(cpu->arithmetic);
+}
+
+static inline void cpu_set_eflags(struct cpu *cpu, uint32_t eflags)
+{
+    cpu->arithmetic = arithmetic_flags_from(eflags);
+    cpu->system_flags =
+        (eflags & (EFLAGS_SYSTEM & ~EFLAGS_ARITHMETIC)) | EFLAGS_ALWAYS_ONE;
+}
+
+static inline bool cpu_protected(const struct cpu *cpu)
+{
+    return (cpu->cr0 & CR0_PE) && !(cpu->system_flags & EFLAGS_VM);
+}
+
+static inline bool cpu_v86(const struct cpu *cpu)
+{
+    return (cpu->cr0 & CR0_PE) && (cpu->system_flags & EFLAGS_VM);
+}
+
+static inline unsigned cpu_iopl(const struct cpu *cpu)
+{
+    return (cpu->system_flags >> 12) & 3;
+}
+
+/* Any thread. */
+void cpu_kick(struct cpu *cpu);
+void cpu_set_interrupt_line(struct cpu *cpu, bool level);
+void cpu_raise_nmi(struct cpu *cpu);
+
+/* Instructions retired so far, exact even in the middle of a block. CPU's thread. */
+uint64_t cpu_retired(const struct cpu *cpu);
+
+/* The CPU's only ways out to the bus: take the machine lock, put the guest's vector
+ * registers aside, count. `address` has the A20 mask applied. */
+uint32_t cpu_port_read(struct cpu *cpu, uint16_t port, unsigned width);
+void cpu_port_write(struct cpu *cpu, uint16_t port, uint32_t value, unsigned width);
+uint32_t cpu_physical_read(struct cpu *cpu, gpa_t address, unsigned width);
+void cpu_physical_write(struct cpu *cpu, gpa_t address, uint32_t value, unsigned width);
+
+/* The time stamp counter: 1 GHz of virtual time plus offset. */
+uint64_t cpu_tsc(struct cpu *cpu);
+
+#endif

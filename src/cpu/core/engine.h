@@ -1,0 +1,31 @@
+/* cpu/core/engine.h: the engine contract.
+ *
+ * An engine runs guest code: until something needs the machine, then it returns why,
+ * with precise guest state in struct cpu. All engines run the same struct cpu, so the
+ * machine may change engines between two calls. Thread: the CPU's own. */
+#ifndef CPU_CORE_ENGINE_H
+#define CPU_CORE_ENGINE_H
+
+#include "cpu/core/cpu.h"
+
+enum cpu_exit {
+    CPU_EXIT_BUDGET,       /* the instructions asked for have been retired */
+    CPU_EXIT_KICK,         /* cpu_kick(); the request is cleared */
+    CPU_EXIT_HALT,         /* HLT; interrupts may wake it */
+    CPU_EXIT_TRIPLE_FAULT, /* shutdown: the machine resets */
+};
+
+struct cpu_engine {
+    const char *name;
+    /* The engine's caches. May fail (no memory, host lacks a feature). */
+    bool (*create)(struct cpu *cpu, struct error *error);
+    void (*destroy)(struct cpu *cpu);
+    /* Runs until one of the above; retires at most `budget` instructions, exactly that
+     * many on CPU_EXIT_BUDGET. Takes interrupts itself. A repeated string instruction
+     * counts once per iteration. */
+    enum cpu_exit (*run)(struct cpu *cpu, uint64_t budget);
+};
+
+extern const struct cpu_engine interpreter_engine;
+
+#endif

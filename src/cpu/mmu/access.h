@@ -1,0 +1,118 @@
+/* cpu/mmu/access.h: how instructions read and write guest memory.
+ *
+ * Three kinds of functions, each for 8, 16, 32 (and where it matters 64) bits:
+ *  - segment_…: an offset in a segment, at the current privilege: what instruction
+ *    operands are. Checks segment type and limit (#GP, #SS), paging (#PF), alignment.
+ *  - supervisor_…: a linear address with supervisor rights, whatever the CPL: descriptor
+ *    tables, TSS, stacks of inner privilege levels (SDM vol. 3, 4.6.1 "implicit").
+ *  - linear_…: a linear address at the current privilege.
+ * A fault unwinds (cpu/core/exception.h) before anything was written, also where the
+ * operand crosses a page. Thread: the CPU's own. Saved by: nobody (caches). */
+#ifndef CPU_MMU_ACCESS_H
+#define CPU_MMU_ACCESS_H
+
+#include "cpu/core/cpu.h"
+#include "cpu/core/exception.h"
+#include "cpu/mmu/mmu.h"
+
+/* The checks of segmentation that the fast path leaves out; returns the linear address
+ * or raises #GP(0) / #SS(0). `write`: the access will store. */
+gla_t segment_check_slow(struct cpu *cpu, unsigned segment, uint32_t offset,
+                         unsigned bytes, bool write);
+
+static inline gla_t segment_linear_read(struct cpu *cpu, unsigned segment,
+                                        uint32_t offset, unsigned bytes)
+{
+    const struct segment *s = &cpu->segments[segment];
+    if (__builtin_expect((uint64_t)offset + bytes <= s->read_end, 1)) {
+        return s->base + offset;
+    }
+    return segment_check_slow(cpu, segment, offset, bytes, false);
+}
+
+static inline gla_t segment_linear_write(struct cpu *cpu, unsigned segment,
+                                         uint32_t offset, unsigned bytes)
+{
+    const struct segment *s = &cpu->segments[segment];
+    if (__builtin_expect((uint64_t)offset + bytes <= s->write_end, 1)) {
+        return s->base + offset;
+    }
+    return segment_check_slow(cpu, segment, offset, bytes, true);
+}
+
+/* Slow paths: TLB misses, page-crossing operands, devices, pages with code,
+ * watchpoints. `user`: rights of CPL 3. */
+uint64_t mmu_read_slow(struct cpu *cpu, gla_t address, unsigned bytes, bool user);
+void mmu_write_slow(struct cpu *cpu, gla_t address, uint64_t value, unsigned bytes,
+                    bool user);
+/* Raises what a write would raise, changes nothing but A/D bits. */
+void mmu_probe_write(struct cpu *cpu, gla_t address, unsigned bytes, bool user);
+void mmu_probe_read(struct cpu *cpu, gla_t address, unsigned bytes, bool user);
+
+#define DEFINE_MMU_ACCESS(bits, type)                                                  \
+    static inline type mmu_read##bits(struct cpu *cpu, gla_t address, bool user)       \
+    {                                                                                  \
+        const struct tlb_entry *e = tlb_entry(cpu->mmu, address, user);                \
+        if (__builtin_expect(tlb_hits(e->read_tag, address, sizeof(type)), 1)) {       \
+            type value;                                                                \
+            __builtin_memcpy(&value, e->host + (uintptr_t)address, sizeof(value));     \
+            return value;                                                              \
+        }                                                                              \
+        return (type)mmu_read_slow(cpu, address, sizeof(type), user);                  \
+    }                                                                                  \
+    static inline void mmu_write##bits(struct cpu *cpu, gla_t address, type value,     \
+                                       bool user)                                      \
+    {                                                                                  \
+        const struct tlb_entry *e = tlb_entry(cpu->mmu, address, user);                \
+        if (__builtin_expect(tlb_hits(e->write_tag, address, sizeof(type)), 1)) {      \
+            __builtin_memcpy(e->host + (uintptr_t)address, &value, sizeof(value));     \
+            return;                                                                    \
+        }                                                                              \
+        mmu_write_slow(cpu, address, value, sizeof(type), user);                       \
+    }                                                                                  \
+    static inline type linear_read##bits(struct cpu *cpu, gla_t address)               \
+    {                                                                                  \
+        return mmu_read##bits(cpu, address, cpu->cpl == 3);                            \
+    }                                                                                  \
+    static inline void linear_write##bits(struct cpu *cpu, gla_t address, type value)  \
+    {                                                                                  \
+        mmu_write##bits(cpu, address, value, cpu->cpl == 3);                           \
+    }                                                                                  \
+    static inline type supervisor_read##bits(struct cpu *cpu, gla_t address)           \
+    {                                                                                  \
+        return mmu_read##bits(cpu, address, false);                                    \
+    }                                                                                  \
+    static inline void supervisor_write##bits(struct cpu *cpu, gla_t address,          \
+                                              type value)                              \
+    {                                                                                  \
+        mmu_write##bits(cpu, address, value, false);                                   \
+    }                                                                                  \
+    static inline type segment_read##bits(struct cpu *cpu, unsigned segment,           \
+                                          uint32_t offset)                             \
+    {                                                                                  \
+        return linear_read##bits(                                                      \
+            cpu, segment_linear_read(cpu, segment, offset, sizeof(type)));             \
+    }                                                                                  \
+    static inline void segment_write##bits(struct cpu *cpu, unsigned segment,          \
+                                           uint32_t offset, type value)                \
+    {                                                                                  \
+        linear_write##bits(                                                            \
+            cpu, segment_linear_write(cpu, segment, offset, sizeof(type)), value);     \
+    }
+
+DEFINE_MMU_ACCESS(8, uint8_t)
+DEFINE_MMU_ACCESS(16, uint16_t)
+DEFINE_MMU_ACCESS(32, uint32_t)
+DEFINE_MMU_ACCESS(64, uint64_t)
+
+/* Operands wider than 8 bytes (vector registers, FXSAVE…): any length up to 4096. The
+ * write probes all of it before it changes any of it. */
+void segment_read_bytes(struct cpu *cpu, unsigned segment, uint32_t offset, void *bytes,
+                        unsigned count);
+void segment_write_bytes(struct cpu *cpu, unsigned segment, uint32_t offset,
+                         const void *bytes, unsigned count);
+/* Raises what a write of `count` bytes would raise. */
+void segment_probe_write(struct cpu *cpu, unsigned segment, uint32_t offset,
+                         unsigned count);
+
+#endif

@@ -1,0 +1,71 @@
+/* cpu/mmu/mmu.h: cached translations of guest-linear addresses (the interpreter's TLB).
+ *
+ * Two direct-mapped tables, one for supervisor and one for user accesses. An entry
+ * gives host addresses for pages of plain memory; everything else (devices, pages that
+ * hold decoded code when written, watchpoints) has no tag and takes the slow path.
+ * Semantics of invalidation: Intel SDM vol. 3, section 4.10.
+ * Thread: the CPU's own. Saved by: nobody; flushed when loaded. */
+#ifndef CPU_MMU_MMU_H
+#define CPU_MMU_MMU_H
+
+#include "cpu/core/cpu.h"
+
+enum { TLB_BITS = 10, TLB_ENTRIES = 1 << TLB_BITS };
+
+/* Page address | TLB_TAG_VALID, or 0. */
+#define TLB_TAG_VALID 1U
+
+struct tlb_entry {
+    uint32_t read_tag, write_tag, execute_tag;
+    bool global;
+    uint8_t *host; /* of guest-linear address 0, so to speak: host + address */
+};
+
+struct mmu {
+    struct tlb_entry tlb[2][TLB_ENTRIES]; /* [user] */
+    uint32_t generation; /* changes with every flush: what jump caches compare */
+};
+
+static inline const struct tlb_entry *tlb_entry(const struct mmu *mmu, gla_t address,
+                                                bool user)
+{
+    return &mmu->tlb[user][(address >> PAGE_SHIFT) & (TLB_ENTRIES - 1)];
+}
+
+/* Whether `bytes` at `address` lie in the page that `tag` stands for. */
+static inline bool tlb_hits(uint32_t tag, gla_t address, unsigned bytes)
+{
+    return tag == ((address & ~(uint32_t)PAGE_OFFSET_MASK) | TLB_TAG_VALID) &&
+           (bytes == 1 || (address & PAGE_OFFSET_MASK) <= PAGE_BYTES - bytes);
+}
+
+bool mmu_create(struct cpu *cpu, struct error *error);
+void mmu_destroy(struct cpu *cpu);
+
+/* CR0.PG/WP, CR4.PSE/PAE/PGE, EFER.NXE, A20 or the memory map changed. */
+void mmu_flush_all(struct cpu *cpu);
+/* CR3 was loaded: all but global pages. */
+void mmu_flush_non_global(struct cpu *cpu);
+/* INVLPG. */
+void mmu_flush_page(struct cpu *cpu, gla_t address);
+/* Code has been decoded from this page of RAM: writes must be seen from now on. */
+void mmu_protect_ram_page(struct cpu *cpu, uint64_t ram_offset);
+
+/* MOV to CR3 (and task switch): with PAE reads and checks the four PDPTEs, raising
+ * #GP(0) when a reserved bit is set; then stores CR3 and flushes. */
+void mmu_load_cr3(struct cpu *cpu, uint32_t value);
+/* PAE was switched on with paging, or paging with PAE: PDPTEs from the current CR3,
+ * with cr0/cr4 as they will be. Raises #GP(0) as above. */
+void mmu_load_pdptes(struct cpu *cpu, uint32_t cr3);
+
+enum mmu_access { MMU_READ, MMU_WRITE, MMU_EXECUTE };
+
+/* Where instruction bytes at linear `address` come from: host memory of that byte (the
+ * rest of the page follows), or NULL if it is not plain memory. Raises #PF.
+ * `*ram_offset` gets its place in RAM, or UINT64_MAX outside RAM (ROM). */
+const uint8_t *mmu_fetch(struct cpu *cpu, gla_t address, uint64_t *ram_offset);
+
+/* Translation without side effects (debuggers, monitors): false if not mapped. */
+bool mmu_translate_debug(struct cpu *cpu, gla_t address, gpa_t *physical);
+
+#endif

@@ -1,0 +1,50 @@
+/* host/console/character.h: where the bytes of a serial line go to and come from.
+ *
+ * A character device is opened from a specification as QEMU spells it: "stdio",
+ * "file:PATH", "null", "pty", "unix:PATH[,server][,nowait]". Writing never blocks a
+ * virtual CPU: what the host does not take at once is queued, and, with a queue full,
+ * dropped and counted. Input is offered to the receiver as it has room.
+ * Thread: any that holds the machine lock. Saved by: nobody. */
+#ifndef HOST_CONSOLE_CHARACTER_H
+#define HOST_CONSOLE_CHARACTER_H
+
+#include "base/error.h"
+#include "base/log.h"
+#include "base/types.h"
+#include "host/event_loop.h"
+
+struct character;
+
+/* Who gets the input: `room` says how many bytes it can take now (0: ask again after
+ * character_accept_input), `receive` gets at most that many; `line_break` (may be NULL)
+ * is a break condition on the line. */
+struct character_receiver {
+    size_t (*room)(void *opaque);
+    void (*receive)(void *opaque, const uint8_t *bytes, size_t count);
+    void (*line_break)(void *opaque);
+    void *opaque;
+};
+
+/* What Ctrl-A commands on a multiplexed terminal ask of the machine; any may be NULL. */
+struct character_commands {
+    void (*quit)(void *opaque);         /* Ctrl-A X */
+    void (*toggle_monitor)(void *opaque); /* Ctrl-A C */
+    void *opaque;
+};
+
+/* `multiplexed`: Ctrl-A is an escape (-nographic). `commands` may be NULL. Returns NULL
+ * and one clear line in `error` when the specification or the host's answer is bad. */
+struct character *character_open(const char *specification, bool multiplexed,
+                                 const struct character_commands *commands,
+                                 struct event_loop *loop, struct log *log,
+                                 struct error *error);
+/* Flushes what can be flushed without waiting, restores the terminal. NULL is fine. */
+void character_close(struct character *character);
+
+void character_connect(struct character *character,
+                       const struct character_receiver *receiver);
+void character_write(struct character *character, const uint8_t *bytes, size_t count);
+/* The receiver has room again. */
+void character_accept_input(struct character *character);
+
+#endif

@@ -1,0 +1,75 @@
+/* machine/machine.h: a whole PC, from its configuration to its end.
+ *
+ * Thread: create, run and destroy from one thread; machine_stop() from any, signal
+ * handlers included. */
+#ifndef MACHINE_MACHINE_H
+#define MACHINE_MACHINE_H
+
+#include "base/error.h"
+#include "base/types.h"
+#include "clock/clock.h"
+
+enum {
+    MACHINE_DISKS = 4,
+    MACHINE_SERIAL_LINES = 2,
+    MACHINE_MINIMUM_RAM_MIB = 4,
+    MACHINE_MAXIMUM_RAM_MIB = 3584,
+};
+
+/* Strings belong to the caller and live as long as the machine; NULL means absent. */
+struct machine_config {
+    uint64_t ram_bytes;
+    const char *bios;                  /* NULL: Debian's SeaBIOS */
+    const char *vga_bios;              /* NULL: Debian's SeaVGABIOS */
+    const char *kernel, *initrd, *append;
+    const char *disks[MACHINE_DISKS];  /* hda to hdd */
+    bool snapshot;
+    const char *serial[MACHINE_SERIAL_LINES]; /* character specifications */
+    bool serial_multiplexed; /* Ctrl-A commands on the first stdio line (-nographic) */
+    const char *engine;                /* "interpreter"; others are refused by name */
+    enum clock_kind clock;
+    int64_t epoch_s;                   /* RTC at power-on, seconds since 1970 UTC */
+    bool no_reboot;                    /* a reset ends the run */
+    bool debug_console;                /* port 0x402 to standard error */
+    bool show_guest_errors;
+    uint16_t debug_exit_port;          /* isa-debug-exit; 0: none */
+    uint64_t stop_after;               /* instructions; 0: never */
+};
+
+enum machine_end {
+    MACHINE_END_POWER_OFF,
+    MACHINE_END_RESET,      /* with no_reboot */
+    MACHINE_END_DEBUG_EXIT, /* `exit_code` holds (value << 1) | 1 */
+    MACHINE_END_STOPPED,    /* machine_stop() */
+    MACHINE_END_BUDGET,     /* stop_after instructions were retired */
+    MACHINE_END_HOST_ERROR, /* the host failed us: see `error` */
+};
+
+struct machine_result {
+    enum machine_end end;
+    int exit_code;
+    struct error error;
+};
+
+struct machine;
+
+/* Returns NULL with one clear line in `error` when the host or the configuration does
+ * not allow it. */
+struct machine *machine_create(const struct machine_config *config,
+                               struct error *error);
+void machine_destroy(struct machine *machine);
+
+/* Powers on and runs until the machine ends. May be called again to go on after
+ * MACHINE_END_BUDGET; `budget` adds to the instructions retired so far, 0: no limit. */
+struct machine_result machine_run(struct machine *machine, uint64_t budget);
+
+/* Ends machine_run() soon. Async-signal-safe. */
+void machine_stop(struct machine *machine);
+
+/* Hash of registers, devices and RAM: equal machines have equal hashes. */
+uint64_t machine_hash(struct machine *machine);
+
+/* Prints counters (-stats) to `stream`. */
+void machine_print_statistics(struct machine *machine, void *stream);
+
+#endif
