@@ -7,8 +7,8 @@
  * and may be set by any thread (cpu_kick, cpu_set_interrupt_line…).
  * Saved by: the machine, with cpu_fields.
  *
- * Order of general registers and segments is the processor's encoding (Intel SDM vol. 2,
- * table 2-2 and section 2.1.3). */
+ * Order of general registers and segments is the processor's encoding (Intel SDM vol.
+ * 2, table 2-2 and section 2.1.3). */
 #ifndef CPU_CORE_CPU_H
 #define CPU_CORE_CPU_H
 
@@ -165,7 +165,7 @@ struct cpu {
     uint32_t regs[REGISTER_COUNT];
     uint32_t eip; /* valid between blocks; within one see `current` */
     struct arithmetic_flags arithmetic; /* OF SF ZF AF PF CF */
-    uint32_t system_flags; /* EFLAGS without the six above; bit 1 is set */
+    uint32_t system_flags;              /* EFLAGS without the six above; bit 1 is set */
     struct segment segments[SEGMENT_COUNT];
     struct segment ldtr, tr;
     struct descriptor_table gdtr, idtr;
@@ -182,27 +182,29 @@ struct cpu {
     struct fpu fpu;
     uint8_t shadow; /* CPU_SHADOW_… */
     bool halted;
-    bool nmi_blocked; /* between an NMI and the next IRET */
+    bool nmi_blocked;  /* between an NMI and the next IRET */
     uint32_t a20_mask; /* all ones, or bit 20 clear */
 
     /* Derived from the above; kept by cpu_update_mode(). */
     uint8_t cpl;
-    uint32_t stack_mask; /* 0xffff or all ones, from SS.B (and 0xffff outside PM) */
-    uint32_t code_mode;  /* what decoding depends on: enum code_mode bits */
+    uint8_t access_rights; /* of data accesses at this CPL: enum mmu_rights */
+    uint32_t stack_mask;   /* 0xffff or all ones, from SS.B (and 0xffff outside PM) */
+    uint32_t code_mode;    /* what decoding depends on: enum code_mode bits */
 
     /* Running. */
     uint64_t retired; /* instructions up to the start of the current block */
-    const struct instruction *current; /* being executed (or just executed) */
-    const struct instruction *block_start;
-    jmp_buf unwind; /* where cpu_raise() goes */
+    const struct instruction *current;     /* being executed (or just executed) */
+    const struct instruction *block_start; /* NULL between blocks */
+    uint64_t budget_end; /* `retired` at which the engine must return */
+    jmp_buf unwind;      /* where cpu_raise() goes */
     struct {
         uint8_t vector;
         bool has_error;
         uint32_t error;
-    } pending; /* what cpu_raise() raised */
-    int16_t delivering; /* vector being delivered, -1: none; for double faults */
+    } pending;                /* what cpu_raise() raised */
+    int16_t delivering;       /* vector being delivered, -1: none; for double faults */
     bool delivering_external; /* the EXT bit of error codes (SDM vol. 3, 6.13) */
-    uint32_t dr6_pending; /* debug conditions met by the current instruction */
+    uint32_t dr6_pending;     /* debug conditions met by the current instruction */
 
     _Atomic uint32_t request; /* CPU_REQUEST_… */
 
@@ -237,7 +239,8 @@ void cpu_loaded(struct cpu *cpu);
 
 /* Recomputes read_end and write_end from the rest. */
 void segment_update(struct segment *segment);
-/* Recomputes cpl (from CS/SS and mode), stack_mask, code_mode. */
+/* Recomputes cpl (from CS/SS and mode), access_rights (also from AM, AC), stack_mask,
+ * code_mode. */
 void cpu_update_mode(struct cpu *cpu);
 
 /* EFLAGS as PUSHF sees it (VM and RF included), and back. The setter changes all bits;

@@ -3,8 +3,9 @@
  * Three kinds of functions, each for 8, 16, 32 (and where it matters 64) bits:
  *  - segment_…: an offset in a segment, at the current privilege: what instruction
  *    operands are. Checks segment type and limit (#GP, #SS), paging (#PF), alignment.
- *  - supervisor_…: a linear address with supervisor rights, whatever the CPL: descriptor
- *    tables, TSS, stacks of inner privilege levels (SDM vol. 3, 4.6.1 "implicit").
+ *  - supervisor_…: a linear address with supervisor rights, whatever the CPL:
+ * descriptor tables, TSS, stacks of inner privilege levels (SDM vol. 3, 4.6.1
+ * "implicit").
  *  - linear_…: a linear address at the current privilege.
  * A fault unwinds (cpu/core/exception.h) before anything was written, also where the
  * operand crosses a page. Thread: the CPU's own. Saved by: nobody (caches). */
@@ -41,51 +42,61 @@ static inline gla_t segment_linear_write(struct cpu *cpu, unsigned segment,
 }
 
 /* Slow paths: TLB misses, page-crossing operands, devices, pages with code,
- * watchpoints. `user`: rights of CPL 3. */
-uint64_t mmu_read_slow(struct cpu *cpu, gla_t address, unsigned bytes, bool user);
+ * watchpoints. */
+uint64_t mmu_read_slow(struct cpu *cpu, gla_t address, unsigned bytes,
+                       enum mmu_rights rights);
 void mmu_write_slow(struct cpu *cpu, gla_t address, uint64_t value, unsigned bytes,
-                    bool user);
-/* Raises what a write would raise, changes nothing but A/D bits. */
-void mmu_probe_write(struct cpu *cpu, gla_t address, unsigned bytes, bool user);
-void mmu_probe_read(struct cpu *cpu, gla_t address, unsigned bytes, bool user);
+                    enum mmu_rights rights);
+/* Raise what the access would raise; change nothing but A/D bits. */
+void mmu_probe_write(struct cpu *cpu, gla_t address, unsigned bytes,
+                     enum mmu_rights rights);
+void mmu_probe_read(struct cpu *cpu, gla_t address, unsigned bytes,
+                    enum mmu_rights rights);
+
+/* Rights of the code that runs now. */
+static inline enum mmu_rights mmu_current_rights(const struct cpu *cpu)
+{
+    return (enum mmu_rights)cpu->access_rights;
+}
 
 #define DEFINE_MMU_ACCESS(bits, type)                                                  \
-    static inline type mmu_read##bits(struct cpu *cpu, gla_t address, bool user)       \
+    static inline type mmu_read##bits(struct cpu *cpu, gla_t address,                  \
+                                      enum mmu_rights rights)                          \
     {                                                                                  \
-        const struct tlb_entry *e = tlb_entry(cpu->mmu, address, user);                \
+        const struct tlb_entry *e = tlb_entry(cpu->mmu, address, rights);              \
         if (__builtin_expect(tlb_hits(e->read_tag, address, sizeof(type)), 1)) {       \
             type value;                                                                \
             __builtin_memcpy(&value, e->host + (uintptr_t)address, sizeof(value));     \
             return value;                                                              \
         }                                                                              \
-        return (type)mmu_read_slow(cpu, address, sizeof(type), user);                  \
+        return (type)mmu_read_slow(cpu, address, sizeof(type), rights);                \
     }                                                                                  \
     static inline void mmu_write##bits(struct cpu *cpu, gla_t address, type value,     \
-                                       bool user)                                      \
+                                       enum mmu_rights rights)                         \
     {                                                                                  \
-        const struct tlb_entry *e = tlb_entry(cpu->mmu, address, user);                \
+        const struct tlb_entry *e = tlb_entry(cpu->mmu, address, rights);              \
         if (__builtin_expect(tlb_hits(e->write_tag, address, sizeof(type)), 1)) {      \
             __builtin_memcpy(e->host + (uintptr_t)address, &value, sizeof(value));     \
             return;                                                                    \
         }                                                                              \
-        mmu_write_slow(cpu, address, value, sizeof(type), user);                       \
+        mmu_write_slow(cpu, address, value, sizeof(type), rights);                     \
     }                                                                                  \
     static inline type linear_read##bits(struct cpu *cpu, gla_t address)               \
     {                                                                                  \
-        return mmu_read##bits(cpu, address, cpu->cpl == 3);                            \
+        return mmu_read##bits(cpu, address, mmu_current_rights(cpu));                  \
     }                                                                                  \
     static inline void linear_write##bits(struct cpu *cpu, gla_t address, type value)  \
     {                                                                                  \
-        mmu_write##bits(cpu, address, value, cpu->cpl == 3);                           \
+        mmu_write##bits(cpu, address, value, mmu_current_rights(cpu));                 \
     }                                                                                  \
     static inline type supervisor_read##bits(struct cpu *cpu, gla_t address)           \
     {                                                                                  \
-        return mmu_read##bits(cpu, address, false);                                    \
+        return mmu_read##bits(cpu, address, MMU_SUPERVISOR);                           \
     }                                                                                  \
     static inline void supervisor_write##bits(struct cpu *cpu, gla_t address,          \
                                               type value)                              \
     {                                                                                  \
-        mmu_write##bits(cpu, address, value, false);                                   \
+        mmu_write##bits(cpu, address, value, MMU_SUPERVISOR);                          \
     }                                                                                  \
     static inline type segment_read##bits(struct cpu *cpu, unsigned segment,           \
                                           uint32_t offset)                             \

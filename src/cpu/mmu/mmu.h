@@ -1,6 +1,6 @@
 /* cpu/mmu/mmu.h: cached translations of guest-linear addresses (the interpreter's TLB).
  *
- * Two direct-mapped tables, one for supervisor and one for user accesses. An entry
+ * Direct-mapped tables, one for supervisor and one for user accesses. An entry
  * gives host addresses for pages of plain memory; everything else (devices, pages that
  * hold decoded code when written, watchpoints) has no tag and takes the slow path.
  * Semantics of invalidation: Intel SDM vol. 3, section 4.10.
@@ -21,15 +21,29 @@ struct tlb_entry {
     uint8_t *host; /* of guest-linear address 0, so to speak: host + address */
 };
 
+/* With whose rights an access is made. While EFLAGS.AC and CR0.AM are set in ring 3,
+ * MMU_USER_ALIGNED accesses find an empty table, and the slow path checks alignment. */
+enum mmu_rights { MMU_SUPERVISOR, MMU_USER, MMU_USER_ALIGNED, MMU_RIGHTS };
+
+/* A stretch of guest-physical memory as it was last looked up. */
+struct mmu_region {
+    gpa_t first, last; /* empty while first > last */
+    const struct memory_region *region;
+};
+
+enum { MMU_RECENT_REGIONS = 4 };
+
 struct mmu {
-    struct tlb_entry tlb[2][TLB_ENTRIES]; /* [user] */
+    struct tlb_entry tlb[MMU_RIGHTS][TLB_ENTRIES];
+    struct mmu_region recent[MMU_RECENT_REGIONS];
+    unsigned next_recent;
     uint32_t generation; /* changes with every flush: what jump caches compare */
 };
 
 static inline const struct tlb_entry *tlb_entry(const struct mmu *mmu, gla_t address,
-                                                bool user)
+                                                enum mmu_rights rights)
 {
-    return &mmu->tlb[user][(address >> PAGE_SHIFT) & (TLB_ENTRIES - 1)];
+    return &mmu->tlb[rights][(address >> PAGE_SHIFT) & (TLB_ENTRIES - 1)];
 }
 
 /* Whether `bytes` at `address` lie in the page that `tag` stands for. */

@@ -1,0 +1,322 @@
+#include "cpu/mmu/mmu.h"
+
+#include "cpu/core/fpu.h"
+#include "cpu/mmu/access.h"
+#include "cpu/mmu/mmu_internal.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+bool mmu_create(struct cpu *cpu, struct error *error)
+{
+    cpu->mmu = calloc(1, sizeof(*cpu->mmu));
+    if (!cpu->mmu) {
+        return error_set(error, "out of memory for the address translation caches");
+    }
+    mmu_flush_all(cpu);
+    return true;
+}
+
+void mmu_destroy(struct cpu *cpu)
+{
+    free(cpu->mmu);
+    cpu->mmu = NULL;
+}
+
+static void forget_entry(struct tlb_entry *entry)
+{
+    entry->read_tag = entry->write_tag = entry->execute_tag = 0;
+}
+
+void mmu_flush_all(struct cpu *cpu)
+{
+    struct mmu *mmu = cpu->mmu;
+    for (unsigned rights = 0; rights < MMU_USER_ALIGNED; rights++) {
+        for (unsigned i = 0; i < TLB_ENTRIES; i++) {
+            forget_entry(&mmu->tlb[rights][i]);
+        }
+    }
+    for (unsigned i = 0; i < MMU_RECENT_REGIONS; i++) {
+        mmu->recent[i] = (struct mmu_region){.first = 1, .last = 0};
+    }
+    mmu->generation++;
+    cpu->statistics->tlb_flushes++;
+}
+
+void mmu_flush_non_global(struct cpu *cpu)
+{
+    struct mmu *mmu = cpu->mmu;
+    for (unsigned rights = 0; rights < MMU_USER_ALIGNED; rights++) {
+        for (unsigned i = 0; i < TLB_ENTRIES; i++) {
+            if (!mmu->tlb[rights][i].global) {
+                forget_entry(&mmu->tlb[rights][i]);
+            }
+        }
+    }
+    mmu->generation++;
+    cpu->statistics->tlb_flushes++;
+}
+
+void mmu_flush_page(struct cpu *cpu, gla_t address)
+{
+    struct mmu *mmu = cpu->mmu;
+    unsigned index = (address >> PAGE_SHIFT) & (TLB_ENTRIES - 1);
+    for (unsigned rights = 0; rights < MMU_USER_ALIGNED; rights++) {
+        forget_entry(&mmu->tlb[rights][index]);
+    }
+    mmu->generation++;
+}
+
+void mmu_protect_ram_page(struct cpu *cpu, uint64_t ram_offset)
+{
+    struct mmu *mmu = cpu->mmu;
+    const uint8_t *page =
+        cpu->wiring.memory->ram->host + (ram_offset & ~(uint64_t)PAGE_OFFSET_MASK);
+    for (unsigned rights = 0; rights < MMU_USER_ALIGNED; rights++) {
+        for (unsigned i = 0; i < TLB_ENTRIES; i++) {
+            struct tlb_entry *entry = &mmu->tlb[rights][i];
+            uint32_t linear = entry->write_tag & ~(uint32_t)PAGE_OFFSET_MASK;
+            if (entry->write_tag && entry->host + (uintptr_t)linear == page) {
+                entry->write_tag = 0;
+            }
+        }
+    }
+}
+
+/* Data breakpoints (DR7, SDM vol. 3, section 17.2.4) that watch bytes of a range. */
+static uint32_t watch_hits(const struct cpu *cpu, gla_t first, unsigned bytes,
+                           bool write)
+{
+    static const uint8_t lengths[] = {1, 2, 8, 4};
+    enum { TYPE_EXECUTE = 0, TYPE_WRITE = 1, TYPE_PORT = 2 };
+    uint32_t hits = 0;
+    for (unsigned i = 0; i < 4; i++) {
+        unsigned type = (cpu->dr[7] >> (16 + 4 * i)) & 3;
+        unsigned length = lengths[(cpu->dr[7] >> (18 + 4 * i)) & 3];
+        uint32_t start = cpu->dr[i] & ~(length - 1);
+        bool enabled = (cpu->dr[7] >> (2 * i)) & 3;
+        bool kind =
+            type != TYPE_EXECUTE && type != TYPE_PORT && (write || type != TYPE_WRITE);
+        if (enabled && kind && first < (uint64_t)start + length &&
+            start < (uint64_t)first + bytes) {
+            hits |= 1U << i;
+        }
+    }
+    return hits;
+}
+
+static bool page_is_watched(const struct cpu *cpu, gla_t address)
+{
+    return (cpu->dr[7] & 0xff) &&
+           watch_hits(cpu, address & ~(uint32_t)PAGE_OFFSET_MASK, PAGE_BYTES, true);
+}
+
+static uint64_t ram_offset_of(const struct cpu *cpu, const uint8_t *host)
+{
+    const struct ram *ram = cpu->wiring.memory->ram;
+    bool inside = ram && host >= ram->host && host < ram->host + ram->bytes;
+    return inside ? (uint64_t)(host - ram->host) : UINT64_MAX;
+}
+
+/* Enters the page into the table, as far as plain memory and rights allow. */
+static void fill_entry(struct cpu *cpu, gla_t address, enum mmu_rights rights,
+                       const struct translation *translation,
+                       const struct memory_region *region, gpa_t last)
+{
+    gpa_t page = translation->physical & ~(gpa_t)PAGE_OFFSET_MASK;
+    if (rights == MMU_USER_ALIGNED || page < region->start ||
+        last < page + PAGE_BYTES - 1 || page_is_watched(cpu, address)) {
+        return;
+    }
+    uint32_t linear = address & ~(uint32_t)PAGE_OFFSET_MASK;
+    uint8_t *host = region->read + (page - region->start);
+    uint64_t ram_offset = ram_offset_of(cpu, host);
+    bool holds_code = ram_offset != UINT64_MAX &&
+                      cpu->wiring.memory->ram->code_lines[ram_offset >> PAGE_SHIFT];
+    bool fast_write = translation->writable && translation->dirty && !holds_code &&
+                      region->write == region->read;
+    struct tlb_entry *entry =
+        &cpu->mmu->tlb[rights][(address >> PAGE_SHIFT) & (TLB_ENTRIES - 1)];
+    entry->host = host - (uintptr_t)linear;
+    entry->global = translation->global;
+    entry->read_tag = linear | TLB_TAG_VALID;
+    entry->write_tag = fast_write ? linear | TLB_TAG_VALID : 0;
+    entry->execute_tag = translation->executable ? linear | TLB_TAG_VALID : 0;
+}
+
+struct mmu_target mmu_reach(struct cpu *cpu, gla_t address, enum mmu_access access,
+                            enum mmu_rights rights)
+{
+    struct translation translation;
+    cpu->statistics->tlb_misses++;
+    mmu_walk(cpu, address, access, rights, &translation);
+    struct mmu_target target = {
+        .physical = translation.physical,
+        .ram_offset = UINT64_MAX,
+    };
+    gpa_t last;
+    const struct memory_region *region =
+        mmu_find_region(cpu, translation.physical, &last);
+    if (!region || !region->read) {
+        return target;
+    }
+    fill_entry(cpu, address, rights, &translation, region, last);
+    uint8_t *base = access == MMU_WRITE ? region->write : region->read;
+    if (base) {
+        target.host = base + (translation.physical - region->start);
+        target.ram_offset = ram_offset_of(cpu, target.host);
+    }
+    return target;
+}
+
+void mmu_wrote_ram(struct cpu *cpu, uint64_t ram_offset, unsigned bytes)
+{
+    struct memory_map *map = cpu->wiring.memory;
+    if (map->ram->code_lines[ram_offset >> PAGE_SHIFT] && map->listener.code_written) {
+        map->listener.code_written(map->listener.opaque, ram_offset, bytes);
+    }
+}
+
+/* A guest-physical access to a device, or to a ROM, in pieces of at most 4 bytes. */
+static uint64_t read_bus(struct cpu *cpu, gpa_t address, unsigned bytes)
+{
+    if (bytes == 8) {
+        uint64_t low = cpu_physical_read(cpu, address, 4);
+        return low | (uint64_t)cpu_physical_read(cpu, address + 4, 4) << 32;
+    }
+    return cpu_physical_read(cpu, address, bytes);
+}
+
+static void write_bus(struct cpu *cpu, gpa_t address, uint64_t value, unsigned bytes)
+{
+    if (bytes == 8) {
+        cpu_physical_write(cpu, address, (uint32_t)value, 4);
+        cpu_physical_write(cpu, address + 4, (uint32_t)(value >> 32), 4);
+    } else {
+        cpu_physical_write(cpu, address, (uint32_t)value, bytes);
+    }
+}
+
+static uint64_t read_in_page(struct cpu *cpu, gla_t address, unsigned bytes,
+                             enum mmu_rights rights)
+{
+    struct mmu_target target = mmu_reach(cpu, address, MMU_READ, rights);
+    if (!target.host) {
+        return read_bus(cpu, target.physical, bytes);
+    }
+    uint64_t value = 0;
+    __builtin_memcpy(&value, target.host, bytes == 8 ? 8 : 0);
+    for (unsigned i = 0; bytes < 8 && i < bytes; i++) {
+        value |= (uint64_t)target.host[i] << (8 * i);
+    }
+    return value;
+}
+
+static void write_in_page(struct cpu *cpu, gla_t address, uint64_t value,
+                          unsigned bytes, enum mmu_rights rights)
+{
+    struct mmu_target target = mmu_reach(cpu, address, MMU_WRITE, rights);
+    if (!target.host) {
+        write_bus(cpu, target.physical, value, bytes);
+        return;
+    }
+    for (unsigned i = 0; i < bytes; i++) {
+        target.host[i] = (uint8_t)(value >> (8 * i));
+    }
+    if (target.ram_offset != UINT64_MAX) {
+        mmu_wrote_ram(cpu, target.ram_offset, bytes);
+    }
+}
+
+static bool crosses_page(gla_t address, unsigned bytes)
+{
+    return (address & PAGE_OFFSET_MASK) + bytes > PAGE_BYTES;
+}
+
+static void check_alignment(struct cpu *cpu, gla_t address, unsigned bytes,
+                            enum mmu_rights rights)
+{
+    if (rights == MMU_USER_ALIGNED && (address & (bytes - 1))) {
+        cpu_raise_error(cpu, EXCEPTION_AC, 0);
+    }
+}
+
+static void note_watchpoints(struct cpu *cpu, gla_t address, unsigned bytes, bool write)
+{
+    if (cpu->dr[7] & 0xff) {
+        cpu->dr6_pending |= watch_hits(cpu, address, bytes, write);
+    }
+}
+
+uint64_t mmu_read_slow(struct cpu *cpu, gla_t address, unsigned bytes,
+                       enum mmu_rights rights)
+{
+    uint64_t value;
+    check_alignment(cpu, address, bytes, rights);
+    if (!crosses_page(address, bytes)) {
+        value = read_in_page(cpu, address, bytes, rights);
+    } else {
+        unsigned first = PAGE_BYTES - (address & PAGE_OFFSET_MASK);
+        mmu_probe_read(cpu, address, bytes, rights);
+        value = 0;
+        for (unsigned i = 0; i < bytes; i++) {
+            gla_t part = i < first ? address + i : address + first + (i - first);
+            value |= (uint64_t)mmu_read8(cpu, part, rights) << (8 * i);
+        }
+    }
+    note_watchpoints(cpu, address, bytes, false);
+    return value;
+}
+
+void mmu_write_slow(struct cpu *cpu, gla_t address, uint64_t value, unsigned bytes,
+                    enum mmu_rights rights)
+{
+    check_alignment(cpu, address, bytes, rights);
+    if (!crosses_page(address, bytes)) {
+        write_in_page(cpu, address, value, bytes, rights);
+    } else {
+        mmu_probe_write(cpu, address, bytes, rights);
+        for (unsigned i = 0; i < bytes; i++) {
+            mmu_write8(cpu, address + i, (uint8_t)(value >> (8 * i)), rights);
+        }
+    }
+    note_watchpoints(cpu, address, bytes, true);
+}
+
+static void probe(struct cpu *cpu, gla_t address, unsigned bytes,
+                  enum mmu_access access, enum mmu_rights rights)
+{
+    struct translation unused;
+    mmu_walk(cpu, address, access, rights, &unused);
+    if (crosses_page(address, bytes)) {
+        gla_t next_page = (address + bytes - 1) & ~(uint32_t)PAGE_OFFSET_MASK;
+        mmu_walk(cpu, next_page, access, rights, &unused);
+    }
+}
+
+void mmu_probe_write(struct cpu *cpu, gla_t address, unsigned bytes,
+                     enum mmu_rights rights)
+{
+    probe(cpu, address, bytes, MMU_WRITE, rights);
+}
+
+void mmu_probe_read(struct cpu *cpu, gla_t address, unsigned bytes,
+                    enum mmu_rights rights)
+{
+    probe(cpu, address, bytes, MMU_READ, rights);
+}
+
+const uint8_t *mmu_fetch(struct cpu *cpu, gla_t address, uint64_t *ram_offset)
+{
+    enum mmu_rights rights = cpu->cpl == 3 ? MMU_USER : MMU_SUPERVISOR;
+    const struct tlb_entry *entry = tlb_entry(cpu->mmu, address, rights);
+    const uint8_t *host;
+    if (tlb_hits(entry->execute_tag, address, 1)) {
+        host = entry->host + (uintptr_t)address;
+    } else {
+        host = mmu_reach(cpu, address, MMU_EXECUTE, rights).host;
+    }
+    *ram_offset = host ? ram_offset_of(cpu, host) : UINT64_MAX;
+    return host;
+}
