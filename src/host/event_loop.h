@@ -16,11 +16,11 @@ enum { EVENT_READABLE = 1, EVENT_WRITABLE = 2 };
 
 typedef void event_callback(void *opaque, unsigned events);
 
-/* `lock`, `clock`: the machine's. `after` (may be NULL) is called, lock held, after
- * each round in which timers fired or callbacks ran. */
+/* `lock`, `clock`: the machine's; both outlive the loop. A host clock that has no
+ * deadline_changed callback yet gets event_loop_deadline_changed. */
 struct event_loop *event_loop_create(struct lock *lock, struct clock *clock,
                                      struct error *error);
-/* Stops and joins the thread; call without the lock. */
+/* Stops and joins the thread; call without the lock. NULL is fine. */
 void event_loop_destroy(struct event_loop *loop);
 bool event_loop_start(struct event_loop *loop, struct error *error);
 
@@ -31,5 +31,9 @@ void event_loop_watch(struct event_loop *loop, int fd, unsigned events,
 
 /* Makes the loop look at the clock and its watches again. Any thread, lock or not. */
 void event_loop_wake(struct event_loop *loop);
+
+/* For clock.deadline_changed (`opaque`: the loop), lock held: wakes the loop only if it
+ * would otherwise sleep past the new deadline. */
+void event_loop_deadline_changed(void *opaque);
 
 #endif

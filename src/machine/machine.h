@@ -30,7 +30,7 @@ struct machine_config {
     enum clock_kind clock;
     int64_t epoch_s;                   /* RTC at power-on, seconds since 1970 UTC */
     bool no_reboot;                    /* a reset ends the run */
-    bool debug_console;                /* port 0x402 to standard error */
+    const char *debug_console;         /* port 0x402: character specification */
     bool show_guest_errors;
     uint16_t debug_exit_port;          /* isa-debug-exit; 0: none */
     uint64_t stop_after;               /* instructions; 0: never */
