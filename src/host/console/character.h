@@ -25,9 +25,10 @@ struct character_receiver {
     void *opaque;
 };
 
-/* What Ctrl-A commands on a multiplexed terminal ask of the machine; any may be NULL. */
+/* What Ctrl-A commands on a multiplexed terminal ask of the machine; any may be NULL.
+ */
 struct character_commands {
-    void (*quit)(void *opaque);         /* Ctrl-A X */
+    void (*quit)(void *opaque);           /* Ctrl-A X */
     void (*toggle_monitor)(void *opaque); /* Ctrl-A C */
     void *opaque;
 };
