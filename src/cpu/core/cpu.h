@@ -18,6 +18,7 @@
 #include "bus/memory.h"
 #include "bus/port.h"
 #include "clock/clock.h"
+#include "cpu/core/cpuid.h"
 #include "cpu/core/flags.h"
 #include "state/state.h"
 
@@ -116,11 +117,32 @@ enum {
 /* Bytes of an XSAVE area with x87, SSE and AVX state (SDM vol. 1, chapter 13). */
 enum { XSAVE_AREA_BYTES = 832, XSAVE_LEGACY_BYTES = 512 };
 
+/* State components: bits of XCR0 and XSTATE_BV. */
+enum { XCR0_X87 = 1, XCR0_SSE = 2, XCR0_AVX = 4 };
+
+/* Where things are in the area (SDM vol. 1, tables 13-1 and 10-2). */
+enum {
+    FPU_AREA_CONTROL = 0,
+    FPU_AREA_STATUS = 2,
+    FPU_AREA_TAGS = 4, /* a bit per physical register: not empty */
+    FPU_AREA_OPCODE = 6,
+    FPU_AREA_INSTRUCTION = 8,
+    FPU_AREA_OPERAND = 16,
+    FPU_AREA_MXCSR = 24,
+    FPU_AREA_MXCSR_MASK = 28,
+    FPU_AREA_ST = 32, /* ST(0) to ST(7), 16 bytes each */
+    FPU_AREA_XMM = 160,
+    FPU_AREA_XSTATE_BV = 512,
+    FPU_AREA_HEADER_BYTES = 64,
+    FPU_AREA_YMM_HIGH = 576,
+};
+
 /* The guest's x87/SSE/AVX state. While `live`, the host's own registers hold it and
  * `area` is out of date; see cpu/core/fpu.h. */
 struct fpu {
     _Alignas(64) uint8_t area[XSAVE_AREA_BYTES];
     bool live;
+    bool simd_unmasked; /* derived: MXCSR unmasks an exception */
     /* Last x87 instruction and its operand, as FSTENV shows them. */
     uint16_t opcode, instruction_selector, operand_selector;
     uint32_t instruction_offset, operand_offset;
@@ -133,6 +155,7 @@ enum {
     CPU_REQUEST_NMI = 4,
     CPU_REQUEST_FLUSH = 8, /* the memory map has changed: drop translations */
     CPU_REQUEST_A20 = 16,  /* the A20 line has changed */
+    CPU_REQUEST_CODE = 32, /* another thread wrote RAM that holds decoded code */
 };
 
 /* Why single instructions must be run one by one just now. */
@@ -159,6 +182,7 @@ struct instruction;
 struct block;
 struct mmu;
 struct code_cache;
+struct host_unit;
 
 struct cpu {
     /* Architectural state. */
@@ -207,9 +231,12 @@ struct cpu {
     uint32_t dr6_pending;     /* debug conditions met by the current instruction */
 
     _Atomic uint32_t request; /* CPU_REQUEST_… */
+    atomic_bool a20_line;     /* what CPU_REQUEST_A20 shall put into a20_mask */
 
     struct mmu *mmu;               /* cached translations: cpu/mmu */
     struct code_cache *code_cache; /* decoded blocks: cpu/interpreter */
+    struct host_unit *host_unit;   /* stubs for the host's vector unit: likewise */
+    struct cpuid cpuid;            /* what CPUID tells; constant */
     struct cpu_wiring wiring;
     struct cpu_statistics *statistics;
 };
@@ -276,6 +303,8 @@ static inline unsigned cpu_iopl(const struct cpu *cpu)
 void cpu_kick(struct cpu *cpu);
 void cpu_set_interrupt_line(struct cpu *cpu, bool level);
 void cpu_raise_nmi(struct cpu *cpu);
+/* Takes effect at the next instruction boundary. */
+void cpu_set_a20(struct cpu *cpu, bool enabled);
 
 /* Instructions retired so far, exact even in the middle of a block. CPU's thread. */
 uint64_t cpu_retired(const struct cpu *cpu);

@@ -49,6 +49,7 @@ struct instruction {
     uint8_t opcode;        /* the last opcode byte */
     uint8_t vex_register;  /* VEX.vvvv, inverted back: 0-7 */
     uint8_t vex_flags;     /* INSTRUCTION_VEX_… */
+    uint32_t stub;         /* 0 when decoded; then the host unit's (host_unit.h) */
 };
 
 enum {
