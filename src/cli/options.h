@@ -1,0 +1,33 @@
+/* cli/options.h: the command line, as QEMU spells it.
+ *
+ * Options take one or two dashes; a value follows as the next word or, with two dashes,
+ * after '='. Parsing has no effects: nothing is opened, printed or left behind.
+ * Thread: any. */
+#ifndef CLI_OPTIONS_H
+#define CLI_OPTIONS_H
+
+#include "base/error.h"
+#include "machine/machine.h"
+
+enum options_action { OPTIONS_RUN, OPTIONS_HELP, OPTIONS_VERSION };
+
+struct options {
+    enum options_action action;
+    bool statistics;               /* -stats */
+    struct machine_config machine; /* strings point into the arguments */
+};
+
+/* What a counted clock calls the present when -rtc does not say: 2000-01-01T00:00:00,
+ * for a run is to depend on nothing but its input. */
+#define OPTIONS_COUNTED_EPOCH_S 946684800
+
+/* Reads `arguments` (without the program's name). Fails with one line that names the
+ * option and the remedy. The arguments must outlive `options`. */
+bool options_parse(struct options *options, int count, char *const arguments[],
+                   struct error *error);
+
+/* The text of -help: one line per option, each ending in a newline. `print` is called
+ * once per line. */
+void options_describe(void (*print)(void *opaque, const char *line), void *opaque);
+
+#endif

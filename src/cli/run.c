@@ -1,0 +1,61 @@
+#define _GNU_SOURCE /* sigabbrev_np */
+#include "cli/run.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/signals.h"
+
+enum { EXIT_PROBLEM = 1 };
+
+void print_error(const struct error *error)
+{
+    fprintf(stderr, "faumachine: %s\n", error->text);
+}
+
+static int status_of(const struct machine_result *result)
+{
+    switch (result->end) {
+    case MACHINE_END_DEBUG_EXIT:
+        return result->exit_code;
+    case MACHINE_END_HOST_ERROR:
+        print_error(&result->error);
+        return EXIT_PROBLEM;
+    case MACHINE_END_POWER_OFF:
+    case MACHINE_END_RESET:
+    case MACHINE_END_STOPPED:
+    case MACHINE_END_BUDGET:
+        break;
+    }
+    return 0;
+}
+
+int run_machine(const struct options *options)
+{
+    struct error error = {.text = ""};
+    struct signals signals;
+    if (!signals_start(&signals, &error)) {
+        print_error(&error);
+        return EXIT_PROBLEM;
+    }
+    int status = EXIT_PROBLEM;
+    struct machine *machine = machine_create(&options->machine, &error);
+    if (machine) {
+        signals_set_machine(&signals, machine);
+        struct machine_result result = machine_run(machine, 0);
+        signals_set_machine(&signals, NULL);
+        if (options->statistics) {
+            machine_print_statistics(machine, stderr);
+        }
+        machine_destroy(machine);
+        status = status_of(&result);
+    } else {
+        print_error(&error);
+    }
+    signals_stop(&signals);
+    int received = atomic_load(&signals.received);
+    if (received) {
+        fprintf(stderr, "faumachine: ended by SIG%s\n", sigabbrev_np(received));
+    }
+    return status;
+}

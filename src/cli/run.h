@@ -1,0 +1,15 @@
+/* cli/run.h: `faumachine run`: one machine from power-on to its end. */
+#ifndef CLI_RUN_H
+#define CLI_RUN_H
+
+#include "cli/options.h"
+
+/* Returns the exit status: 0 when the guest powered off (or reset with -no-reboot) or
+ * the user ended the run, isa-debug-exit's code, or 1 after a line about what the host
+ * or the options did not allow. */
+int run_machine(const struct options *options);
+
+/* "faumachine: …" on standard error. */
+void print_error(const struct error *error);
+
+#endif
