@@ -133,6 +133,10 @@ class Row:
             self.attributes.add('modrm')
         if 'VM' in methods:
             self.attributes.add('vsib')
+        if 'R' in methods:
+            self.attributes.add('register')
+        if methods.keys() & {'VM', 'C', 'S'}:
+            self.attributes.add('special')
 
     def immediate_kind(self):
         single = {'Ib': 'BYTE', 'sIb': 'SIGNED_BYTE', 'Iw': 'WORD', 'Iz': 'FULL',

@@ -119,6 +119,8 @@ enum row_attribute {
     ROW_ALIGNED = 1U << 14, /* #GP unless a memory operand of 16 or 32 bytes is */
     ROW_MODRM = 1U << 15,   /* the encoding has a ModRM byte */
     ROW_VSIB = 1U << 16,
+    ROW_REGISTER = 1U << 17, /* ModRM.mod is ignored */
+    ROW_SPECIAL = 1U << 18,  /* the decoder checks register numbers */
 };
 
 /* What CPUID must show. */
