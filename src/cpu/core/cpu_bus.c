@@ -1,0 +1,74 @@
+/* The CPU's ways out: ports, device registers, time. */
+#include "cpu/core/cpu.h"
+
+#include "cpu/core/fpu.h"
+
+/* Whoever leaves the CPU may use vector registers: the guest's are put aside first. */
+static void leave_cpu(struct cpu *cpu)
+{
+    fpu_park(cpu);
+    lock_take(cpu->wiring.lock);
+}
+
+uint32_t cpu_port_read(struct cpu *cpu, uint16_t port, unsigned width)
+{
+    leave_cpu(cpu);
+    cpu->statistics->port_accesses++;
+    uint32_t value = port_read(cpu->wiring.ports, port, width);
+    lock_release(cpu->wiring.lock);
+    return value;
+}
+
+void cpu_port_write(struct cpu *cpu, uint16_t port, uint32_t value, unsigned width)
+{
+    leave_cpu(cpu);
+    cpu->statistics->port_accesses++;
+    port_write(cpu->wiring.ports, port, value, width);
+    lock_release(cpu->wiring.lock);
+}
+
+/* The region that takes an access of `width` at `address` whole, or NULL. */
+static const struct memory_region *whole_region(struct cpu *cpu, gpa_t address,
+                                                unsigned width)
+{
+    gpa_t last;
+    const struct memory_region *region =
+        memory_find(cpu->wiring.memory, address, &last);
+    return last - address >= width - 1 ? region : NULL;
+}
+
+uint32_t cpu_physical_read(struct cpu *cpu, gpa_t address, unsigned width)
+{
+    uint32_t value = 0;
+    leave_cpu(cpu);
+    cpu->statistics->mmio_accesses++;
+    const struct memory_region *region = whole_region(cpu, address, width);
+    if (region) {
+        value = memory_region_read(region, address, width);
+    } else {
+        memory_read(cpu->wiring.memory, address, &value, width);
+    }
+    lock_release(cpu->wiring.lock);
+    return value;
+}
+
+void cpu_physical_write(struct cpu *cpu, gpa_t address, uint32_t value, unsigned width)
+{
+    leave_cpu(cpu);
+    cpu->statistics->mmio_accesses++;
+    const struct memory_region *region = whole_region(cpu, address, width);
+    if (region && !region->read && !region->write) {
+        memory_region_write(region, address, value, width);
+    } else {
+        memory_write(cpu->wiring.memory, address, &value, width);
+    }
+    lock_release(cpu->wiring.lock);
+}
+
+uint64_t cpu_tsc(struct cpu *cpu)
+{
+    leave_cpu(cpu);
+    uint64_t now_ns = clock_now_ns(cpu->wiring.clock);
+    lock_release(cpu->wiring.lock);
+    return now_ns + cpu->tsc_offset;
+}
