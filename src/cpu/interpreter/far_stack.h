@@ -1,45 +1,40 @@
-/* cpu/interpreter/far_stack.h: pushes and pops at the current privilege.
- *
- * ESP or SP counts, as SS.B says (cpu->stack_mask). Nothing changes when the access
- * faults: ESP is stored last. Intel SDM vol. 1, section 6.2. */
+/* cpu/interpreter/far_stack.h: stacks that far transfers push to: the current one or
+ * that of an inner privilege level. Nothing of the CPU's state changes before the
+ * caller commits. Thread: the CPU's own. */
 #ifndef CPU_INTERPRETER_FAR_STACK_H
 #define CPU_INTERPRETER_FAR_STACK_H
 
-#include "cpu/mmu/access.h"
+#include "cpu/core/cpu.h"
+#include "cpu/mmu/mmu.h"
 
-/* Offset in SS `distance` bytes above (below, if negative) the top of the stack. */
-static inline uint32_t stack_offset(const struct cpu *cpu, int32_t distance)
-{
-    return (cpu->regs[REGISTER_ESP] + (uint32_t)distance) & cpu->stack_mask;
-}
+struct far_stack {
+    struct segment segment;
+    uint32_t pointer, mask;
+    enum mmu_rights rights;
+    uint16_t fault_selector; /* error code of #SS: 0 for the current stack */
+};
 
-static inline void stack_move(struct cpu *cpu, int32_t distance)
-{
-    cpu->regs[REGISTER_ESP] =
-        (cpu->regs[REGISTER_ESP] & ~cpu->stack_mask) | stack_offset(cpu, distance);
-}
+struct far_stack far_stack_current(const struct cpu *cpu);
 
-static inline void push16(struct cpu *cpu, uint16_t value)
-{
-    segment_write16(cpu, SEGMENT_SS, stack_offset(cpu, -2), value);
-    stack_move(cpu, -2);
-}
+/* The stack of privilege level `level` (0 to 2) as the current TSS gives it, with all
+ * the checks of SDM vol. 2, CALL, "MORE-PRIVILEGE" and INT n, "INTER-PRIVILEGE". */
+struct far_stack far_stack_inner(struct cpu *cpu, unsigned level);
 
-static inline void push32(struct cpu *cpu, uint32_t value)
-{
-    segment_write32(cpu, SEGMENT_SS, stack_offset(cpu, -4), value);
-    stack_move(cpu, -4);
-}
+/* Raises #SS if `count` pushes of `bytes` (2 or 4) each exceed the segment's limit. */
+void far_stack_require_room(struct cpu *cpu, const struct far_stack *stack,
+                            unsigned count, unsigned bytes);
 
-/* The value at `distance` bytes above the top, which stays there. */
-static inline uint16_t stack_peek16(struct cpu *cpu, int32_t distance)
-{
-    return segment_read16(cpu, SEGMENT_SS, stack_offset(cpu, distance));
-}
+/* Raises #SS, #PF. */
+void far_stack_push(struct cpu *cpu, struct far_stack *stack, uint32_t value,
+                    unsigned bytes);
 
-static inline uint32_t stack_peek32(struct cpu *cpu, int32_t distance)
-{
-    return segment_read32(cpu, SEGMENT_SS, stack_offset(cpu, distance));
-}
+/* Makes it the current stack. The caller calls cpu_update_mode(). */
+void far_stack_commit(struct cpu *cpu, const struct far_stack *stack);
+
+/* Reads from the current stack, `offset` bytes above its top; raises #SS(0), #PF. */
+uint32_t far_stack_peek(struct cpu *cpu, uint32_t offset, unsigned bytes);
+
+/* Adds to ESP or SP of the current stack. */
+void far_stack_release(struct cpu *cpu, uint32_t bytes);
 
 #endif

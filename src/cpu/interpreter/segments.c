@@ -149,10 +149,10 @@ static const struct instruction *mov_Ev_Sw(struct cpu *cpu,
 static const struct instruction *push_Sw(struct cpu *cpu,
                                          const struct instruction *instruction)
 {
-    struct stack stack = stack_current(cpu);
-    stack_push(cpu, &stack, cpu->segments[instruction->reg].selector,
-               instruction->operand_bytes);
-    stack_release(cpu, 0U - instruction->operand_bytes);
+    struct far_stack stack = far_stack_current(cpu);
+    far_stack_push(cpu, &stack, cpu->segments[instruction->reg].selector,
+                   instruction->operand_bytes);
+    far_stack_release(cpu, 0U - instruction->operand_bytes);
     return instruction + 1;
 }
 
@@ -162,7 +162,7 @@ static const struct instruction *pop_Sw(struct cpu *cpu,
     enum segment_number number = instruction->reg;
     unsigned bytes = instruction->operand_bytes;
     uint32_t old_mask = cpu->stack_mask;
-    uint16_t selector = (uint16_t)stack_peek(cpu, 0, bytes);
+    uint16_t selector = (uint16_t)far_stack_peek(cpu, 0, bytes);
     segment_load(cpu, number, selector);
     /* POP SS moves the stack pointer by the old stack's size. */
     uint32_t pointer = cpu->regs[REGISTER_ESP];
