@@ -1,0 +1,73 @@
+# bash completion for faumachine(1)
+
+_faumachine()
+{
+    local current=${COMP_WORDS[COMP_CWORD]}
+    local previous=${COMP_WORDS[COMP_CWORD - 1]}
+    local options="-m -hda -hdb -hdc -hdd -snapshot -kernel -initrd -append -bios
+        -nographic -display -serial -debugcon -device -no-reboot -rtc -clock -engine -d
+        -stats -help -version"
+
+    COMPREPLY=()
+    # One dash or two; the words are the same.
+    case ${previous/#--/-} in
+    -m)
+        mapfile -t COMPREPLY < <(compgen -W "64 128 256 512 1G 2G" -- "$current")
+        return
+        ;;
+    -display)
+        mapfile -t COMPREPLY < <(compgen -W "none" -- "$current")
+        return
+        ;;
+    -serial)
+        compopt -o nospace
+        mapfile -t COMPREPLY < <(compgen \
+            -W "stdio mon:stdio file: null none pty unix:" -- "$current")
+        return
+        ;;
+    -debugcon)
+        mapfile -t COMPREPLY < <(compgen -W "stdio file: null" -- "$current")
+        return
+        ;;
+    -device)
+        mapfile -t COMPREPLY < <(compgen -W "isa-debug-exit,iobase=0xf4" -- "$current")
+        return
+        ;;
+    -rtc)
+        mapfile -t COMPREPLY < <(compgen -W "base=utc base=localtime" -- "$current")
+        return
+        ;;
+    -clock)
+        mapfile -t COMPREPLY < <(compgen -W "host counted" -- "$current")
+        return
+        ;;
+    -engine)
+        mapfile -t COMPREPLY < <(compgen -W "auto interpreter" -- "$current")
+        return
+        ;;
+    -d)
+        mapfile -t COMPREPLY < <(compgen -W "guest_errors" -- "$current")
+        return
+        ;;
+    -append) return ;;
+    -kernel | -initrd | -bios | -hd[abcd])
+        mapfile -t COMPREPLY < <(compgen -f -- "$current")
+        compopt -o filenames
+        return
+        ;;
+    esac
+    if [[ $current == --* ]]; then
+        mapfile -t COMPREPLY < <(compgen -W "${options//-/--}" -- "$current")
+        return
+    elif [[ $current == -* ]]; then
+        mapfile -t COMPREPLY < <(compgen -W "$options" -- "$current")
+        return
+    fi
+    mapfile -t COMPREPLY < <(compgen -f -- "$current")
+    compopt -o filenames
+    if ((COMP_CWORD == 1)) && [[ run == "$current"* ]]; then
+        COMPREPLY+=(run)
+    fi
+}
+
+complete -F _faumachine faumachine
