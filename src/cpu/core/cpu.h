@@ -201,6 +201,7 @@ struct cpu {
     uint32_t sysenter_cs, sysenter_esp, sysenter_eip;
     uint64_t tsc_offset; /* added to virtual time; wraps */
     uint64_t mcg_status;
+    uint64_t random_state; /* of RDRAND and RDSEED */
     uint32_t pdpte_valid; /* PAE: the four entries were loaded from this CR3 */
     uint64_t pdpte[4];
     struct fpu fpu;
@@ -228,6 +229,8 @@ struct cpu {
     } pending;                /* what cpu_raise() raised */
     int16_t delivering;       /* vector being delivered, -1: none; for double faults */
     bool delivering_external; /* the EXT bit of error codes (SDM vol. 3, 6.13) */
+    bool stepping;    /* one instruction, or one iteration, at a time */
+    bool single_step; /* TF was set when the current instruction began */
     uint32_t dr6_pending;     /* debug conditions met by the current instruction */
 
     _Atomic uint32_t request; /* CPU_REQUEST_… */

@@ -82,16 +82,18 @@ instruction_leave(struct cpu *cpu, const struct instruction *instruction)
 }
 
 /* The handlers of one table row: by operand size and by whether ModRM names memory.
- * Rows without such a choice repeat the same function. */
+ * Rows without such a choice repeat the same function. Where the opcode's low four bits
+ * are a condition, `by_condition` may offer sixteen sets instead. */
 struct handler_set {
     instruction_handler *register16, *register32, *memory16, *memory32;
+    const struct handler_set *by_condition;
 };
 
 /* One function, whatever the form. */
 #define HANDLER_SET_ONE(function)                                                      \
     {                                                                                  \
         .register16 = (function), .register32 = (function), .memory16 = (function),    \
-        .memory32 = (function),                                                        \
+        .memory32 = (function), .by_condition = NULL,                                  \
     }
 
 #endif

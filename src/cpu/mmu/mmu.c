@@ -307,6 +307,14 @@ void mmu_probe_read(struct cpu *cpu, gla_t address, unsigned bytes,
     probe(cpu, address, bytes, MMU_READ, rights);
 }
 
+uint8_t mmu_fetch_byte(struct cpu *cpu, gla_t address)
+{
+    enum mmu_rights rights = cpu->cpl == 3 ? MMU_USER : MMU_SUPERVISOR;
+    struct mmu_target target = mmu_reach(cpu, address, MMU_EXECUTE, rights);
+    return target.host ? *target.host
+                       : (uint8_t)cpu_physical_read(cpu, target.physical, 1);
+}
+
 const uint8_t *mmu_fetch(struct cpu *cpu, gla_t address, uint64_t *ram_offset)
 {
     enum mmu_rights rights = cpu->cpl == 3 ? MMU_USER : MMU_SUPERVISOR;

@@ -27,7 +27,8 @@ gla_t segment_check_slow(struct cpu *cpu, unsigned segment, uint32_t offset,
 {
     const struct segment *s = &cpu->segments[segment];
     if (cpu_protected(cpu)) {
-        bool usable = (s->access & SEGMENT_PRESENT) && (s->selector & ~3U);
+        /* Loading a null selector clears the access rights. */
+        bool usable = s->access & SEGMENT_PRESENT;
         bool code = s->access & SEGMENT_CODE;
         bool allowed = write ? !code && (s->access & SEGMENT_WRITABLE)
                              : !code || (s->access & SEGMENT_READABLE);

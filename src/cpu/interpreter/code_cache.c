@@ -1,0 +1,390 @@
+#define _GNU_SOURCE
+#include "cpu/interpreter/code_cache.h"
+
+#include "cpu/core/exception.h"
+#include "cpu/decoder/decoder.h"
+#include "cpu/interpreter/handlers.h"
+#include "cpu/mmu/access.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+enum { MAXIMUM_LENGTH = 15 };
+
+#define ARENA_BYTES (64UL << 20)
+#define BLOCK_BYTES_MAXIMUM                                                            \
+    (sizeof(struct block) + (BLOCK_INSTRUCTIONS + 1) * sizeof(struct instruction))
+
+/* Lazily allocated by the host; NULL if it refuses. */
+static void *map_zeroed(size_t bytes)
+{
+    void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    return memory == MAP_FAILED ? NULL : memory;
+}
+
+static size_t page_table_bytes(const struct cpu *cpu)
+{
+    const struct ram *ram = cpu->wiring.memory->ram;
+    return (ram ? ram->bytes >> PAGE_SHIFT : 1) * sizeof(struct block *);
+}
+
+bool code_cache_create(struct cpu *cpu, struct error *error)
+{
+    struct code_cache *cache = map_zeroed(sizeof(*cache));
+    if (!cache) {
+        return error_set(error, "out of memory for the cache of decoded instructions");
+    }
+    cpu->code_cache = cache;
+    cache->owner = pthread_self();
+    cache->arena = map_zeroed(ARENA_BYTES);
+    cache->pages = map_zeroed(page_table_bytes(cpu));
+    cache->single = map_zeroed(BLOCK_BYTES_MAXIMUM);
+    if (!cache->arena || !cache->pages || !cache->single) {
+        code_cache_destroy(cpu);
+        return error_set(error, "out of memory for the cache of decoded instructions");
+    }
+    return true;
+}
+
+static void unmap(void *memory, size_t bytes)
+{
+    if (memory) {
+        munmap(memory, bytes);
+    }
+}
+
+void code_cache_destroy(struct cpu *cpu)
+{
+    struct code_cache *cache = cpu->code_cache;
+    if (cache) {
+        unmap(cache->arena, ARENA_BYTES);
+        unmap(cache->pages, page_table_bytes(cpu));
+        unmap(cache->single, BLOCK_BYTES_MAXIMUM);
+        unmap(cache, sizeof(*cache));
+    }
+    cpu->code_cache = NULL;
+}
+
+static void clear_words(void *memory, size_t bytes)
+{
+    uint64_t *words = memory;
+    for (size_t i = 0; i < bytes / sizeof(*words); i++) {
+        words[i] = 0;
+    }
+}
+
+void code_cache_flush(struct cpu *cpu)
+{
+    struct code_cache *cache = cpu->code_cache;
+    struct ram *ram = cpu->wiring.memory->ram;
+    clear_words(cache->jumps, sizeof(cache->jumps));
+    clear_words(cache->buckets, sizeof(cache->buckets));
+    for (uint64_t page = 0; ram && page < ram->bytes >> PAGE_SHIFT; page++) {
+        if (cache->pages[page]) {
+            cache->pages[page] = NULL;
+            ram->code_lines[page] = 0;
+        }
+    }
+    cache->arena_used = 0;
+    cache->pending_count = 0;
+    cpu->statistics->code_cache_flushes++;
+}
+
+/* Ends a block, live (after its last instruction) or dead (before its next one). */
+static const struct instruction *end_block(struct cpu *cpu,
+                                           const struct instruction *instruction)
+{
+    cpu->eip = instruction->eip;
+    cpu->current = instruction - 1;
+    return NULL;
+}
+
+static struct block **bucket_of(struct code_cache *cache, const uint8_t *host,
+                                uint32_t eip)
+{
+    uint64_t hash = ((uintptr_t)host + eip) * 0x9e3779b97f4a7c15ULL;
+    return &cache->buckets[hash >> 48];
+}
+
+static void kill_block(struct code_cache *cache, struct block *block)
+{
+    struct block **place = bucket_of(cache, block->host, block->eip);
+    while (*place && *place != block) {
+        place = &(*place)->same_bucket;
+    }
+    if (*place) {
+        *place = block->same_bucket;
+    }
+    block->mode |= BLOCK_MODE_DEAD;
+    for (uint32_t i = 1; i < block->count; i++) {
+        block->instructions[i].execute = end_block;
+    }
+}
+
+static void kill_lines(struct cpu *cpu, uint64_t page, uint64_t lines)
+{
+    struct code_cache *cache = cpu->code_cache;
+    uint64_t *code_lines = &cpu->wiring.memory->ram->code_lines[page];
+    if (!(*code_lines & lines)) {
+        return;
+    }
+    *code_lines = 0;
+    struct block **place = &cache->pages[page];
+    while (*place) {
+        struct block *block = *place;
+        if (block->lines & lines) {
+            *place = block->same_page;
+            kill_block(cache, block);
+            cpu->statistics->blocks_invalidated++;
+        } else {
+            *code_lines |= block->lines;
+            place = &block->same_page;
+        }
+    }
+}
+
+/* Bits of the lines from `first` to `last`, offsets in one page. */
+static uint64_t line_mask(unsigned first, unsigned last)
+{
+    unsigned low = first >> RAM_CODE_LINE_SHIFT, high = last >> RAM_CODE_LINE_SHIFT;
+    return (UINT64_MAX << low) & (UINT64_MAX >> (63 - high));
+}
+
+static void kill_range(struct cpu *cpu, uint64_t ram_offset, uint64_t bytes)
+{
+    while (bytes) {
+        unsigned first = ram_offset & PAGE_OFFSET_MASK;
+        uint64_t part = PAGE_BYTES - first < bytes ? PAGE_BYTES - first : bytes;
+        kill_lines(cpu, ram_offset >> PAGE_SHIFT,
+                   line_mask(first, first + (unsigned)part - 1));
+        ram_offset += part;
+        bytes -= part;
+    }
+}
+
+static bool holds_code(const struct ram *ram, uint64_t ram_offset, uint64_t bytes)
+{
+    uint64_t last = (ram_offset + bytes - 1) >> PAGE_SHIFT;
+    for (uint64_t page = ram_offset >> PAGE_SHIFT; page <= last; page++) {
+        if (ram->code_lines[page]) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void code_cache_ram_written(void *opaque, uint64_t ram_offset, uint64_t bytes)
+{
+    struct cpu *cpu = opaque;
+    struct code_cache *cache = cpu->code_cache;
+    if (bytes == 0) {
+        return;
+    }
+    if (pthread_equal(cache->owner, pthread_self())) {
+        kill_range(cpu, ram_offset, bytes);
+    } else if (holds_code(cpu->wiring.memory->ram, ram_offset, bytes)) {
+        if (cache->pending_count < PENDING_WRITES) {
+            cache->pending[cache->pending_count] =
+                (struct pending_write){ram_offset, bytes};
+        }
+        cache->pending_count++;
+        atomic_fetch_or(&cpu->request, CPU_REQUEST_CODE);
+    }
+}
+
+void code_cache_apply_pending(struct cpu *cpu)
+{
+    struct code_cache *cache = cpu->code_cache;
+    lock_take(cpu->wiring.lock);
+    if (cache->pending_count > PENDING_WRITES) {
+        code_cache_flush(cpu);
+    }
+    for (unsigned i = 0; i < cache->pending_count; i++) {
+        kill_range(cpu, cache->pending[i].ram_offset, cache->pending[i].bytes);
+    }
+    cache->pending_count = 0;
+    lock_release(cpu->wiring.lock);
+}
+
+static _Noreturn void raise_decode_fault(struct cpu *cpu, enum decode_result result)
+{
+    if (result == DECODE_TOO_LONG) {
+        cpu_raise_error(cpu, EXCEPTION_GP, 0);
+    }
+    cpu_raise(cpu, EXCEPTION_UD);
+}
+
+static enum decode_result decode_one(struct cpu *cpu, struct instruction *instruction,
+                                     const uint8_t *bytes, unsigned available,
+                                     uint32_t eip)
+{
+    enum decode_result result =
+        decode_instruction(instruction, bytes, available, eip, cpu->code_mode);
+    if (result == DECODE_OK) {
+        instruction->execute = handler_choose(cpu, instruction);
+    }
+    return result;
+}
+
+static void finish_block(struct block *block)
+{
+    const struct instruction *last = &block->instructions[block->count - 1];
+    block->last = instruction_next_eip(last) - 1;
+    block->instructions[block->count] = (struct instruction){
+        .execute = end_block,
+        .eip = instruction_next_eip(last),
+    };
+}
+
+struct block *code_cache_decode_single(struct cpu *cpu)
+{
+    const struct segment *cs = &cpu->segments[SEGMENT_CS];
+    struct block *block = cpu->code_cache->single;
+    uint8_t bytes[MAXIMUM_LENGTH];
+    gla_t linear = cs->base + cpu->eip;
+    unsigned in_page = PAGE_BYTES - (linear & PAGE_OFFSET_MASK);
+    unsigned available = 0;
+    enum decode_result result = DECODE_TRUNCATED;
+    while (result == DECODE_TRUNCATED && available < MAXIMUM_LENGTH) {
+        if (cpu->eip > cs->limit || available > cs->limit - cpu->eip) {
+            cpu_raise_error(cpu, EXCEPTION_GP, 0);
+        }
+        bytes[available] = mmu_fetch_byte(cpu, linear + available);
+        available++;
+        /* Decode when the page or the limit ends: what lies behind may fault. */
+        if (available >= in_page || available == MAXIMUM_LENGTH ||
+            available > cs->limit - cpu->eip) {
+            result =
+                decode_one(cpu, &block->instructions[0], bytes, available, cpu->eip);
+        }
+    }
+    if (result != DECODE_OK) {
+        raise_decode_fault(cpu, result);
+    }
+    block->mode = block_mode(cpu);
+    block->count = 1;
+    finish_block(block);
+    return block;
+}
+
+/* Instructions that may change how the next one is decoded or whether it runs leave the
+ * block by themselves; what ends it here is a jump, the page's end or its length. */
+static bool decode_block(struct cpu *cpu, struct block *block)
+{
+    const uint8_t *bytes = block->host;
+    unsigned left =
+        PAGE_BYTES - ((cpu->segments[SEGMENT_CS].base + block->eip) & PAGE_OFFSET_MASK);
+    uint32_t eip = block->eip;
+    block->count = 0;
+    while (block->count < BLOCK_INSTRUCTIONS && left) {
+        struct instruction *instruction = &block->instructions[block->count];
+        unsigned available = left < MAXIMUM_LENGTH ? left : MAXIMUM_LENGTH;
+        if (decode_one(cpu, instruction, bytes, available, eip) != DECODE_OK) {
+            break;
+        }
+        block->count++;
+        bytes += instruction->length;
+        left -= instruction->length;
+        eip += instruction->length;
+        if (handler_ends_block(instruction)) {
+            break;
+        }
+    }
+    if (block->count == 0) {
+        return false;
+    }
+    finish_block(block);
+    return true;
+}
+
+static void enter_block(struct cpu *cpu, struct block *block, uint64_t ram_offset)
+{
+    struct code_cache *cache = cpu->code_cache;
+    struct block **bucket = bucket_of(cache, block->host, block->eip);
+    block->same_bucket = *bucket;
+    *bucket = block;
+    block->ram_page = UINT64_MAX;
+    if (ram_offset == UINT64_MAX) {
+        return;
+    }
+    struct ram *ram = cpu->wiring.memory->ram;
+    unsigned first = ram_offset & PAGE_OFFSET_MASK;
+    block->ram_page = ram_offset >> PAGE_SHIFT;
+    block->lines = line_mask(first, first + (block->last - block->eip));
+    block->same_page = cache->pages[block->ram_page];
+    cache->pages[block->ram_page] = block;
+    if (!ram->code_lines[block->ram_page]) {
+        mmu_protect_ram_page(cpu, ram_offset);
+    }
+    ram->code_lines[block->ram_page] |= block->lines;
+}
+
+/* Decodes a new block; NULL if its first instruction needs decode_single(). */
+static struct block *make_block(struct cpu *cpu, const uint8_t *host,
+                                uint64_t ram_offset)
+{
+    struct code_cache *cache = cpu->code_cache;
+    if (cache->arena_used + BLOCK_BYTES_MAXIMUM > ARENA_BYTES) {
+        code_cache_flush(cpu);
+    }
+    struct block *block = (struct block *)(cache->arena + cache->arena_used);
+    block->host = host;
+    block->eip = cpu->eip;
+    block->mode = block_mode(cpu);
+    if (!decode_block(cpu, block)) {
+        return NULL;
+    }
+    size_t bytes = sizeof(*block) + (block->count + 1) * sizeof(block->instructions[0]);
+    cache->arena_used += (bytes + 15) & ~(size_t)15;
+    enter_block(cpu, block, ram_offset);
+    cpu->statistics->blocks_decoded++;
+    return block;
+}
+
+static struct block *find_slow(struct cpu *cpu, gla_t linear)
+{
+    struct code_cache *cache = cpu->code_cache;
+    uint64_t ram_offset;
+    const uint8_t *host = mmu_fetch(cpu, linear, &ram_offset);
+    if (!host) {
+        return code_cache_decode_single(cpu);
+    }
+    uint32_t mode = block_mode(cpu);
+    struct block *block = *bucket_of(cache, host, cpu->eip);
+    while (block &&
+           (block->host != host || block->eip != cpu->eip || block->mode != mode)) {
+        block = block->same_bucket;
+    }
+    if (!block) {
+        block = make_block(cpu, host, ram_offset);
+    }
+    return block ? block : code_cache_decode_single(cpu);
+}
+
+struct block *code_cache_find(struct cpu *cpu)
+{
+    const struct segment *cs = &cpu->segments[SEGMENT_CS];
+    gla_t linear = cs->base + cpu->eip;
+    struct jump_cache_entry *entry =
+        &cpu->code_cache
+             ->jumps[(linear ^ linear >> JUMP_CACHE_BITS) & (JUMP_CACHE_ENTRIES - 1)];
+    struct block *block = entry->block;
+    if (entry->linear == linear && entry->generation == cpu->mmu->generation && block &&
+        block->eip == cpu->eip && block->mode == block_mode(cpu) &&
+        block->last <= cs->limit) {
+        return block;
+    }
+    if (cpu->eip > cs->limit) {
+        cpu_raise_error(cpu, EXCEPTION_GP, 0);
+    }
+    block = find_slow(cpu, linear);
+    if (block->last > cs->limit || block->last < block->eip) {
+        return code_cache_decode_single(cpu);
+    }
+    if (block != cpu->code_cache->single) {
+        *entry = (struct jump_cache_entry){linear, cpu->mmu->generation, block};
+    }
+    return block;
+}

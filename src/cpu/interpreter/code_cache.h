@@ -1,0 +1,92 @@
+/* cpu/interpreter/code_cache.h: decoded instructions, in blocks.
+ *
+ * A block is a straight run of instructions from one page, decoded once. It is found by
+ * where its bytes are in host memory, its EIP and the mode it was decoded for. A jump
+ * cache in front, indexed by linear address, spares the translation; its entries are
+ * good for one generation of the MMU's.
+ *
+ * Blocks know which 64-byte lines of RAM they came from. A write to such a line kills
+ * the blocks on it at once: a dead block is no longer found, and if it is the one that
+ * runs, it ends after the instruction that wrote. Memory is a bump arena; when that is
+ * full everything is forgotten, between blocks.
+ *
+ * Thread: the CPU's own, except code_cache_ram_written(), which any thread may call
+ * that holds the machine lock. Saved by: nobody. */
+#ifndef CPU_INTERPRETER_CODE_CACHE_H
+#define CPU_INTERPRETER_CODE_CACHE_H
+
+#include "cpu/core/instruction.h"
+
+#include <pthread.h>
+
+enum {
+    BLOCK_INSTRUCTIONS = 32,
+    CODE_CACHE_BUCKETS = 1 << 16,
+    JUMP_CACHE_BITS = 12,
+    JUMP_CACHE_ENTRIES = 1 << JUMP_CACHE_BITS,
+    PENDING_WRITES = 64,
+    /* Added to enum code_mode: user and supervisor code share no blocks. */
+    BLOCK_MODE_USER = 0x80,
+    BLOCK_MODE_DEAD = 0x100,
+};
+
+struct block {
+    const uint8_t *host; /* of the first byte */
+    uint32_t eip;
+    uint32_t mode; /* enum code_mode, BLOCK_MODE_… */
+    uint32_t last; /* EIP of the last byte: must be within CS.limit */
+    uint32_t count;
+    uint64_t ram_page; /* number of the page; UINT64_MAX outside RAM */
+    uint64_t lines;    /* of that page, one bit for 64 bytes */
+    struct block *same_bucket, *same_page;
+    /* `count` instructions, and one that ends the block. */
+    struct instruction instructions[];
+};
+
+struct jump_cache_entry {
+    gla_t linear;
+    uint32_t generation;
+    struct block *block;
+};
+
+struct pending_write {
+    uint64_t ram_offset, bytes;
+};
+
+struct code_cache {
+    struct jump_cache_entry jumps[JUMP_CACHE_ENTRIES];
+    struct block *buckets[CODE_CACHE_BUCKETS];
+    struct block **pages; /* first block of each page of RAM */
+    uint8_t *arena;
+    size_t arena_used;
+    struct block *single; /* an instruction that is decoded for one use */
+    pthread_t owner;      /* the CPU's thread */
+    struct pending_write pending[PENDING_WRITES];
+    unsigned pending_count; /* may exceed PENDING_WRITES: then forget everything */
+};
+
+bool code_cache_create(struct cpu *cpu, struct error *error);
+void code_cache_destroy(struct cpu *cpu);
+
+/* Forgets all blocks. Only between blocks. */
+void code_cache_flush(struct cpu *cpu);
+
+/* The block that starts at CS:EIP. Raises #PF, #GP, #UD for an instruction that cannot
+ * be fetched or decoded. The result holds at least one instruction. */
+struct block *code_cache_find(struct cpu *cpu);
+
+/* As above, for one instruction only, and never from the cache. */
+struct block *code_cache_decode_single(struct cpu *cpu);
+
+/* RAM has changed: kills what was decoded from there, or, from another thread than the
+ * CPU's, asks for it (CPU_REQUEST_CODE). The listener of struct memory_map. */
+void code_cache_ram_written(void *cpu, uint64_t ram_offset, uint64_t bytes);
+/* Does what other threads asked for. */
+void code_cache_apply_pending(struct cpu *cpu);
+
+static inline uint32_t block_mode(const struct cpu *cpu)
+{
+    return cpu->code_mode | (cpu->cpl == 3 ? BLOCK_MODE_USER : 0);
+}
+
+#endif

@@ -1,0 +1,129 @@
+/* cpu/interpreter/operands.h: templates for handlers, by form of operand.
+ *
+ * A template defines the register and the memory handler of an instruction from one
+ * expression; sets of the widths an instruction has are named with HANDLERS_BYTE and
+ * HANDLERS_WORD. In expressions, `cpu` and `i` (the instruction) are in scope, `a` is
+ * the old value of the operand named by ModRM.rm; T is its type. */
+#ifndef CPU_INTERPRETER_OPERANDS_H
+#define CPU_INTERPRETER_OPERANDS_H
+
+#include "cpu/core/instruction.h"
+#include "cpu/mmu/access.h"
+
+/* Registers by their number in an encoding, as lvalues. Numbers 4-7 of byte registers
+ * are AH CH DH BH. */
+#define REG_uint8_t(cpu, n) (((uint8_t *)&(cpu)->regs[(n)&3])[(n) >> 2])
+#define REG_uint16_t(cpu, n) (*(uint16_t *)&(cpu)->regs[n])
+#define REG_uint32_t(cpu, n) ((cpu)->regs[n])
+
+#define SEGMENT_READ_uint8_t segment_read8
+#define SEGMENT_READ_uint16_t segment_read16
+#define SEGMENT_READ_uint32_t segment_read32
+#define SEGMENT_WRITE_uint8_t segment_write8
+#define SEGMENT_WRITE_uint16_t segment_write16
+#define SEGMENT_WRITE_uint32_t segment_write32
+
+#define HANDLER(name)                                                                  \
+    static const struct instruction *name(struct cpu *cpu, const struct instruction *i)
+
+/* Host memory for reading and writing in place, or NULL: slow path. */
+static inline void *modify_host(struct cpu *cpu, gla_t address, unsigned bytes)
+{
+    const struct tlb_entry *e = tlb_entry(cpu->mmu, address, mmu_current_rights(cpu));
+    return __builtin_expect(tlb_hits(e->write_tag, address, bytes), 1)
+               ? e->host + (uintptr_t)address
+               : NULL;
+}
+
+/* First half of the slow path of a read-modify-write; the second is mmu_write_slow(),
+ * which cannot fault any more. */
+static inline uint64_t modify_read_slow(struct cpu *cpu, gla_t address, unsigned bytes)
+{
+    enum mmu_rights rights = mmu_current_rights(cpu);
+    mmu_probe_write(cpu, address, bytes, rights);
+    return mmu_read_slow(cpu, address, bytes, rights);
+}
+
+/* E = expression of a. */
+#define MODIFY_E(name, T, expression)                                                  \
+    HANDLER(name##_register)                                                           \
+    {                                                                                  \
+        T a = REG_##T(cpu, i->rm);                                                     \
+        REG_##T(cpu, i->rm) = (T)(expression);                                         \
+        return i + 1;                                                                  \
+    }                                                                                  \
+    HANDLER(name##_memory)                                                             \
+    {                                                                                  \
+        gla_t address = segment_linear_write(cpu, i->segment,                          \
+                                             instruction_offset(cpu, i), sizeof(T));   \
+        T *host = modify_host(cpu, address, sizeof(T));                                \
+        T a = host ? *host : (T)modify_read_slow(cpu, address, sizeof(T));             \
+        T result = (T)(expression);                                                    \
+        if (host) {                                                                    \
+            *host = result;                                                            \
+        } else {                                                                       \
+            mmu_write_slow(cpu, address, result, sizeof(T), mmu_current_rights(cpu));  \
+        }                                                                              \
+        return i + 1;                                                                  \
+    }
+
+/* E is read: statements that use a. */
+#define USE_E(name, T, statements)                                                     \
+    HANDLER(name##_register)                                                           \
+    {                                                                                  \
+        T a = REG_##T(cpu, i->rm);                                                     \
+        statements;                                                                    \
+        return i + 1;                                                                  \
+    }                                                                                  \
+    HANDLER(name##_memory)                                                             \
+    {                                                                                  \
+        T a = SEGMENT_READ_##T(cpu, i->segment, instruction_offset(cpu, i));           \
+        statements;                                                                    \
+        return i + 1;                                                                  \
+    }
+
+/* E is written, not read. */
+#define STORE_E(name, T, expression)                                                   \
+    HANDLER(name##_register)                                                           \
+    {                                                                                  \
+        REG_##T(cpu, i->rm) = (T)(expression);                                         \
+        return i + 1;                                                                  \
+    }                                                                                  \
+    HANDLER(name##_memory)                                                             \
+    {                                                                                  \
+        SEGMENT_WRITE_##T(cpu, i->segment, instruction_offset(cpu, i),                 \
+                          (T)(expression));                                            \
+        return i + 1;                                                                  \
+    }
+
+/* The sets that the instruction table names. */
+#define HANDLERS_BYTE(name)                                                            \
+    const struct handler_set exec_##name = {                                           \
+        .register16 = name##_register,                                                 \
+        .register32 = name##_register,                                                 \
+        .memory16 = name##_memory,                                                     \
+        .memory32 = name##_memory,                                                     \
+    };
+#define HANDLERS_WORD(name)                                                            \
+    const struct handler_set exec_##name = {                                           \
+        .register16 = name##_16_register,                                              \
+        .register32 = name##_32_register,                                              \
+        .memory16 = name##_16_memory,                                                  \
+        .memory32 = name##_32_memory,                                                  \
+    };
+/* No ModRM choice, but an operand size. */
+#define HANDLERS_SIZED(name)                                                           \
+    const struct handler_set exec_##name = {                                           \
+        .register16 = name##_16,                                                       \
+        .register32 = name##_32,                                                       \
+        .memory16 = name##_16,                                                         \
+        .memory32 = name##_32,                                                         \
+    };
+#define HANDLERS_ONE(name) const struct handler_set exec_##name = HANDLER_SET_ONE(name);
+
+/* Both widths of a template, `macro(name_16, uint16_t)` and `macro(name_32, uint32_t)`,
+ * where the macro's body uses T. */
+#define FOR_BOTH_WIDTHS(macro, name)                                                   \
+    macro(name##_16, uint16_t) macro(name##_32, uint32_t)
+
+#endif

@@ -1,0 +1,177 @@
+/* PUSH, POP, PUSHA, POPA, ENTER, LEAVE. Intel SDM vol. 2. (Segment registers and flags
+ * are elsewhere: what they do besides matters more.) */
+#include "cpu/interpreter/stack.h"
+
+#include "cpu/interpreter/operands.h"
+
+HANDLER(push_Zv_16)
+{
+    push16(cpu, REG_uint16_t(cpu, i->reg));
+    return i + 1;
+}
+
+HANDLER(push_Zv_32)
+{
+    push32(cpu, cpu->regs[i->reg]);
+    return i + 1;
+}
+
+HANDLER(push_Iz_16)
+{
+    push16(cpu, (uint16_t)i->immediate);
+    return i + 1;
+}
+
+HANDLER(push_Iz_32)
+{
+    push32(cpu, i->immediate);
+    return i + 1;
+}
+
+USE_E(push_Ev_16, uint16_t, push16(cpu, a))
+USE_E(push_Ev_32, uint32_t, push32(cpu, a))
+
+HANDLERS_SIZED(push_Zv)
+HANDLERS_SIZED(push_Iz)
+HANDLERS_WORD(push_Ev)
+
+HANDLER(pop_Zv_16)
+{
+    uint16_t value = stack_peek16(cpu, 0);
+    stack_move(cpu, 2);
+    REG_uint16_t(cpu, i->reg) = value;
+    return i + 1;
+}
+
+HANDLER(pop_Zv_32)
+{
+    uint32_t value = stack_peek32(cpu, 0);
+    stack_move(cpu, 4);
+    cpu->regs[i->reg] = value;
+    return i + 1;
+}
+
+HANDLERS_SIZED(pop_Zv)
+
+/* An address based on ESP is computed with ESP as it is after the pop. */
+static uint32_t offset_after_pop(struct cpu *cpu, const struct instruction *i,
+                                 int32_t bytes)
+{
+    uint32_t esp = cpu->regs[REGISTER_ESP];
+    stack_move(cpu, bytes);
+    uint32_t offset = instruction_offset(cpu, i);
+    cpu->regs[REGISTER_ESP] = esp;
+    return offset;
+}
+
+#define POP_E(bits)                                                                    \
+    HANDLER(pop_Ev_##bits##_register)                                                  \
+    {                                                                                  \
+        uint##bits##_t value = stack_peek##bits(cpu, 0);                               \
+        stack_move(cpu, (bits) / 8);                                                   \
+        REG_uint##bits##_t(cpu, i->rm) = value;                                        \
+        return i + 1;                                                                  \
+    }                                                                                  \
+    HANDLER(pop_Ev_##bits##_memory)                                                    \
+    {                                                                                  \
+        uint##bits##_t value = stack_peek##bits(cpu, 0);                               \
+        segment_write##bits(cpu, i->segment, offset_after_pop(cpu, i, (bits) / 8),     \
+                            value);                                                    \
+        stack_move(cpu, (bits) / 8);                                                   \
+        return i + 1;                                                                  \
+    }
+
+POP_E(16)
+POP_E(32)
+HANDLERS_WORD(pop_Ev)
+
+enum { ALL_REGISTERS = 8 };
+
+/* EAX ends up highest. All eight are written before ESP moves. */
+#define PUSH_ALL(bits)                                                                 \
+    HANDLER(pusha_##bits)                                                              \
+    {                                                                                  \
+        enum { BYTES = (bits) / 8 };                                                   \
+        for (int n = ALL_REGISTERS - 1; n >= 0; n--) {                                 \
+            segment_write##bits(cpu, SEGMENT_SS, stack_offset(cpu, -BYTES *(n + 1)),   \
+                                REG_uint##bits##_t(cpu, n));                           \
+        }                                                                              \
+        stack_move(cpu, -BYTES *ALL_REGISTERS);                                        \
+        return i + 1;                                                                  \
+    }
+
+/* The stored ESP is skipped. */
+#define POP_ALL(bits)                                                                  \
+    HANDLER(popa_##bits)                                                               \
+    {                                                                                  \
+        enum { BYTES = (bits) / 8 };                                                   \
+        uint##bits##_t values[ALL_REGISTERS];                                          \
+        for (int n = 0; n < ALL_REGISTERS; n++) {                                      \
+            values[n] = stack_peek##bits(cpu, BYTES * (ALL_REGISTERS - 1 - n));        \
+        }                                                                              \
+        for (int n = 0; n < ALL_REGISTERS; n++) {                                      \
+            if (n != REGISTER_ESP) {                                                   \
+                REG_uint##bits##_t(cpu, n) = values[n];                                \
+            }                                                                          \
+        }                                                                              \
+        stack_move(cpu, BYTES *ALL_REGISTERS);                                         \
+        return i + 1;                                                                  \
+    }
+
+PUSH_ALL(16)
+PUSH_ALL(32)
+POP_ALL(16)
+POP_ALL(32)
+HANDLERS_SIZED(pusha)
+HANDLERS_SIZED(popa)
+
+/* ENTER: a frame of i->immediate bytes with nesting level 0 to 31. The last address of
+ * the new frame is probed for writing, as processors do. */
+#define ENTER(bits)                                                                    \
+    HANDLER(enter_Iw_Ib_##bits)                                                        \
+    {                                                                                  \
+        enum { BYTES = (bits) / 8 };                                                   \
+        unsigned level = i->immediate2 & 31;                                           \
+        int32_t down = -BYTES;                                                         \
+        uint32_t frame = cpu->regs[REGISTER_EBP];                                      \
+        uint32_t new_frame = stack_offset(cpu, -BYTES);                                \
+        segment_write##bits(cpu, SEGMENT_SS, stack_offset(cpu, down),                  \
+                            (uint##bits##_t)frame);                                    \
+        for (unsigned n = 1; n < level; n++) {                                         \
+            frame -= BYTES;                                                            \
+            down -= BYTES;                                                             \
+            uint##bits##_t link =                                                      \
+                segment_read##bits(cpu, SEGMENT_SS, frame & cpu->stack_mask);          \
+            segment_write##bits(cpu, SEGMENT_SS, stack_offset(cpu, down), link);       \
+        }                                                                              \
+        if (level > 0) {                                                               \
+            down -= BYTES;                                                             \
+            segment_write##bits(cpu, SEGMENT_SS, stack_offset(cpu, down),              \
+                                (uint##bits##_t)new_frame);                            \
+        }                                                                              \
+        down -= (int32_t)(i->immediate & 0xffff);                                      \
+        segment_probe_write(cpu, SEGMENT_SS, stack_offset(cpu, down), BYTES);          \
+        stack_move(cpu, down);                                                         \
+        REG_uint##bits##_t(cpu, REGISTER_EBP) = (uint##bits##_t)new_frame;             \
+        return i + 1;                                                                  \
+    }
+
+ENTER(16)
+ENTER(32)
+HANDLERS_SIZED(enter_Iw_Ib)
+
+#define LEAVE(bits)                                                                    \
+    HANDLER(leave_##bits)                                                              \
+    {                                                                                  \
+        uint32_t frame = cpu->regs[REGISTER_EBP] & cpu->stack_mask;                    \
+        uint##bits##_t value = segment_read##bits(cpu, SEGMENT_SS, frame);             \
+        cpu->regs[REGISTER_ESP] =                                                      \
+            (cpu->regs[REGISTER_ESP] & ~cpu->stack_mask) | frame;                      \
+        stack_move(cpu, (bits) / 8);                                                   \
+        REG_uint##bits##_t(cpu, REGISTER_EBP) = value;                                 \
+        return i + 1;                                                                  \
+    }
+
+LEAVE(16)
+LEAVE(32)
+HANDLERS_SIZED(leave)

@@ -1,0 +1,67 @@
+/* cpu/interpreter/string_loop.h: how repeated string instructions repeat.
+ *
+ * Each iteration is complete in itself: registers are updated, it counts as a retired
+ * instruction, and a fault or an interrupt in the middle leaves EIP at the instruction
+ * with the rest still to do (Intel SDM vol. 2, "REP"). A handler does
+ *
+ *     if (!string_begin(cpu, i)) return i + 1;
+ *     do { one iteration } while (string_next(cpu, i, 1, go_on));
+ *     return string_end(cpu, i, …);
+ */
+#ifndef CPU_INTERPRETER_STRING_LOOP_H
+#define CPU_INTERPRETER_STRING_LOOP_H
+
+#include "cpu/core/instruction.h"
+
+static inline bool string_repeats(const struct instruction *i)
+{
+    return i->prefixes & (PREFIX_REP | PREFIX_REPNE);
+}
+
+/* ECX or CX. */
+static inline uint32_t string_count(const struct cpu *cpu, const struct instruction *i)
+{
+    return cpu->regs[REGISTER_ECX] & i->address_mask;
+}
+
+/* How many iterations may run before the engine has to look up again: one, where
+ * single steps are wanted. */
+static inline uint64_t string_allowance(const struct cpu *cpu)
+{
+    uint64_t retired = cpu_retired(cpu);
+    if (cpu->stepping || retired >= cpu->budget_end) {
+        return 1;
+    }
+    return cpu->budget_end - retired;
+}
+
+/* `register_number` += distance, in the width of addresses. */
+static inline void string_advance(struct cpu *cpu, const struct instruction *i,
+                                  unsigned register_number, uint32_t distance)
+{
+    uint32_t *r = &cpu->regs[register_number];
+    *r = (*r & ~i->address_mask) | ((*r + distance) & i->address_mask);
+}
+
+/* Accounts for `iterations` of a repeated instruction. The engine counts an instruction
+ * when it is left; what goes beyond is counted here. */
+static inline void string_account(struct cpu *cpu, const struct instruction *i,
+                                  uint32_t iterations)
+{
+    string_advance(cpu, i, REGISTER_ECX, -iterations);
+    cpu->retired += iterations;
+}
+
+/* The instruction is over (done), or interrupted between two iterations. */
+static inline const struct instruction *
+string_leave(struct cpu *cpu, const struct instruction *i, bool done)
+{
+    cpu->retired--;
+    if (done) {
+        return i + 1;
+    }
+    cpu->eip = i->eip;
+    return NULL;
+}
+
+#endif
