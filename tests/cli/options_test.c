@@ -1,0 +1,256 @@
+/* The command line: what each option sets, and what is refused with which remedy. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <time.h>
+
+#include <cmocka.h>
+
+#include "cli/options.h"
+#include "cli/values.h"
+
+enum { MOST_WORDS = 32 };
+
+static struct options options;
+static struct error error;
+
+/* Splits `line` at spaces and parses it. The words must outlive `options`. */
+static bool parse(const char *line)
+{
+    static char copy[1024];
+    char *words[MOST_WORDS], *rest = NULL;
+    int count = 0;
+    strncpy(copy, line, sizeof(copy) - 1);
+    for (char *word = strtok_r(copy, " ", &rest); word;
+         word = strtok_r(NULL, " ", &rest)) {
+        words[count++] = word;
+    }
+    error.text[0] = '\0';
+    return options_parse(&options, count, words, &error);
+}
+
+static void accept(const char *line)
+{
+    if (!parse(line)) {
+        fail_msg("'%s' was refused: %s", line, error.text);
+    }
+}
+
+/* Refused with one line that has `hint` in it. */
+static void refuse(const char *line, const char *hint)
+{
+    if (parse(line)) {
+        fail_msg("'%s' was accepted", line);
+    }
+    if (!strstr(error.text, hint) || strchr(error.text, '\n')) {
+        fail_msg("'%s': '%s' lacks '%s'", line, error.text, hint);
+    }
+}
+
+static void defaults(void **state)
+{
+    (void)state;
+    accept("x.img");
+    const struct machine_config *machine = &options.machine;
+    assert_int_equal(options.action, OPTIONS_RUN);
+    assert_int_equal(machine->ram_bytes, 128 << 20);
+    assert_string_equal(machine->disks[0], "x.img");
+    assert_null(machine->disks[1]);
+    assert_null(machine->bios);
+    assert_string_equal(machine->engine, "interpreter");
+    assert_int_equal(machine->clock, CLOCK_KIND_HOST);
+    assert_true(machine->epoch_s - time(NULL) <= 2 &&
+                time(NULL) - machine->epoch_s <= 2);
+    assert_string_equal(machine->serial[0], "stdio");
+    assert_true(machine->serial_multiplexed);
+    assert_null(machine->serial[1]);
+    assert_false(machine->snapshot || machine->no_reboot || machine->show_guest_errors);
+    assert_false(options.statistics);
+    assert_int_equal(machine->debug_exit_port, 0);
+}
+
+static void files(void **state)
+{
+    (void)state;
+    accept("run -hda a --hdb b --hdc=c -hdd d -kernel k -initrd i -append t -bios s "
+           "-snapshot -no-reboot -stats -d guest_errors -debugcon file:F");
+    const struct machine_config *machine = &options.machine;
+    assert_string_equal(machine->disks[0], "a");
+    assert_string_equal(machine->disks[1], "b");
+    assert_string_equal(machine->disks[2], "c");
+    assert_string_equal(machine->disks[3], "d");
+    assert_string_equal(machine->kernel, "k");
+    assert_string_equal(machine->initrd, "i");
+    assert_string_equal(machine->append, "t");
+    assert_string_equal(machine->bios, "s");
+    assert_string_equal(machine->debug_console, "file:F");
+    assert_true(machine->snapshot && machine->no_reboot && machine->show_guest_errors);
+    assert_true(options.statistics);
+    accept("-snapshot -- -odd-name");
+    assert_string_equal(machine->disks[0], "-odd-name");
+    accept("run run");
+    assert_string_equal(machine->disks[0], "run");
+    refuse("a b", "-hdb");
+    refuse("-hda a b", "-hdb");
+    refuse("-initrd i x", "-kernel");
+    refuse("-append t x", "-kernel");
+    refuse("", "nothing to boot");
+    refuse("-nographic", "nothing to boot");
+    refuse("x -hdb", "needs a value");
+    refuse("x --snapshot=on", "takes no value");
+}
+
+static void memory(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        uint64_t bytes;
+    } good[] = {
+        {"4", 4 << 20},  {"256", 256 << 20},    {"256M", 256 << 20},
+        {"1G", 1 << 30}, {"65536K", 64 << 20},  {"16777216B", 16 << 20},
+        {"1g", 1 << 30}, {"size=32", 32 << 20}, {"3584", 3584ULL << 20},
+    };
+    for (size_t i = 0; i < ARRAY_LENGTH(good); i++) {
+        uint64_t bytes = 0;
+        assert_true(value_parse_memory(good[i].text, &bytes, &error));
+        assert_int_equal(bytes, good[i].bytes);
+    }
+    refuse("x -m 3", "from 4 to 3584 MiB");
+    refuse("x -m 3585", "from 4 to 3584 MiB");
+    refuse("x -m 0", "from 4 to 3584 MiB");
+    refuse("x -m 4G", "from 4 to 3584 MiB");
+    refuse("x -m 17592186044416M", "from 4 to 3584 MiB");
+    refuse("x -m 99999999999999999999", "from 4 to 3584 MiB");
+    refuse("x -m 5000K", "whole MiB");
+    static const char *const bad[] = {"", "M", "-256", "12Q", "12MB", "0x10", "1.5G"};
+    for (size_t i = 0; i < ARRAY_LENGTH(bad); i++) {
+        uint64_t bytes;
+        assert_false(value_parse_memory(bad[i], &bytes, &error));
+    }
+}
+
+static void clocks(void **state)
+{
+    (void)state;
+    accept("x -rtc base=2004-07-01T12:34:56");
+    assert_int_equal(options.machine.epoch_s, 1088685296);
+    accept("x -rtc base=1970-01-02");
+    assert_int_equal(options.machine.epoch_s, 86400);
+    accept("x -rtc base=2024-02-29");
+    accept("x -rtc base=utc");
+    assert_true(options.machine.epoch_s - time(NULL) <= 2);
+    accept("x -rtc base=localtime");
+    static const char *const bad[] = {
+        "x -rtc utc",
+        "x -rtc base=now",
+        "x -rtc base=2023-02-29",
+        "x -rtc base=2023-13-01",
+        "x -rtc base=2023-1-1",
+        "x -rtc base=2023-01-01T24:00:00",
+        "x -rtc base=2023-01-01T10:00",
+        "x -rtc base=2023-01-01T10:00:00Z",
+    };
+    for (size_t i = 0; i < ARRAY_LENGTH(bad); i++) {
+        refuse(bad[i], "base=utc");
+    }
+    accept("x -clock counted");
+    assert_int_equal(options.machine.clock, CLOCK_KIND_COUNTED);
+    assert_int_equal(options.machine.epoch_s, OPTIONS_COUNTED_EPOCH_S);
+    accept("x -rtc base=1970-01-01 -clock counted");
+    assert_int_equal(options.machine.epoch_s, 0);
+    refuse("x -clock fast", "host and counted");
+}
+
+static void consoles(void **state)
+{
+    (void)state;
+    const struct machine_config *machine = &options.machine;
+    accept("x -serial mon:stdio -serial file:log");
+    assert_string_equal(machine->serial[0], "stdio");
+    assert_string_equal(machine->serial[1], "file:log");
+    assert_true(machine->serial_multiplexed);
+    accept("x -serial stdio");
+    assert_false(machine->serial_multiplexed);
+    accept("x -nographic -serial stdio");
+    assert_true(machine->serial_multiplexed);
+    accept("x -serial none -serial pty");
+    assert_null(machine->serial[0]);
+    assert_string_equal(machine->serial[1], "pty");
+    accept("x -display none");
+    assert_string_equal(machine->serial[0], "null");
+    assert_false(machine->serial_multiplexed);
+    accept("x -display none -nographic");
+    assert_string_equal(machine->serial[0], "stdio");
+    refuse("x -serial null -serial null -serial null", "2 serial lines");
+    refuse("x -display gtk", "-display none");
+}
+
+static void devices(void **state)
+{
+    (void)state;
+    accept("x -device isa-debug-exit,iobase=0xf4,iosize=0x04");
+    assert_int_equal(options.machine.debug_exit_port, 0xf4);
+    accept("x -device isa-debug-exit");
+    assert_int_equal(options.machine.debug_exit_port, 0x501);
+    refuse("x -device e1000", "isa-debug-exit");
+    refuse("x -device isa-debug-exit,iobase=0x10000", "port");
+    refuse("x -device isa-debug-exit,iobase=", "port");
+    refuse("x -device isa-debug-exit,iosize=9", "iosize");
+    refuse("x -device isa-debug-exit,irq=5", "iobase");
+}
+
+static void engines(void **state)
+{
+    (void)state;
+    accept("x -engine auto");
+    accept("x -engine interpreter");
+    assert_string_equal(options.machine.engine, "interpreter");
+    refuse("x -engine jit", "-engine jit: ");
+    refuse("x -engine direct", "-engine direct: ");
+    refuse("x -engine warp", "interpreter, jit, direct");
+}
+
+static void unknown_options(void **state)
+{
+    (void)state;
+    refuse("-kernal k", "did you mean -kernel?");
+    refuse("--no-rebot x", "did you mean -no-reboot?");
+    refuse("-nograpihc x", "did you mean -nographic?");
+    refuse("-enable-kvm x", "-help");
+    refuse("-ker k", "-help"); /* no abbreviations */
+    refuse("-d in_asm x", "guest_errors");
+}
+
+static void help_and_version(void **state)
+{
+    (void)state;
+    accept("--help");
+    assert_int_equal(options.action, OPTIONS_HELP);
+    accept("-h");
+    assert_int_equal(options.action, OPTIONS_HELP);
+    accept("-version");
+    assert_int_equal(options.action, OPTIONS_VERSION);
+}
+
+static void edit_distance(void **state)
+{
+    (void)state;
+    assert_int_equal(value_edit_distance("kitten", "sitting"), 3);
+    assert_int_equal(value_edit_distance("", "abc"), 3);
+    assert_int_equal(value_edit_distance("abc", "abc"), 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(defaults),         cmocka_unit_test(files),
+        cmocka_unit_test(memory),           cmocka_unit_test(clocks),
+        cmocka_unit_test(consoles),         cmocka_unit_test(devices),
+        cmocka_unit_test(engines),          cmocka_unit_test(unknown_options),
+        cmocka_unit_test(help_and_version), cmocka_unit_test(edit_distance),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
