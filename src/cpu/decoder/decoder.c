@@ -103,7 +103,7 @@ static enum decode_result decode_vex(struct decoder *decoder, struct instruction
     decoder->fulfilled =
         (payload & 4 ? CANDIDATE_L1 : CANDIDATE_L0) |
         (out->vex_flags & INSTRUCTION_VEX_W ? CANDIDATE_W1 : CANDIDATE_W0) |
-        (out->vex_register == 0 ? CANDIDATE_NO_VVVV : 0);
+        ((payload & 0x78) == 0x78 ? CANDIDATE_NO_VVVV : 0);
     return DECODE_OK;
 }
 
