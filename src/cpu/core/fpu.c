@@ -73,20 +73,14 @@ void fpu_area_set_words(struct cpu *cpu, uint16_t control, uint16_t status)
     fpu_area_put16(cpu, FPU_AREA_STATUS, status);
 }
 
-static void clear_pointers(struct fpu *fpu)
+void fpu_clear_pointers(struct cpu *cpu)
 {
+    struct fpu *fpu = &cpu->fpu;
     fpu->opcode = 0;
     fpu->instruction_offset = 0;
     fpu->instruction_selector = 0;
     fpu->operand_offset = 0;
     fpu->operand_selector = 0;
-}
-
-void fpu_area_init_x87(struct cpu *cpu)
-{
-    fpu_area_set_words(cpu, FPU_CONTROL_INIT, 0);
-    fpu_area_put16(cpu, FPU_AREA_TAGS, 0);
-    clear_pointers(&cpu->fpu);
 }
 
 uint16_t fpu_status(const struct cpu *cpu)

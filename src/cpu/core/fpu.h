@@ -109,8 +109,8 @@ static inline void fpu_area_put64(struct cpu *cpu, unsigned offset, uint64_t val
  * keeps them: reserved bits, and ES and B as follow from flags and masks. */
 void fpu_area_set_words(struct cpu *cpu, uint16_t control, uint16_t status);
 
-/* The x87 part of a parked area as after FNINIT; registers keep their bits. */
-void fpu_area_init_x87(struct cpu *cpu);
+/* Last instruction and operand as after FNINIT. */
+void fpu_clear_pointers(struct cpu *cpu);
 
 /* Parked or live. */
 uint16_t fpu_status(const struct cpu *cpu);
