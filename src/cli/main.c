@@ -1,5 +1,61 @@
+#include <fcntl.h>
 #include <stdio.h>
-int main(void)
+#include <unistd.h>
+
+#include "cli/options.h"
+#include "cli/run.h"
+
+/* A file opened later must not become standard input, output or error because the
+ * parent has closed one of them. */
+static void fill_standard_descriptors(void)
 {
-    return 0;
+    int fd;
+    do {
+        fd = open("/dev/null", O_RDWR);
+    } while (fd >= 0 && fd <= STDERR_FILENO);
+    if (fd >= 0) {
+        close(fd);
+    }
+}
+
+static void print_line(void *opaque, const char *line)
+{
+    fputs(line, opaque);
+}
+
+static int print_help(void)
+{
+    puts("Usage: faumachine [run] [options] [DISK]\n"
+         "\n"
+         "Runs a whole i386 PC in this process. DISK is a raw image, the same as\n"
+         "-hda DISK. Options are spelled as QEMU does, with one dash or two:\n");
+    options_describe(print_line, stdout);
+    puts("\nThe manual page faumachine(1) has the rest.");
+    return fflush(stdout) == 0 ? 0 : 1;
+}
+
+static int print_version(void)
+{
+    puts("faumachine " FAUMACHINE_VERSION);
+    return fflush(stdout) == 0 ? 0 : 1;
+}
+
+int main(int argc, char *argv[])
+{
+    fill_standard_descriptors();
+    struct options options;
+    struct error error;
+    if (!options_parse(&options, argc - 1, argv + 1, &error)) {
+        print_error(&error);
+        return 1;
+    }
+    switch (options.action) {
+    case OPTIONS_HELP:
+        return print_help();
+    case OPTIONS_VERSION:
+        return print_version();
+    case OPTIONS_RUN:
+        break;
+    }
+    return run_machine(&options);
 }
