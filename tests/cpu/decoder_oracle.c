@@ -1,6 +1,8 @@
 /* tests/cpu/decoder_oracle.c: our decoder and Zydis on the same bytes. */
 #include "decoder_oracle.h"
 
+#include "decoder_exceptions.h"
+
 #include "cpu/core/flags.h"
 
 #include <stdio.h>
@@ -36,83 +38,17 @@ static bool differ(struct comparison *c, const char *what, unsigned long ours,
     return false;
 }
 
-/* What Zydis knows and we do not carry: CPUID does not show it. */
-static bool is_absent(const struct comparison *c)
-{
-    switch (c->theirs.meta.isa_ext) {
-    case ZYDIS_ISA_EXT_AMD3DNOW:
-    case ZYDIS_ISA_EXT_SSE4A: /* of AMD */
-    case ZYDIS_ISA_EXT_XOP:
-    case ZYDIS_ISA_EXT_FMA4:
-    case ZYDIS_ISA_EXT_TBM:
-    case ZYDIS_ISA_EXT_SVM:
-    case ZYDIS_ISA_EXT_SNP:
-    case ZYDIS_ISA_EXT_AMD_INVLPGB:
-    case ZYDIS_ISA_EXT_CLZERO:
-    case ZYDIS_ISA_EXT_MONITORX:
-    case ZYDIS_ISA_EXT_MCOMMIT:
-    case ZYDIS_ISA_EXT_RDPRU:
-    case ZYDIS_ISA_EXT_PADLOCK: /* of VIA */
-    case ZYDIS_ISA_EXT_VTX:
-    case ZYDIS_ISA_EXT_VMFUNC:
-    case ZYDIS_ISA_EXT_SMX:
-    case ZYDIS_ISA_EXT_SGX:
-    case ZYDIS_ISA_EXT_SGX_ENCLV:
-    case ZYDIS_ISA_EXT_TDX:
-    case ZYDIS_ISA_EXT_AVX512EVEX:
-    case ZYDIS_ISA_EXT_AVX512VEX:
-    case ZYDIS_ISA_EXT_AVX_VNNI:
-    case ZYDIS_ISA_EXT_VAES:
-    case ZYDIS_ISA_EXT_VPCLMULQDQ:
-    case ZYDIS_ISA_EXT_GFNI:
-    case ZYDIS_ISA_EXT_KEYLOCKER:
-    case ZYDIS_ISA_EXT_KEYLOCKER_WIDE:
-    case ZYDIS_ISA_EXT_CET:
-    case ZYDIS_ISA_EXT_RTM:
-    case ZYDIS_ISA_EXT_TSX_LDTRK:
-    case ZYDIS_ISA_EXT_UINTR:
-    case ZYDIS_ISA_EXT_HRESET:
-    case ZYDIS_ISA_EXT_SERIALIZE:
-    case ZYDIS_ISA_EXT_PCONFIG:
-    case ZYDIS_ISA_EXT_ENQCMD:
-    case ZYDIS_ISA_EXT_MOVDIR:
-    case ZYDIS_ISA_EXT_WAITPKG:
-    case ZYDIS_ISA_EXT_PT:
-    case ZYDIS_ISA_EXT_PKU:
-    case ZYDIS_ISA_EXT_SMAP:
-    case ZYDIS_ISA_EXT_INVPCID:
-    case ZYDIS_ISA_EXT_RDPID:
-    case ZYDIS_ISA_EXT_RDWRFSGS:
-    case ZYDIS_ISA_EXT_MONITOR:
-    case ZYDIS_ISA_EXT_XSAVEC:
-    case ZYDIS_ISA_EXT_XSAVES:
-    case ZYDIS_ISA_EXT_CLFLUSHOPT:
-    case ZYDIS_ISA_EXT_CLWB:
-        return true;
-    default:
-        break;
-    }
-    /* SYSCALL and SYSRET outside 64-bit mode. */
-    return c->theirs.meta.isa_set == ZYDIS_ISA_SET_AMD;
-}
-
-/* What we decode and Zydis does not. */
-static bool is_present(const struct comparison *c)
-{
-    /* In real-address mode #UD is the handler's business. */
-    return (c->row->attributes & ROW_PROTECTED) && oracle_code_modes[c->mode] == 0;
-}
-
 static bool compare_validity(struct comparison *c)
 {
     bool theirs = ZYAN_SUCCESS(c->status);
 
-    if (c->result == DECODE_OK && !theirs && !is_present(c)) {
+    if (c->result == DECODE_OK && !theirs &&
+        !exception_present(c->row, oracle_code_modes[c->mode])) {
         snprintf(c->message, ORACLE_MESSAGE_BYTES, "%s: expected invalid (status %x)",
                  c->row->mnemonic, (unsigned)c->status);
         return false;
     }
-    if (c->result != DECODE_OK && theirs && !is_absent(c)) {
+    if (c->result != DECODE_OK && theirs && !exception_absent(&c->theirs)) {
         snprintf(c->message, ORACLE_MESSAGE_BYTES, "result %d, expected valid: %s %s",
                  c->result, ZydisMnemonicGetString(c->theirs.mnemonic),
                  ZydisISASetGetString(c->theirs.meta.isa_set));
@@ -128,40 +64,6 @@ static bool compare_validity(struct comparison *c)
     return true;
 }
 
-/* Rows whose mnemonic Zydis writes otherwise. */
-static bool is_alias(const char *ours, const char *theirs)
-{
-    static const char *const aliases[][2] = {
-        /* It has names for the forms with 32-bit operands or addresses. */
-        {"CBW", "cwde"},
-        {"CWD", "cdq"},
-        {"PUSHA", "pushad"},
-        {"POPA", "popad"},
-        {"PUSHF", "pushfd"},
-        {"POPF", "popfd"},
-        {"IRET", "iretd"},
-        {"JCXZ", "jecxz"},
-        /* Here the manual has two names. */
-        {"RETF", "ret"},
-        {"ICEBP", "int1"},
-        /* Not in the manual. */
-        {"FNENI", "feni8087_nop"},
-        {"FNDISI", "fdisi8087_nop"},
-        {"FNSETPM", "fsetpm287_nop"},
-        {"FSTP", "fstpnce"},
-        /* Hints that have no effect. */
-        {"NOP", "prefetch"},
-        {"NOP", "prefetchwt1"},
-        {"ENDBR32", "nop"},
-    };
-    for (unsigned i = 0; i < sizeof aliases / sizeof *aliases; i++) {
-        if (strcmp(ours, aliases[i][0]) == 0 && strcmp(theirs, aliases[i][1]) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
 static bool same_mnemonic(const struct instruction_row *row, const char *theirs)
 {
     size_t length = strlen(row->mnemonic);
@@ -173,7 +75,8 @@ static bool same_mnemonic(const struct instruction_row *row, const char *theirs)
         return strncasecmp(row->mnemonic, theirs, length) == 0 &&
                strlen(theirs) == length + 1;
     }
-    return strcasecmp(row->mnemonic, theirs) == 0 || is_alias(row->mnemonic, theirs);
+    return strcasecmp(row->mnemonic, theirs) == 0 ||
+           exception_alias(row->mnemonic, theirs);
 }
 
 static unsigned register_number(ZydisRegister reg)
@@ -184,16 +87,6 @@ static unsigned register_number(ZydisRegister reg)
     default:
         return ZydisRegisterGetId(reg);
     }
-}
-
-/* Whether what it accesses is no fixed number of bytes: an XSAVE area, a cache line, an
- * element of a vector, nothing. */
-static bool size_depends(const struct instruction_row *row)
-{
-    int operand = row_memory_operand(row);
-
-    return row->operands[operand].size == SIZE_NONE || (row->attributes & ROW_VSIB) ||
-           row->handler == HANDLER_clflush_Mb || row->handler == HANDLER_nop_Ev;
 }
 
 static bool compare_memory(struct comparison *c, const ZydisDecodedOperand *operand)
@@ -223,7 +116,8 @@ static bool compare_memory(struct comparison *c, const ZydisDecodedOperand *oper
     if (ours->segment != ZydisRegisterGetId(memory->segment)) {
         return differ(c, "segment", ours->segment, ZydisRegisterGetId(memory->segment));
     }
-    if (!size_depends(c->row) && instruction_memory_bytes(ours) * 8 != operand->size) {
+    if (!exception_size(c->row) &&
+        instruction_memory_bytes(ours) * 8 != operand->size) {
         return differ(c, "memory bits", instruction_memory_bytes(ours) * 8,
                       operand->size);
     }
@@ -316,29 +210,12 @@ static bool compare_string(struct comparison *c)
     return true;
 }
 
-static bool compare_operands(struct comparison *c)
+static bool compare_registers(struct comparison *c)
 {
-    bool memory = false;
     unsigned ours = 0;
-
-    if (c->row->attributes & ROW_STRING) {
-        return compare_string(c);
-    }
-    if (strcmp(c->row->mnemonic, "FUCOMP") == 0 ||  /* it has ST0, too, unlike FUCOM */
-        strcmp(c->row->mnemonic, "ENDBR32") == 0) { /* a NOP with operands */
-        return true;
-    }
 
     for (unsigned i = 0; i < c->theirs.operand_count; i++) {
         const ZydisDecodedOperand *operand = &c->operands[i];
-        if (operand->type == ZYDIS_OPERAND_TYPE_MEMORY &&
-            (operand->encoding == ZYDIS_OPERAND_ENCODING_MODRM_RM ||
-             operand->encoding == ZYDIS_OPERAND_ENCODING_DISP16_32_64)) {
-            memory = true;
-            if (!compare_memory(c, operand)) {
-                return false;
-            }
-        }
         if (operand->visibility == ZYDIS_OPERAND_VISIBILITY_HIDDEN) {
             continue;
         }
@@ -348,7 +225,7 @@ static bool compare_operands(struct comparison *c)
         ZydisRegister reg = operand->type == ZYDIS_OPERAND_TYPE_REGISTER
                                 ? operand->reg.value
                                 : ZYDIS_REGISTER_NONE;
-        if (our_register(c, ours) != reg && c->row->handler != HANDLER_nop_Ev) {
+        if (our_register(c, ours) != reg) {
             snprintf(c->message, ORACLE_MESSAGE_BYTES, "%s: operand %u is %s, not %s",
                      c->row->mnemonic, ours,
                      ZydisRegisterGetString(our_register(c, ours)),
@@ -360,14 +237,34 @@ static bool compare_operands(struct comparison *c)
     if (ours < ROW_OPERANDS_MAX && c->row->operands[ours].method == OPERAND_XMM0) {
         ours++; /* which it hides */
     }
-    if (ours < ROW_OPERANDS_MAX && c->row->operands[ours].method != OPERAND_NONE &&
-        c->row->handler != HANDLER_nop_Ev) {
+    if (ours < ROW_OPERANDS_MAX && c->row->operands[ours].method != OPERAND_NONE) {
         return differ(c, "number of operands", ours + 1, ours);
+    }
+    return true;
+}
+
+static bool compare_operands(struct comparison *c)
+{
+    bool memory = false;
+
+    if (c->row->attributes & ROW_STRING) {
+        return compare_string(c);
+    }
+    for (unsigned i = 0; i < c->theirs.operand_count; i++) {
+        const ZydisDecodedOperand *operand = &c->operands[i];
+        if (operand->type == ZYDIS_OPERAND_TYPE_MEMORY &&
+            (operand->encoding == ZYDIS_OPERAND_ENCODING_MODRM_RM ||
+             operand->encoding == ZYDIS_OPERAND_ENCODING_DISP16_32_64)) {
+            memory = true;
+            if (!compare_memory(c, operand)) {
+                return false;
+            }
+        }
     }
     if (c->ours.memory != memory) {
         return differ(c, "memory", c->ours.memory, memory);
     }
-    return true;
+    return exception_operands(c->row) || compare_registers(c);
 }
 
 static bool compare_immediates(struct comparison *c)
@@ -418,27 +315,6 @@ static bool compare_immediates(struct comparison *c)
     return true;
 }
 
-/* Where Zydis' list of flags is not the manual's, or they mean something else by it. */
-static bool flags_differ(const struct instruction_row *row)
-{
-    static const char *const mnemonics[] = {
-        "SBB",                          /* it forgets AF */
-        "VPTEST", "VTESTPS", "VTESTPD", /* they clear the other four */
-        "BEXTR",                        /* it clears CF and OF */
-        "INT3",   "INT",     "INTO",    "ICEBP", "SYSENTER", /* in the handler's eyes */
-        "RSM", /* is for ever invalid here */
-    };
-
-    for (unsigned i = 0; i < sizeof mnemonics / sizeof *mnemonics; i++) {
-        if (strcmp(row->mnemonic, mnemonics[i]) == 0) {
-            return true;
-        }
-    }
-    /* Shifts by one define OF; it does not tell them from others. The ZF that ends a
-     * repetition is the one of the comparison, not the old one. */
-    return row->operands[1].method == OPERAND_1 || (row->attributes & ROW_REPCC);
-}
-
 static bool compare_flags(struct comparison *c)
 {
     ZydisAccessedFlags none = {0};
@@ -447,7 +323,7 @@ static bool compare_flags(struct comparison *c)
     uint32_t written = (flags->modified | flags->set_0 | flags->set_1) & mask;
     uint32_t undefined = flags->undefined & mask, read = flags->tested & mask;
 
-    if (flags_differ(c->row)) {
+    if (exception_flags(c->row)) {
         return true;
     }
     if (c->row->opcode_count == 16) { /* …cc: which of them it reads is its condition */
@@ -483,14 +359,10 @@ static void start_zydis(ZydisDecoder *decoder, unsigned mode)
     ZydisDecoderInit(decoder, machine_modes[mode],
                      oracle_code_modes[mode] & CODE_MODE_32 ? ZYDIS_STACK_WIDTH_32
                                                             : ZYDIS_STACK_WIDTH_16);
-    /* Where these are absent, they are NOPs, or something older. */
-    ZydisDecoderEnableMode(decoder, ZYDIS_DECODER_MODE_MPX, ZYAN_FALSE);
-    ZydisDecoderEnableMode(decoder, ZYDIS_DECODER_MODE_CET, ZYAN_FALSE);
-    ZydisDecoderEnableMode(decoder, ZYDIS_DECODER_MODE_CLDEMOTE, ZYAN_FALSE);
-    ZydisDecoderEnableMode(decoder, ZYDIS_DECODER_MODE_WBNOINVD, ZYAN_FALSE);
+    exception_configure(decoder);
 }
 
-bool oracle_agrees(unsigned mode, const uint8_t bytes[ORACLE_BYTES],
+bool oracle_agrees(unsigned mode, const uint8_t bytes[ORACLE_BYTES], int *row,
                    char message[ORACLE_MESSAGE_BYTES])
 {
     struct comparison c = {.mode = mode, .message = message};
@@ -502,6 +374,7 @@ bool oracle_agrees(unsigned mode, const uint8_t bytes[ORACLE_BYTES],
     c.result =
         decode_instruction(&c.ours, bytes, ORACLE_BYTES, EIP, oracle_code_modes[mode]);
     c.row = instruction_row(&c.ours);
+    *row = c.result == DECODE_OK ? c.ours.row : -1;
     if (!compare_validity(&c)) {
         return false;
     }

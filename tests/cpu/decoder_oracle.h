@@ -15,7 +15,7 @@ extern const uint32_t oracle_code_modes[ORACLE_MODES];
 /* Decodes `bytes` both ways. Returns true if the two agree, in all that can be
  * compared, or differ for a reason that is listed; else `message` says what differs, in
  * terms of mnemonics, not of the bytes. */
-bool oracle_agrees(unsigned mode, const uint8_t bytes[ORACLE_BYTES],
+bool oracle_agrees(unsigned mode, const uint8_t bytes[ORACLE_BYTES], int *row,
                    char message[ORACLE_MESSAGE_BYTES]);
 
 #endif
