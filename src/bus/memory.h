@@ -32,6 +32,8 @@ enum { RAM_CODE_LINE_SHIFT = 6 };
 /* Fails if the host refuses the address space. `bytes`: a multiple of 4 KiB. */
 bool ram_create(struct ram *ram, const char *name, uint64_t bytes, struct error *error);
 void ram_destroy(struct ram *ram);
+/* Hash of the contents. Pages of zeros, allocated or not, count alike. */
+uint64_t ram_hash(const struct ram *ram, uint64_t seed);
 
 /* Device registers in memory: offset from the region's start, width 1, 2 or 4. Wider
  * and unaligned accesses are split by the map. */

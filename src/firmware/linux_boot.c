@@ -266,7 +266,7 @@ static bool prepare_linux(struct fw_cfg *fw_cfg, uint64_t ram_bytes, const char 
                           const struct firmware_image *image, const char *initrd,
                           const char *append, struct error *error)
 {
-    struct linux_kernel kernel;
+    struct linux_kernel kernel = {0};
     if (!parse_kernel(path, image, &kernel, error)) {
         return false;
     }

@@ -19,21 +19,21 @@ enum {
 /* Strings belong to the caller and live as long as the machine; NULL means absent. */
 struct machine_config {
     uint64_t ram_bytes;
-    const char *bios;                  /* NULL: Debian's SeaBIOS */
-    const char *vga_bios;              /* NULL: Debian's SeaVGABIOS */
+    const char *bios;     /* NULL: Debian's SeaBIOS */
+    const char *vga_bios; /* NULL: Debian's SeaVGABIOS */
     const char *kernel, *initrd, *append;
-    const char *disks[MACHINE_DISKS];  /* hda to hdd */
+    const char *disks[MACHINE_DISKS]; /* hda to hdd */
     bool snapshot;
     const char *serial[MACHINE_SERIAL_LINES]; /* character specifications */
     bool serial_multiplexed; /* Ctrl-A commands on the first stdio line (-nographic) */
-    const char *engine;                /* "interpreter"; others are refused by name */
+    const char *engine;      /* "interpreter"; others are refused by name */
     enum clock_kind clock;
-    int64_t epoch_s;                   /* RTC at power-on, seconds since 1970 UTC */
-    bool no_reboot;                    /* a reset ends the run */
-    const char *debug_console;         /* port 0x402: character specification */
+    int64_t epoch_s;           /* RTC at power-on, seconds since 1970 UTC */
+    bool no_reboot;            /* a reset ends the run */
+    const char *debug_console; /* port 0x402: character specification */
     bool show_guest_errors;
-    uint16_t debug_exit_port;          /* isa-debug-exit; 0: none */
-    uint64_t stop_after;               /* instructions; 0: never */
+    uint16_t debug_exit_port; /* isa-debug-exit; 0: none */
+    uint64_t stop_after;      /* instructions; 0: never */
 };
 
 enum machine_end {

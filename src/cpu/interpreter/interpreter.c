@@ -8,6 +8,7 @@
 #include "cpu/core/fpu.h"
 #include "cpu/interpreter/code_cache.h"
 #include "cpu/interpreter/debug.h"
+#include "cpu/interpreter/host_unit.h"
 #include "cpu/interpreter/system.h"
 #include "cpu/mmu/mmu.h"
 
@@ -243,6 +244,12 @@ static enum cpu_exit interpreter_run(struct cpu *cpu, uint64_t budget)
     return why;
 }
 
+static void memory_map_changed(void *opaque)
+{
+    struct cpu *cpu = opaque;
+    atomic_fetch_or(&cpu->request, CPU_REQUEST_FLUSH);
+}
+
 static bool interpreter_create(struct cpu *cpu, struct error *error)
 {
     if (!mmu_create(cpu, error)) {
@@ -252,11 +259,21 @@ static bool interpreter_create(struct cpu *cpu, struct error *error)
         mmu_destroy(cpu);
         return false;
     }
+    if (!host_unit_create(cpu, error)) {
+        code_cache_destroy(cpu);
+        mmu_destroy(cpu);
+        return false;
+    }
+    struct memory_map *map = cpu->wiring.memory;
+    map->listener.changed = memory_map_changed;
+    map->listener.code_written = code_cache_ram_written;
+    map->listener.opaque = cpu;
     return true;
 }
 
 static void interpreter_destroy(struct cpu *cpu)
 {
+    host_unit_destroy(cpu);
     code_cache_destroy(cpu);
     mmu_destroy(cpu);
 }

@@ -1,0 +1,196 @@
+#include "machine/machine.h"
+
+#include "machine/machine_internal.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+/* A fixed seed where runs are to be the same. */
+enum { COUNTED_SEED = 1 };
+
+static bool choose_engine(struct machine *machine, struct error *error)
+{
+    const char *name = machine->config.engine;
+    if (!name || strcmp(name, "auto") == 0 ||
+        strcmp(name, interpreter_engine.name) == 0) {
+        machine->engine = &interpreter_engine;
+        return true;
+    }
+    return error_set(error, "-engine %s: not built in; use -engine interpreter", name);
+}
+
+static void stop_requested(void *opaque, unsigned events)
+{
+    struct machine *machine = opaque;
+    uint64_t count;
+    (void)events;
+    if (read(machine->stop_fd, &count, sizeof(count)) == sizeof(count)) {
+        machine->stop_requested = true;
+        machine_wake_cpu(machine);
+    }
+}
+
+static bool create_host_side(struct machine *machine, struct error *error)
+{
+    machine->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (machine->stop_fd < 0) {
+        return error_set_errno(error, errno, "cannot create an event descriptor");
+    }
+    machine->loop = event_loop_create(&machine->lock, &machine->clock, error);
+    if (!machine->loop) {
+        return false;
+    }
+    event_loop_watch(machine->loop, machine->stop_fd, EVENT_READABLE, stop_requested,
+                     machine);
+    return consoles_open(machine, error);
+}
+
+static uint64_t retired(void *opaque)
+{
+    return cpu_retired(opaque);
+}
+
+/* Counted clock: the CPU must not run past a deadline that has just come nearer. */
+static void deadline_changed(void *opaque)
+{
+    struct machine *machine = opaque;
+    struct cpu *cpu = &machine->cpu;
+    uint64_t deadline_ns = clock_next_deadline_ns(&machine->clock);
+    if (deadline_ns == CLOCK_NEVER) {
+        return;
+    }
+    uint64_t now_ns = clock_now_ns(&machine->clock);
+    uint64_t end = cpu_retired(cpu) + (deadline_ns > now_ns ? deadline_ns - now_ns : 0);
+    if (end < cpu->budget_end) {
+        cpu->budget_end = end;
+    }
+}
+
+static bool create_parts(struct machine *machine, struct error *error)
+{
+    const struct machine_config *config = &machine->config;
+    struct clock *clock = &machine->clock;
+    clock_init(clock, config->clock, config->epoch_s);
+    if (config->clock == CLOCK_KIND_COUNTED) {
+        clock->retired = retired;
+        clock->retired_opaque = &machine->cpu;
+        clock->deadline_changed = deadline_changed;
+        clock->deadline_opaque = machine;
+        machine->cpu.random_state = COUNTED_SEED;
+    } else if (getrandom(&machine->cpu.random_state, sizeof(uint64_t), 0) < 0) {
+        machine->cpu.random_state = (uint64_t)config->epoch_s;
+    }
+    machine->cpu.statistics = &machine->statistics;
+    if (!choose_engine(machine, error) ||
+        !ram_create(&machine->ram, "guest-ram", config->ram_bytes, error)) {
+        return false;
+    }
+    machine->memory.ram = &machine->ram;
+    return create_host_side(machine, error) && pc_create(machine, error) &&
+           pc_prepare_firmware(machine, error) &&
+           machine->engine->create(&machine->cpu, error);
+}
+
+struct machine *machine_create(const struct machine_config *config, struct error *error)
+{
+    size_t bytes = (sizeof(struct machine) + 63) & ~(size_t)63;
+    struct machine *machine = aligned_alloc(64, bytes);
+    if (!machine) {
+        error_set(error, "out of memory");
+        return NULL;
+    }
+    memset(machine, 0, bytes);
+    machine->config = *config;
+    machine->log.show_guest_errors = config->show_guest_errors;
+    machine->ram.fd = -1;
+    machine->stop_fd = -1;
+    lock_init(&machine->lock);
+    pthread_cond_init(&machine->wake, NULL);
+    if (!create_parts(machine, error)) {
+        machine_destroy(machine);
+        return NULL;
+    }
+    return machine;
+}
+
+void machine_destroy(struct machine *machine)
+{
+    if (!machine) {
+        return;
+    }
+    consoles_close(machine);
+    event_loop_destroy(machine->loop);
+    if (machine->cpu.code_cache) {
+        machine->engine->destroy(&machine->cpu);
+    }
+    for (unsigned i = machine->device_count; i-- > 0;) {
+        device_destroy(machine->devices[i]);
+    }
+    for (unsigned i = 0; i < MACHINE_DISKS; i++) {
+        block_close(machine->disks[i]);
+    }
+    firmware_roms_destroy(&machine->roms);
+    ram_destroy(&machine->ram);
+    if (machine->stop_fd >= 0) {
+        close(machine->stop_fd);
+    }
+    pthread_cond_destroy(&machine->wake);
+    lock_destroy(&machine->lock);
+    free(machine);
+}
+
+void machine_stop(struct machine *machine)
+{
+    const uint64_t one = 1;
+    ssize_t ignored = write(machine->stop_fd, &one, sizeof(one));
+    (void)ignored;
+}
+
+uint64_t machine_hash(struct machine *machine)
+{
+    struct state_buffer buffer = {0};
+    lock_take(&machine->lock);
+    for (unsigned i = 0; i < machine->device_count; i++) {
+        device_save(machine->devices[i], &buffer);
+    }
+    uint64_t hash = state_hash_bytes(machine->cpu.retired, buffer.bytes, buffer.length);
+    hash = state_hash(hash, cpu_fields, &machine->cpu);
+    hash = ram_hash(&machine->ram, hash);
+    lock_release(&machine->lock);
+    state_buffer_free(&buffer);
+    return hash;
+}
+
+void machine_print_statistics(struct machine *machine, void *stream)
+{
+    const struct cpu_statistics *s = &machine->statistics;
+    const struct {
+        const char *name;
+        uint64_t count;
+    } rows[] = {
+        {"instructions retired", machine->cpu.retired},
+        {"virtual time in us", clock_now_ns(&machine->clock) / 1000},
+        {"blocks decoded", s->blocks_decoded},
+        {"blocks invalidated", s->blocks_invalidated},
+        {"code cache flushes", s->code_cache_flushes},
+        {"TLB misses", s->tlb_misses},
+        {"TLB flushes", s->tlb_flushes},
+        {"page faults", s->page_faults},
+        {"exceptions", s->exceptions},
+        {"hardware interrupts", s->hardware_interrupts},
+        {"software interrupts", s->software_interrupts},
+        {"port accesses", s->port_accesses},
+        {"device memory accesses", s->mmio_accesses},
+        {"guest errors", atomic_load(&machine->log.guest_errors)},
+    };
+    fprintf(stream, "engine %s\n", machine->engine->name);
+    for (unsigned i = 0; i < ARRAY_LENGTH(rows); i++) {
+        fprintf(stream, "%20" PRIu64 "  %s\n", rows[i].count, rows[i].name);
+    }
+}

@@ -1,0 +1,92 @@
+/* machine/machine_internal.h: what a machine consists of. */
+#ifndef MACHINE_MACHINE_INTERNAL_H
+#define MACHINE_MACHINE_INTERNAL_H
+
+#include "base/lock.h"
+#include "bus/device.h"
+#include "cpu/core/engine.h"
+#include "devices/coprocessor_error.h"
+#include "devices/fw_cfg.h"
+#include "devices/i8259.h"
+#include "devices/mc146818.h"
+#include "devices/ns16550a.h"
+#include "devices/piix3_ide.h"
+#include "devices/vga.h"
+#include "firmware/rom.h"
+#include "host/console/character.h"
+#include "host/event_loop.h"
+#include "host/storage/block.h"
+#include "machine/isa_interrupts.h"
+#include "machine/machine.h"
+
+enum { MACHINE_DEVICES = 32 };
+
+/* Sources of the A20 line: it is open while any of them says so. */
+enum a20_source { A20_KEYBOARD, A20_PORT92, A20_SOURCES };
+
+/* A serial line's host side. The last one is the debug console's. */
+struct machine_console {
+    struct character *character;
+    struct serial_line line;
+};
+
+enum {
+    MACHINE_CONSOLES = MACHINE_SERIAL_LINES + 1,
+    CONSOLE_DEBUG = MACHINE_SERIAL_LINES
+};
+
+struct machine {
+    struct cpu cpu; /* first: it wants the alignment */
+    struct cpu_statistics statistics;
+    struct machine_config config;
+    const struct cpu_engine *engine;
+    struct lock lock;
+    struct log log;
+    struct clock clock;
+    struct event_loop *loop;
+    struct ram ram;
+    struct memory_map memory;
+    struct port_space ports;
+    struct firmware_roms roms;
+
+    struct device *devices[MACHINE_DEVICES];
+    unsigned device_count;
+    struct coprocessor_error *coprocessor_error;
+    struct i8259 *pic;
+    struct mc146818 *rtc;
+    struct fw_cfg *fw_cfg;
+    struct vga *vga;
+    struct piix3_ide *ide;
+    struct ns16550a *uarts[MACHINE_SERIAL_LINES];
+    struct isa_interrupts isa;
+    bool a20_sources[A20_SOURCES];
+
+    struct machine_console consoles[MACHINE_CONSOLES];
+    struct block_backend *disks[MACHINE_DISKS];
+
+    /* Why the run loop has to look up; set with the lock held. */
+    bool reset_requested, power_off_requested, debug_exit_requested, cpu_dead;
+    uint32_t debug_exit_value;
+    pthread_cond_t wake; /* the CPU's thread sleeps on it in HLT; with `lock` */
+    int stop_fd;         /* eventfd: machine_stop() */
+    bool stop_requested;
+    bool powered_on;
+    uint64_t run_until; /* cpu.retired at which machine_run() returns */
+};
+
+/* Makes all devices and wires them; false with a clear line in `error`. */
+bool pc_create(struct machine *machine, struct error *error);
+/* What firmware and setup leave in CMOS and fw_cfg, and -kernel. */
+bool pc_prepare_firmware(struct machine *machine, struct error *error);
+/* Both phases of a reset of all devices, then the CPU. */
+void pc_reset(struct machine *machine);
+
+bool consoles_open(struct machine *machine, struct error *error);
+/* The UARTs exist now: input may flow. */
+void consoles_connect(struct machine *machine);
+void consoles_close(struct machine *machine);
+
+/* Interrupts the CPU's thread, wherever it is. Lock held. */
+void machine_wake_cpu(struct machine *machine);
+
+#endif

@@ -1,0 +1,275 @@
+/* The PC: which chips there are, and which wire goes where. As QEMU's machine "pc":
+ * i440FX, PIIX3 with IDE, PIIX4 power management, a PCI VGA in slot 2. */
+#include "bus/pci.h"
+#include "devices/debug_console.h"
+#include "devices/i440fx.h"
+#include "devices/i8042.h"
+#include "devices/i8237.h"
+#include "devices/i8254.h"
+#include "devices/isa_debug_exit.h"
+#include "devices/piix3.h"
+#include "devices/piix4_pm.h"
+#include "devices/port61.h"
+#include "devices/port92.h"
+#include "firmware/acpi.h"
+#include "firmware/linux_boot.h"
+#include "machine/machine_internal.h"
+
+#include <assert.h>
+
+enum {
+    IRQ_TIMER = 0,
+    IRQ_KEYBOARD = 1,
+    IRQ_COM2 = 3,
+    IRQ_COM1 = 4,
+    IRQ_RTC = 8,
+    IRQ_SCI = 9,
+    IRQ_MOUSE = 12,
+    IRQ_COPROCESSOR = 13,
+    IRQ_IDE_PRIMARY = 14,
+    IRQ_IDE_SECONDARY = 15,
+    PORT_COM1 = 0x3f8,
+    PORT_COM2 = 0x2f8,
+    PORT_DEBUG_CONSOLE = 0x402,
+    SLOT_VGA = 2,
+};
+
+/* CMOS bytes that SeaBIOS and older systems read sizes from. */
+enum {
+    CMOS_EQUIPMENT = 0x14,
+    CMOS_BASE_KIB = 0x15,
+    CMOS_EXTENDED_KIB = 0x17,
+    CMOS_EXTENDED_KIB_2 = 0x30,
+    CMOS_ABOVE_16M_64KIB = 0x34,
+    CMOS_BOOT_1_2 = 0x3d, /* SeaBIOS: first (low) and second boot device */
+    CMOS_BOOT_3 = 0x38,
+    EQUIPMENT_FPU = 0x02,
+    EQUIPMENT_MOUSE = 0x04,
+    BOOT_DISK = 2,
+    BOOT_CDROM = 3,
+    BASE_KIB = 640,
+};
+
+/* Wires to the machine itself. */
+
+static void cpu_interrupt(void *opaque, unsigned number, bool level)
+{
+    struct machine *machine = opaque;
+    (void)number;
+    cpu_set_interrupt_line(&machine->cpu, level);
+    if (level) {
+        pthread_cond_signal(&machine->wake);
+    }
+}
+
+static void reset_line(void *opaque, unsigned number, bool level)
+{
+    struct machine *machine = opaque;
+    (void)number;
+    if (level) {
+        machine->reset_requested = true;
+        machine_wake_cpu(machine);
+    }
+}
+
+static void a20_line(void *opaque, unsigned source, bool level)
+{
+    struct machine *machine = opaque;
+    bool open = false;
+    machine->a20_sources[source] = level;
+    for (unsigned i = 0; i < A20_SOURCES; i++) {
+        open |= machine->a20_sources[i];
+    }
+    cpu_set_a20(&machine->cpu, open);
+}
+
+static void power_off(void *opaque)
+{
+    struct machine *machine = opaque;
+    machine->power_off_requested = true;
+    machine_wake_cpu(machine);
+}
+
+static void debug_exit(void *opaque, uint32_t value)
+{
+    struct machine *machine = opaque;
+    machine->debug_exit_requested = true;
+    machine->debug_exit_value = value;
+    machine_wake_cpu(machine);
+}
+
+static uint8_t acknowledge_interrupt(void *opaque)
+{
+    struct machine *machine = opaque;
+    return i8259_acknowledge(machine->pic);
+}
+
+static void set_ferr(void *opaque, bool level)
+{
+    struct machine *machine = opaque;
+    coprocessor_error_set(machine->coprocessor_error, level);
+}
+
+/* Takes over a device; all are reset, saved and destroyed by their class. */
+static void *add(struct machine *machine, void *device)
+{
+    assert(machine->device_count < MACHINE_DEVICES);
+    if (device) {
+        machine->devices[machine->device_count++] = device;
+    }
+    return device;
+}
+
+static void create_isa_devices(struct machine *machine)
+{
+    struct log *log = &machine->log;
+    struct port_space *ports = &machine->ports;
+    struct clock *clock = &machine->clock;
+    struct isa_interrupts *isa = &machine->isa;
+
+    machine->pic =
+        add(machine, i8259_create(log, ports, irq_line_to(cpu_interrupt, machine, 0)));
+    isa->controller = i8259_set_irq;
+    isa->opaque = machine->pic;
+    struct i8254 *pit = add(
+        machine, i8254_create(log, ports, clock, isa_interrupts_line(isa, IRQ_TIMER)));
+    add(machine, port61_create(log, ports, clock, pit));
+    add(machine, port92_create(log, ports, irq_line_to(a20_line, machine, A20_PORT92),
+                               irq_line_to(reset_line, machine, 0)));
+    machine->rtc = add(
+        machine, mc146818_create(log, ports, clock, isa_interrupts_line(isa, IRQ_RTC)));
+    add(machine, i8237_create(log, ports, &machine->memory));
+    add(machine, i8042_create(log, ports, clock, isa_interrupts_line(isa, IRQ_KEYBOARD),
+                              isa_interrupts_line(isa, IRQ_MOUSE),
+                              irq_line_to(a20_line, machine, A20_KEYBOARD),
+                              irq_line_to(reset_line, machine, 0)));
+    machine->coprocessor_error =
+        add(machine, coprocessor_error_create(
+                         log, ports, isa_interrupts_line(isa, IRQ_COPROCESSOR)));
+    machine->uarts[0] = add(machine, ns16550a_create(log, ports, clock, PORT_COM1,
+                                                     isa_interrupts_line(isa, IRQ_COM1),
+                                                     machine->consoles[0].line));
+    machine->uarts[1] = add(machine, ns16550a_create(log, ports, clock, PORT_COM2,
+                                                     isa_interrupts_line(isa, IRQ_COM2),
+                                                     machine->consoles[1].line));
+    if (machine->consoles[CONSOLE_DEBUG].character) {
+        add(machine, debug_console_create(log, ports, PORT_DEBUG_CONSOLE,
+                                          machine->consoles[CONSOLE_DEBUG].line));
+    }
+    if (machine->config.debug_exit_port) {
+        add(machine, isa_debug_exit_create(log, ports, machine->config.debug_exit_port,
+                                           debug_exit, machine));
+    }
+}
+
+static bool create_pci_devices(struct machine *machine, struct error *error)
+{
+    struct log *log = &machine->log;
+    struct port_space *ports = &machine->ports;
+    struct isa_interrupts *isa = &machine->isa;
+    struct i440fx *bridge =
+        add(machine, i440fx_create(log, ports, &machine->memory, &machine->ram));
+    struct pci_bus *bus = i440fx_bus(bridge);
+    add(machine, piix3_create(log, ports, bus, isa_interrupts_from_pci, isa,
+                              irq_line_to(reset_line, machine, 0)));
+    machine->ide =
+        add(machine, piix3_ide_create(log, ports, bus, &machine->memory,
+                                      isa_interrupts_line(isa, IRQ_IDE_PRIMARY),
+                                      isa_interrupts_line(isa, IRQ_IDE_SECONDARY)));
+    add(machine,
+        piix4_pm_create(log, ports, bus, &machine->clock,
+                        isa_interrupts_line(isa, IRQ_SCI), power_off, machine));
+    const struct firmware_image *rom = &machine->roms.vga_bios;
+    machine->vga =
+        add(machine, vga_create(log, ports, &machine->memory, &machine->clock, bus,
+                                SLOT_VGA, rom->bytes, rom->length, error));
+    return machine->vga != NULL;
+}
+
+static bool attach_disks(struct machine *machine, struct error *error)
+{
+    for (unsigned unit = 0; unit < MACHINE_DISKS; unit++) {
+        const char *path = machine->config.disks[unit];
+        if (!path) {
+            continue;
+        }
+        machine->disks[unit] = block_open(path, false, machine->config.snapshot, error);
+        if (!machine->disks[unit]) {
+            return false;
+        }
+        piix3_ide_attach(machine->ide, unit, block_device_of(machine->disks[unit]));
+    }
+    return true;
+}
+
+bool pc_create(struct machine *machine, struct error *error)
+{
+    machine->cpu.wiring = (struct cpu_wiring){
+        .lock = &machine->lock,
+        .log = &machine->log,
+        .clock = &machine->clock,
+        .memory = &machine->memory,
+        .ports = &machine->ports,
+        .acknowledge_interrupt = acknowledge_interrupt,
+        .set_ferr = set_ferr,
+        .opaque = machine,
+    };
+    if (!firmware_load_bios(&machine->memory, machine->config.bios, &machine->roms,
+                            error) ||
+        !firmware_load_vga_bios(machine->config.vga_bios, &machine->roms, error)) {
+        return false;
+    }
+    create_isa_devices(machine);
+    return create_pci_devices(machine, error) && attach_disks(machine, error);
+}
+
+static void set_cmos16(struct machine *machine, uint8_t index, uint64_t value)
+{
+    uint16_t shown = value > UINT16_MAX ? UINT16_MAX : (uint16_t)value;
+    mc146818_set(machine->rtc, index, (uint8_t)shown);
+    mc146818_set(machine->rtc, (uint8_t)(index + 1), (uint8_t)(shown >> 8));
+}
+
+static void fill_cmos(struct machine *machine)
+{
+    uint64_t bytes = machine->ram.bytes;
+    uint64_t extended_kib = bytes > (1 << 20) ? (bytes >> 10) - 1024 : 0;
+    uint64_t above_16m = bytes > (16 << 20) ? (bytes - (16 << 20)) >> 16 : 0;
+    set_cmos16(machine, CMOS_BASE_KIB, BASE_KIB);
+    set_cmos16(machine, CMOS_EXTENDED_KIB, extended_kib);
+    set_cmos16(machine, CMOS_EXTENDED_KIB_2, extended_kib);
+    set_cmos16(machine, CMOS_ABOVE_16M_64KIB, above_16m);
+    mc146818_set(machine->rtc, CMOS_EQUIPMENT, EQUIPMENT_FPU | EQUIPMENT_MOUSE);
+    mc146818_set(machine->rtc, CMOS_BOOT_1_2, BOOT_DISK | BOOT_CDROM << 4);
+    mc146818_set(machine->rtc, CMOS_BOOT_3, 0);
+}
+
+bool pc_prepare_firmware(struct machine *machine, struct error *error)
+{
+    const struct machine_config *config = &machine->config;
+    machine->fw_cfg =
+        add(machine, fw_cfg_create(&machine->log, &machine->ports, &machine->memory));
+    fill_cmos(machine);
+    fw_cfg_add_i64(machine->fw_cfg, FW_CFG_RAM_SIZE, machine->ram.bytes);
+    fw_cfg_add_i16(machine->fw_cfg, FW_CFG_NOGRAPHIC, config->serial_multiplexed);
+    acpi_add_tables(machine->fw_cfg, machine->ram.bytes);
+    return !config->kernel ||
+           linux_boot_prepare(machine->fw_cfg, machine->ram.bytes, config->kernel,
+                              config->initrd, config->append, error);
+}
+
+void pc_reset(struct machine *machine)
+{
+    for (unsigned i = 0; i < machine->device_count; i++) {
+        const struct device_class *class = machine->devices[i]->class;
+        if (class->reset) {
+            class->reset(machine->devices[i]);
+        }
+    }
+    for (unsigned i = 0; i < machine->device_count; i++) {
+        const struct device_class *class = machine->devices[i]->class;
+        if (class->reset_lines) {
+            class->reset_lines(machine->devices[i]);
+        }
+    }
+}

@@ -1,0 +1,153 @@
+/* The run loop: the CPU's thread. It runs the engine, sleeps while the CPU is halted,
+ * fires timers where time is counted, and does what devices have asked for. */
+#include "machine/machine_internal.h"
+
+void machine_wake_cpu(struct machine *machine)
+{
+    cpu_kick(&machine->cpu);
+    pthread_cond_signal(&machine->wake);
+}
+
+static bool counted(const struct machine *machine)
+{
+    return machine->clock.kind == CLOCK_KIND_COUNTED;
+}
+
+static bool wants_attention(const struct machine *machine)
+{
+    return machine->stop_requested || machine->reset_requested ||
+           machine->power_off_requested || machine->debug_exit_requested;
+}
+
+/* Whether a halted CPU would go on. */
+static bool cpu_can_wake(struct machine *machine)
+{
+    struct cpu *cpu = &machine->cpu;
+    uint32_t request = atomic_load(&cpu->request);
+    return (request & CPU_REQUEST_NMI) ||
+           ((request & CPU_REQUEST_INTERRUPT) && (cpu->system_flags & EFLAGS_IF));
+}
+
+/* The CPU has halted (or is shut down): sleeps until something is to be done. On a
+ * counted clock time jumps to the next timer instead; a CPU that nothing can wake any
+ * more waits for the user. Lock held. */
+static void wait_while_halted(struct machine *machine)
+{
+    while (!cpu_can_wake(machine) && !wants_attention(machine)) {
+        uint64_t deadline_ns = clock_next_deadline_ns(&machine->clock);
+        bool wakeable = !machine->cpu_dead && (machine->cpu.system_flags & EFLAGS_IF);
+        if (counted(machine) && wakeable && deadline_ns != CLOCK_NEVER) {
+            clock_skip_to_ns(&machine->clock, deadline_ns);
+            clock_run_timers(&machine->clock);
+        } else {
+            pthread_cond_wait(&machine->wake, &machine->lock.mutex);
+        }
+    }
+}
+
+/* How many instructions may run before the next timer or the end of the run. */
+static uint64_t budget(struct machine *machine)
+{
+    uint64_t left = machine->run_until - machine->cpu.retired;
+    uint64_t deadline_ns = clock_next_deadline_ns(&machine->clock);
+    if (counted(machine) && deadline_ns != CLOCK_NEVER) {
+        uint64_t now_ns = clock_now_ns(&machine->clock);
+        uint64_t until = deadline_ns > now_ns ? deadline_ns - now_ns : 0;
+        left = until < left ? until : left;
+    }
+    return left;
+}
+
+static void reset(struct machine *machine)
+{
+    machine->reset_requested = false;
+    machine->cpu_dead = false;
+    pc_reset(machine);
+    /* cpu_reset() looks at the clock through the bus, which takes the lock. */
+    lock_release(&machine->lock);
+    cpu_reset(&machine->cpu);
+    lock_take(&machine->lock);
+}
+
+/* Does what devices and the user have asked for; true when the run is over. */
+static bool attend(struct machine *machine, struct machine_result *result)
+{
+    if (machine->power_off_requested) {
+        machine->power_off_requested = false;
+        result->end = MACHINE_END_POWER_OFF;
+        return true;
+    }
+    if (machine->debug_exit_requested) {
+        machine->debug_exit_requested = false;
+        result->end = MACHINE_END_DEBUG_EXIT;
+        result->exit_code = (int)(machine->debug_exit_value << 1 | 1) & 0xff;
+        return true;
+    }
+    if (machine->stop_requested) {
+        machine->stop_requested = false;
+        result->end = MACHINE_END_STOPPED;
+        return true;
+    }
+    if (machine->reset_requested && machine->config.no_reboot) {
+        machine->reset_requested = false;
+        result->end = MACHINE_END_RESET;
+        return true;
+    }
+    if (machine->reset_requested) {
+        reset(machine);
+    }
+    if (machine->cpu.retired >= machine->run_until) {
+        result->end = MACHINE_END_BUDGET;
+        return true;
+    }
+    return false;
+}
+
+/* Runs the engine once, lock held before and after. */
+static void run_engine(struct machine *machine)
+{
+    uint64_t instructions = budget(machine);
+    lock_release(&machine->lock);
+    enum cpu_exit why = machine->engine->run(&machine->cpu, instructions);
+    lock_take(&machine->lock);
+    if (counted(machine)) {
+        clock_run_timers(&machine->clock);
+    }
+    switch (why) {
+    case CPU_EXIT_HALT:
+        wait_while_halted(machine);
+        break;
+    case CPU_EXIT_TRIPLE_FAULT:
+        machine->reset_requested = true;
+        break;
+    case CPU_EXIT_BUDGET:
+    case CPU_EXIT_KICK:
+        break;
+    }
+}
+
+struct machine_result machine_run(struct machine *machine, uint64_t instructions)
+{
+    struct machine_result result = {.end = MACHINE_END_STOPPED};
+    uint64_t retired = machine->cpu.retired;
+    machine->run_until = instructions && instructions < UINT64_MAX - retired
+                             ? retired + instructions
+                             : UINT64_MAX;
+    if (!machine->powered_on) {
+        if (!event_loop_start(machine->loop, &result.error)) {
+            result.end = MACHINE_END_HOST_ERROR;
+            return result;
+        }
+        lock_take(&machine->lock);
+        reset(machine);
+        consoles_connect(machine);
+        machine->powered_on = true;
+        lock_release(&machine->lock);
+    }
+    lock_take(&machine->lock);
+    while (!attend(machine, &result)) {
+        run_engine(machine);
+    }
+    lock_release(&machine->lock);
+    return result;
+}
