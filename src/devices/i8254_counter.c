@@ -106,7 +106,7 @@ static void hold(struct i8254_counter *counter, uint64_t tick)
 static void settle(struct i8254_counter *counter, uint64_t tick)
 {
     uint64_t reload_tick = counter->reload_tick;
-    if (tick < reload_tick) {
+    if (!counter->loaded || tick < reload_tick) {
         return;
     }
     uint32_t into_half;
