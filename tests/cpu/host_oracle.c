@@ -118,6 +118,8 @@ __asm__(".text\n"
         "    mov 96(%rsp), %rdi\n"
         "    iretq\n"
         "oracle_leave:\n"
+        "    pushq $0x202\n" /* NT survives handlers, and IRETQ does not like it */
+        "    popfq\n"
         "    fninit\n"
         "    vzeroupper\n"
         "    ldmxcsr oracle_host_mxcsr(%rip)\n"
@@ -249,7 +251,7 @@ static bool install_ldt(struct error *error)
     return true;
 }
 
-static void install_handlers(void)
+void host_oracle_take_signals(void)
 {
     stack_t stack = {.ss_sp = oracle.signal_stack, .ss_size = SIGNAL_STACK_BYTES};
     sigaltstack(&stack, NULL);
@@ -284,11 +286,10 @@ bool host_oracle_create(struct error *error)
         return error_set_errno(error, errno, "cannot map a signal stack");
     }
     __asm__ volatile("rdfsbase %0" : "=r"(oracle_host_fs_base));
-    install_handlers();
     return true;
 }
 
-void host_oracle_destroy(void)
+void host_oracle_return_signals(void)
 {
     for (unsigned i = 0; i < ARRAY_LENGTH(caught_signals); i++) {
         int number = caught_signals[i];
@@ -296,6 +297,10 @@ void host_oracle_destroy(void)
     }
     stack_t none = {.ss_flags = SS_DISABLE};
     sigaltstack(&none, NULL);
+}
+
+void host_oracle_destroy(void)
+{
     munmap(oracle.signal_stack, SIGNAL_STACK_BYTES);
     munmap((void *)(uintptr_t)ORACLE_CODE, ORACLE_CODE_BYTES);
     munmap((void *)(uintptr_t)ORACLE_DATA, ORACLE_DATA_BYTES + ORACLE_READ_ONLY_BYTES);

@@ -3,7 +3,7 @@
  * Runs guest code natively in compatibility mode (CS 0x23), one instruction at a time
  * by the trap flag, in a few pages below 4 GiB, and tells what became of registers,
  * flags, vector state and memory, or which exception came. Needs Linux on x86-64 with
- * FSGSBASE, AVX and modify_ldt(2). One oracle per process: it owns the signal handlers.
+ * FSGSBASE, AVX and modify_ldt(2). One oracle per process.
  *
  * The address space that both sides show to the instruction (nothing else is mapped):
  *
@@ -70,6 +70,11 @@ struct oracle_outcome {
 
 bool host_oracle_create(struct error *error);
 void host_oracle_destroy(void);
+
+/* Around runs: the handlers of SIGTRAP and of the signals that exceptions become.
+ * cmocka sets its own before each test, so this belongs into the test itself. */
+void host_oracle_take_signals(void);
+void host_oracle_return_signals(void);
 
 /* Runs from `state` until `max_steps` instructions are done, an exception comes, or EIP
  * is none of [first_eip, last_eip]; leaves the resulting state in `state`. */

@@ -1,0 +1,71 @@
+/* tests/cpu/duel.h: the same code from the same state, on the host's processor and on
+ * the interpreter; what must agree afterwards. */
+#ifndef TESTS_CPU_DUEL_H
+#define TESTS_CPU_DUEL_H
+
+#include "cpu_fixture.h"
+#include "host_oracle.h"
+
+enum {
+    DUEL_CODE_MAX = 128,
+    DUEL_TEXT_BYTES = 16384,
+    DUEL_CODE_PHYSICAL = 0x100000,
+    DUEL_DATA_PHYSICAL = 0x110000, /* the read-only page follows */
+    DUEL_RAM_BYTES = 4 << 20,
+};
+
+/* What is compared less strictly. */
+enum duel_exemption {
+    /* Memory may hold an image of EFLAGS with TF, which the host has set. */
+    DUEL_PUSHES_FLAGS = 1,
+};
+
+struct duel {
+    struct cpu_fixture fixture;
+    uint8_t guest_code[ORACLE_CODE_BYTES]; /* what the guest's code pages hold */
+};
+
+struct duel_case {
+    uint8_t code[DUEL_CODE_MAX];
+    unsigned length;
+    struct oracle_state before;
+    uint8_t data[ORACLE_DATA_BYTES];
+    /* Runs until as many instructions are done or EIP is not in between. */
+    unsigned max_steps;
+    uint32_t first_eip, last_eip;
+    uint32_t undefined_flags; /* differences here are counted, not reported */
+    unsigned exemptions;      /* enum duel_exemption */
+    /* Memory that is not compared: x87 pointers in a stored environment, which
+     * processors keep in different ways. */
+    uint32_t ignored_address;
+    unsigned ignored_bytes;
+};
+
+struct duel_side {
+    struct oracle_state state;
+    struct oracle_outcome outcome;
+    uint8_t data[ORACLE_DATA_BYTES];
+};
+
+struct duel_result {
+    bool agree;
+    bool vector_matters; /* vector registers are worth showing */
+    uint32_t undefined_differences; /* flags among the undefined ones that differ */
+    struct duel_side host, guest;
+    char text[DUEL_TEXT_BYTES]; /* differences, a line each */
+};
+
+bool duel_create(struct duel *duel, struct error *error);
+void duel_destroy(struct duel *duel);
+
+/* Linear address of CS:`eip`. */
+gla_t duel_code_address(const struct oracle_state *state, uint32_t eip);
+
+/* `result` is large: let the caller keep one. */
+void duel_run(struct duel *duel, const struct duel_case *duel_case,
+              struct duel_result *result);
+
+/* Everything needed to understand a failure, to standard output. */
+void duel_print(const struct duel_case *duel_case, const struct duel_result *result);
+
+#endif

@@ -1,0 +1,255 @@
+#include "isa_generator.h"
+
+#include "isa_steering.h"
+
+#include "cpu/decoder/decoder.h"
+#include "cpu/interpreter/handlers.h"
+
+#include <string.h>
+
+enum {
+    DATA_MIDDLE = ORACLE_DATA + PAGE_BYTES,
+    REPEAT_STEPS = 12,
+};
+
+/* Instructions that cannot be compared at privilege 3 of this host. */
+static const struct {
+    const char *mnemonic, *reason;
+} unsuited[] = {
+    {"RETF", "far transfers depend on the host's descriptor table"},
+    {"IRET", "as RETF"},
+    {"ICEBP", "its trap is the one that ends every step"},
+    {"SYSENTER", "would enter the host's kernel"},
+    {"SYSEXIT", "belongs to kernels"},
+    {"SGDT", "shows the host's tables, or Linux's emulation"},
+    {"SIDT", "as SGDT"},
+    {"SLDT", "as SGDT"},
+    {"STR", "as SGDT"},
+    {"SMSW", "as SGDT"},
+    {"CPUID", "shows the host's features"},
+    {"XGETBV", "shows the host's XCR0"},
+    {"XSAVE", "saves all components of the host"},
+    {"XSAVEOPT", "as XSAVE"},
+    {"XRSTOR", "as XSAVE"},
+    {"RDTSC", "time"},
+    {"RDTSCP", "time"},
+    {"RDRAND", "random"},
+    {"RDSEED", "random"},
+};
+
+static bool is_far_pointer(const struct instruction_row *row)
+{
+    return (strcmp(row->mnemonic, "JMP") == 0 || strcmp(row->mnemonic, "CALL") == 0) &&
+           (row->operands[0].method == OPERAND_A || row->operands[0].size == SIZE_P);
+}
+
+const char *isa_unsuited(const struct isa_generator *generator,
+                         const struct instruction_row *row)
+{
+    for (unsigned i = 0; i < ARRAY_LENGTH(unsuited); i++) {
+        if (strcmp(unsuited[i].mnemonic, row->mnemonic) == 0) {
+            return unsuited[i].reason;
+        }
+    }
+    return is_far_pointer(row) ? "as RETF" : NULL;
+}
+
+/* The guest's CPUID denies the feature: #UD here, whatever the host has. */
+static bool feature_missing(const struct isa_generator *generator,
+                            const struct instruction *decoded)
+{
+    static const uint8_t ud2[] = {0x0f, 0x0b};
+    const struct instruction_row *row = instruction_row(decoded);
+    unsigned feature =
+        decoded->vex_flags & INSTRUCTION_VEX_L ? row->feature_256 : row->feature;
+    if (feature == FEATURE_NONE) {
+        return false;
+    }
+    struct instruction invalid = {.eip = 0};
+    decode_instruction(&invalid, ud2, sizeof(ud2), 0, CODE_MODE_32);
+    return handler_choose(generator->cpu, decoded) ==
+           handler_choose(generator->cpu, &invalid);
+}
+
+static uint16_t random_data_segment(struct random *random)
+{
+    static const uint16_t selectors[] = {
+        ORACLE_SEGMENT_WINDOW,
+        ORACLE_SEGMENT_SHORT,
+        ORACLE_SEGMENT_CONSTANT,
+        ORACLE_SEGMENT_EXPAND_DOWN,
+        ORACLE_SEGMENT_STACK16,
+        ORACLE_SEGMENT_CODE16,
+        0,
+    };
+    return random_one_in(random, 6)
+               ? selectors[random_below(random, ARRAY_LENGTH(selectors))]
+               : ORACLE_DS;
+}
+
+static void random_segments(struct random *random, struct oracle_state *state)
+{
+    static const uint16_t stacks[] = {ORACLE_SEGMENT_WINDOW, ORACLE_SEGMENT_SHORT,
+                                      ORACLE_SEGMENT_EXPAND_DOWN,
+                                      ORACLE_SEGMENT_STACK16};
+    state->segments[SEGMENT_CS] =
+        random_one_in(random, 8) ? ORACLE_SEGMENT_CODE16 : ORACLE_CS;
+    state->segments[SEGMENT_DS] = random_data_segment(random);
+    state->segments[SEGMENT_ES] = random_data_segment(random);
+    state->segments[SEGMENT_FS] = random_data_segment(random);
+    state->segments[SEGMENT_GS] = random_data_segment(random);
+    state->segments[SEGMENT_SS] =
+        random_one_in(random, 8) ? stacks[random_below(random, ARRAY_LENGTH(stacks))]
+                                 : ORACLE_DS;
+}
+
+/* See ORACLE_STACK16_HIGH. */
+static void set_stack16_high(struct oracle_state *state)
+{
+    uint16_t selector = state->segments[SEGMENT_SS];
+    if ((selector & 4) && !oracle_segments[selector >> 3].big) {
+        state->regs[REGISTER_ESP] =
+            ORACLE_STACK16_HIGH | (state->regs[REGISTER_ESP] & 0xffff);
+    }
+}
+
+static void random_stack_pointers(struct random *random, struct duel_case *duel_case)
+{
+    struct oracle_state *state = &duel_case->before;
+    uint32_t base = steering_segment_base(duel_case, SEGMENT_SS);
+    uint32_t stack = DATA_MIDDLE - 0x400 + random_below(random, 0x200) * 4;
+    if (random_one_in(random, 16)) {
+        stack = steering_zone(random, 4);
+    }
+    state->regs[REGISTER_ESP] = stack - base;
+    if (random_one_in(random, 4)) {
+        state->regs[REGISTER_EBP] = stack + random_below(random, 64) * 4 - base;
+    }
+    set_stack16_high(state);
+}
+
+void isa_random_state(struct isa_generator *generator, struct duel_case *duel_case)
+{
+    struct random *random = &generator->random;
+    struct oracle_state *state = &duel_case->before;
+    for (unsigned i = 0; i < ARRAY_LENGTH(state->regs); i++) {
+        state->regs[i] = random_integer(random);
+    }
+    random_segments(random, state);
+    random_stack_pointers(random, duel_case);
+    uint32_t flags = (uint32_t)random_next(random);
+    state->eflags =
+        (flags & (EFLAGS_ARITHMETIC | EFLAGS_ID)) | EFLAGS_ALWAYS_ONE | EFLAGS_IF;
+    state->eflags |= random_one_in(random, 4) ? EFLAGS_DF : 0;
+    state->eflags |= random_one_in(random, 16) ? EFLAGS_AC : 0;
+    random_vector_state(random, state->vector);
+    random_fill(random, duel_case->data, sizeof(duel_case->data));
+    uint32_t offset = 0x100 + random_below(random, 0xe00);
+    if (random_one_in(random, 16)) {
+        offset = PAGE_BYTES - 1 - random_below(random, 8);
+    }
+    bool is16 = state->segments[SEGMENT_CS] == ORACLE_SEGMENT_CODE16;
+    state->eip = offset + (is16 ? 0 : ORACLE_CODE);
+}
+
+static uint32_t code_mode(const struct duel_case *duel_case)
+{
+    bool is16 = duel_case->before.segments[SEGMENT_CS] == ORACLE_SEGMENT_CODE16;
+    return (is16 ? 0 : CODE_MODE_32) | CODE_MODE_VEX;
+}
+
+/* 16-bit offsets reach the data area through certain segments only. */
+static void give_window(struct random *random, struct duel_case *duel_case,
+                        const struct instruction *decoded)
+{
+    static const uint16_t windows[] = {ORACLE_SEGMENT_WINDOW, ORACLE_SEGMENT_WINDOW,
+                                       ORACLE_SEGMENT_SHORT, ORACLE_SEGMENT_CONSTANT,
+                                       ORACLE_SEGMENT_EXPAND_DOWN};
+    uint16_t *selector = &duel_case->before.segments[decoded->segment];
+    if (decoded->address_mask == 0xffff && *selector == ORACLE_DS &&
+        decoded->segment != SEGMENT_SS && !random_one_in(random, 8)) {
+        *selector = windows[random_below(random, ARRAY_LENGTH(windows))];
+    }
+}
+
+static uint32_t steer_operand(struct isa_generator *generator,
+                              struct duel_case *duel_case,
+                              struct isa_encoding *encoding,
+                              const struct instruction *decoded)
+{
+    struct random *random = &generator->random;
+    unsigned bytes = instruction_memory_bytes(decoded);
+    give_window(random, duel_case, decoded);
+    uint32_t target = steering_zone(random, bytes ? bytes : 16);
+    steering_move_operand(duel_case, encoding, decoded, target);
+    uint8_t value[32];
+    random_vector(random, value);
+    random_vector(random, value + 16);
+    if (bytes == 10) {
+        random_extended(random, value);
+    }
+    if (random_one_in(random, 2)) {
+        steering_store(duel_case, target, value, sizeof(value));
+    }
+    return target;
+}
+
+unsigned isa_random_instruction(struct isa_generator *generator, unsigned row,
+                                struct duel_case *duel_case, uint8_t *code, bool steer,
+                                struct instruction *decoded)
+{
+    struct isa_encoding encoding;
+    uint32_t mode = code_mode(duel_case);
+    memset(decoded, 0, sizeof(*decoded));
+    isa_encode(&generator->random, row, !(mode & CODE_MODE_32), &encoding);
+    enum decode_result result = decode_instruction(
+        decoded, encoding.bytes, encoding.length, duel_case->before.eip, mode);
+    if (result == DECODE_OK) {
+        if (isa_unsuited(generator, instruction_row(decoded)) ||
+            feature_missing(generator, decoded)) {
+            return 0;
+        }
+        if (steer) {
+            uint32_t target = 0;
+            if (decoded->memory) {
+                target = steer_operand(generator, duel_case, &encoding, decoded);
+                decode_instruction(decoded, encoding.bytes, encoding.length,
+                                   duel_case->before.eip, mode);
+            }
+            steering_favour(generator, duel_case, decoded, target);
+            set_stack16_high(&duel_case->before);
+        }
+        encoding.length = decoded->length;
+    } else {
+        decoded->row = (uint16_t)row;
+        decoded->length = 0;
+    }
+    memcpy(code, encoding.bytes, encoding.length);
+    return encoding.length;
+}
+
+/* INT 80 is a system call of the host. */
+static bool calls_host(const struct duel_case *duel_case,
+                       const struct instruction *decoded)
+{
+    return decoded->length && strcmp(instruction_row(decoded)->mnemonic, "INT") == 0 &&
+           decoded->immediate == 0x80;
+}
+
+bool isa_generate(struct isa_generator *generator, unsigned row,
+                  struct duel_case *duel_case, struct instruction *decoded)
+{
+    duel_case->exemptions = 0;
+    duel_case->ignored_bytes = 0;
+    isa_random_state(generator, duel_case);
+    duel_case->length = isa_random_instruction(generator, row, duel_case,
+                                               duel_case->code, true, decoded);
+    if (duel_case->length == 0 || calls_host(duel_case, decoded)) {
+        return false;
+    }
+    duel_case->undefined_flags = instruction_rows[decoded->row].flags_undefined;
+    bool string = instruction_rows[decoded->row].attributes & ROW_STRING;
+    duel_case->max_steps = string ? REPEAT_STEPS : 1;
+    duel_case->first_eip = duel_case->last_eip = duel_case->before.eip;
+    return true;
+}
