@@ -22,7 +22,7 @@ static uint32_t try_stub(struct cpu *cpu, const struct host_form *form, void *me
 
 /* The exceptions that the instruction meets, given what MXCSR masks. An unmasked
  * underflow is a tiny result, exact or not (SDM vol. 1, section 4.9.1.5); flushing to
- * zero is what makes the host tell. */
+ * zero is what makes the host tell (but not of VCVTPS2PH, which never flushes). */
 static uint32_t met_exceptions(struct cpu *cpu, const struct host_form *form,
                                void *memory, struct host_exchange *exchange,
                                uint32_t mxcsr)
