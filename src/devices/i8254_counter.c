@@ -317,6 +317,9 @@ uint64_t i8254_counter_next_rise(struct i8254_counter *counter, uint64_t tick)
         return before_reload(counter, rise, i8254_counter_next_rise);
     case MODE_SOFTWARE_STROBE:
     case MODE_HARDWARE_STROBE:
+        if (!counter->idle_level && counter->start_tick > tick) {
+            return counter->start_tick; /* triggered again in the middle of a strobe */
+        }
         return once(counter->start_tick + count + 1, tick);
     default:
         return once(counter->start_tick + count, tick);
