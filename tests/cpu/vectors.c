@@ -130,7 +130,9 @@ bool vector_parse(char *line, struct vector *vector)
     vector->exception = -1;
     if (strcmp(line, "-") != 0) {
         vector->exception = (int)strtol(cut(&line, '@'), NULL, 10);
-        vector->flags_address = (uint32_t)strtoul(line, NULL, 16);
+        /* The file has the address of the bus cycle, which is even. */
+        uint32_t odd = vector->after[VECTOR_SP] & 1;
+        vector->flags_address = (uint32_t)strtoul(line, NULL, 16) + odd;
     }
     return true;
 }
@@ -263,8 +265,41 @@ static bool lock_allowed(uint8_t opcode, unsigned operation, bool memory)
     }
 }
 
+/* Whether the operand that does not fit is in the stack segment. */
+static bool faults_on_stack(const struct vector *vector, uint8_t opcode)
+{
+    switch (opcode) {
+    case 0x07: /* POP, POPA, POPF, RET, LEAVE, RETF, IRET */
+    case 0x17:
+    case 0x1f:
+    case 0x58 ... 0x5f:
+    case 0x61:
+    case 0x9d:
+    case 0xc2:
+    case 0xc3:
+    case 0xc9 ... 0xcb:
+    case 0xcf:
+        return true;
+    default:
+        break;
+    }
+    const char *operand = strchr(vector->disassembly, '[');
+    if (!operand) {
+        return false;
+    }
+    const char *segment = strchr(operand, ':');
+    return segment ? strncmp(segment - 2, "ss", 2) == 0
+                   : strncmp(operand, "[bp", 3) == 0;
+}
+
+static bool is_string(uint8_t opcode)
+{
+    return (opcode >= 0x6c && opcode <= 0x6f) || (opcode >= 0xa4 && opcode <= 0xa7) ||
+           (opcode >= 0xaa && opcode <= 0xaf);
+}
+
 /* The known differences between the 80286 and its successors. */
-enum vector_rule vector_later_rule(const struct vector *vector)
+enum vector_rule vector_later_rule(struct vector *vector)
 {
     unsigned place = opcode_index(vector);
     uint8_t opcode = vector->bytes[place];
@@ -284,6 +319,18 @@ enum vector_rule vector_later_rule(const struct vector *vector)
     if (memchr(vector->bytes, 0xf0, place) &&
         !lock_allowed(opcode, operation, memory)) {
         return VECTOR_INVALID_OPCODE;
+    }
+    /* The 80286 raises 13 for every word at offset FFFF, later ones 12 for the stack.
+     */
+    if (vector->exception == 13 && faults_on_stack(vector, opcode)) {
+        return VECTOR_STACK_FAULT;
+    }
+    /* A string instruction that faults at once (a word at offset FFFF) has moved its
+     * registers on the 80286; later ones can be restarted. */
+    if (vector->exception == 13 && is_string(opcode)) {
+        vector->after[VECTOR_SI] = vector->before[VECTOR_SI];
+        vector->after[VECTOR_DI] = vector->before[VECTOR_DI];
+        vector->after[VECTOR_CX] = vector->before[VECTOR_CX];
     }
     return VECTOR_SAME;
 }

@@ -31,8 +31,8 @@ extern const char *const vector_register_names[VECTOR_REGISTERS];
 
 enum {
     VECTOR_LINE_BYTES = 4096,
-    VECTOR_RUNS = 8,
-    VECTOR_RUN_BYTES = 64,
+    VECTOR_RUNS = 64,
+    VECTOR_RUN_BYTES = 512,
     VECTOR_INSTRUCTION_BYTES = 24,
 };
 
@@ -72,12 +72,13 @@ bool vector_memory_covers(const struct vector_memory *memory, uint32_t address);
 /* Flags that the vector's instruction leaves undefined. */
 uint32_t vector_undefined_flags(const struct vector *vector);
 
-/* How processors after the 80286 treat the instruction. */
+/* How processors after the 80286 treat the instruction; may correct `after`. */
 enum vector_rule {
     VECTOR_SAME,
     VECTOR_INVALID_OPCODE, /* they raise #UD */
+    VECTOR_STACK_FAULT,    /* they raise #SS */
     VECTOR_SKIP,           /* what they do cannot be derived from the vector */
 };
-enum vector_rule vector_later_rule(const struct vector *vector);
+enum vector_rule vector_later_rule(struct vector *vector);
 
 #endif
