@@ -61,8 +61,19 @@ struct i8237 {
     uint8_t pages[PAGES]; /* ports 0x80-0x8f */
 };
 
+#define CONTROLLER_FIELDS(member)                                                      \
+    STATE_FIELD(struct i8237, member.channels, 1),                                     \
+        STATE_FIELD(struct i8237, member.modes, 1),                                    \
+        STATE_FIELD(struct i8237, member.command, 1),                                  \
+        STATE_FIELD(struct i8237, member.masks, 1),                                    \
+        STATE_FIELD(struct i8237, member.requests, 1),                                 \
+        STATE_FIELD(struct i8237, member.lines, 1),                                    \
+        STATE_FIELD(struct i8237, member.reached, 1),                                  \
+        STATE_FIELD(struct i8237, member.high_next, 1)
+
 static const struct state_field i8237_fields[] = {
-    STATE_FIELD(struct i8237, controllers, 1),
+    CONTROLLER_FIELDS(controllers[0]),
+    CONTROLLER_FIELDS(controllers[1]),
     STATE_FIELD(struct i8237, pages, 1),
     STATE_END,
 };

@@ -46,8 +46,33 @@ struct i8254 {
     bool irq0_level;
 };
 
+#define CHANNEL_FIELDS(member)                                                         \
+    STATE_FIELD(struct i8254, member.counter.start_tick, 1),                           \
+        STATE_FIELD(struct i8254, member.counter.reload_tick, 1),                      \
+        STATE_FIELD(struct i8254, member.counter.not_null_tick, 1),                    \
+        STATE_FIELD(struct i8254, member.counter.held_elapsed, 1),                     \
+        STATE_FIELD(struct i8254, member.counter.count, 1),                            \
+        STATE_FIELD(struct i8254, member.counter.written, 1),                          \
+        STATE_FIELD(struct i8254, member.counter.held_value, 1),                       \
+        STATE_FIELD(struct i8254, member.counter.control, 1),                          \
+        STATE_FIELD(struct i8254, member.counter.mode, 1),                             \
+        STATE_FIELD(struct i8254, member.counter.gate, 1),                             \
+        STATE_FIELD(struct i8254, member.counter.loaded, 1),                           \
+        STATE_FIELD(struct i8254, member.counter.held, 1),                             \
+        STATE_FIELD(struct i8254, member.counter.start_level, 1),                      \
+        STATE_FIELD(struct i8254, member.counter.idle_level, 1),                       \
+        STATE_FIELD(struct i8254, member.latched_count, 1),                            \
+        STATE_FIELD(struct i8254, member.latched_status, 1),                           \
+        STATE_FIELD(struct i8254, member.low_byte, 1),                                 \
+        STATE_FIELD(struct i8254, member.high_written_next, 1),                        \
+        STATE_FIELD(struct i8254, member.high_read_next, 1),                           \
+        STATE_FIELD(struct i8254, member.count_latched, 1),                            \
+        STATE_FIELD(struct i8254, member.status_latched, 1)
+
 static const struct state_field i8254_fields[] = {
-    STATE_FIELD(struct i8254, channels, 1),
+    CHANNEL_FIELDS(channels[0]),
+    CHANNEL_FIELDS(channels[1]),
+    CHANNEL_FIELDS(channels[2]),
     STATE_FIELD(struct i8254, edge_tick, 1),
     STATE_FIELD(struct i8254, edge_rises, 1),
     STATE_FIELD(struct i8254, irq0_level, 1),

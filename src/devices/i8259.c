@@ -69,8 +69,28 @@ struct i8259 {
     struct chip chips[CHIPS];
 };
 
+#define CHIP_FIELDS(member)                                                            \
+    STATE_FIELD(struct i8259, member.lines, 1),                                        \
+        STATE_FIELD(struct i8259, member.irr, 1),                                      \
+        STATE_FIELD(struct i8259, member.imr, 1),                                      \
+        STATE_FIELD(struct i8259, member.isr, 1),                                      \
+        STATE_FIELD(struct i8259, member.level, 1),                                    \
+        STATE_FIELD(struct i8259, member.vector_base, 1),                              \
+        STATE_FIELD(struct i8259, member.highest, 1),                                  \
+        STATE_FIELD(struct i8259, member.expect, 1),                                   \
+        STATE_FIELD(struct i8259, member.icw4_follows, 1),                             \
+        STATE_FIELD(struct i8259, member.single, 1),                                   \
+        STATE_FIELD(struct i8259, member.auto_eoi, 1),                                 \
+        STATE_FIELD(struct i8259, member.rotate_on_auto_eoi, 1),                       \
+        STATE_FIELD(struct i8259, member.special_mask, 1),                             \
+        STATE_FIELD(struct i8259, member.special_fully_nested, 1),                     \
+        STATE_FIELD(struct i8259, member.poll, 1),                                     \
+        STATE_FIELD(struct i8259, member.read_isr, 1),                                 \
+        STATE_FIELD(struct i8259, member.output, 1)
+
 static const struct state_field i8259_fields[] = {
-    STATE_FIELD(struct i8259, chips, 1),
+    CHIP_FIELDS(chips[MASTER]),
+    CHIP_FIELDS(chips[SLAVE]),
     STATE_END,
 };
 

@@ -146,8 +146,9 @@ static void store_time(struct mc146818 *rtc, int64_t ns)
         encode(rtc, (time.weekday - 1 + rtc->weekday_shift) % 7 + 1);
     rtc->cmos[REGISTER_DAY] = encode(rtc, time.day);
     rtc->cmos[REGISTER_MONTH] = encode(rtc, time.month);
-    rtc->cmos[REGISTER_YEAR] = encode(rtc, time.year % 100);
-    rtc->cmos[MC146818_CENTURY] = encode(rtc, time.year / 100 % 100);
+    int year = (time.year % 10000 + 10000) % 10000; /* four digits, whatever was set */
+    rtc->cmos[REGISTER_YEAR] = encode(rtc, year % 100);
+    rtc->cmos[MC146818_CENTURY] = encode(rtc, year / 100);
 }
 
 /* Lets the time go on from the registers; the current second began at `second_ns`. */

@@ -40,6 +40,17 @@ void state_save(struct state_buffer *buffer, const struct state_field *fields,
     }
 }
 
+/* Makes the bytes of a flag 0 or 1; returns whether they were. */
+static bool check_flags(uint8_t *bytes, size_t count)
+{
+    bool valid = true;
+    for (size_t i = 0; i < count; i++) {
+        valid = valid && bytes[i] <= 1;
+        bytes[i] = bytes[i] != 0;
+    }
+    return valid;
+}
+
 bool state_load(struct state_buffer *buffer, const struct state_field *fields,
                 uint32_t version, void *object, const char *name, struct error *error)
 {
@@ -59,6 +70,11 @@ bool state_load(struct state_buffer *buffer, const struct state_field *fields,
         }
         if (!take(buffer, (char *)object + field->offset, field->size)) {
             return error_set(error, "saved state of %s is truncated at field %s", name,
+                             field->name);
+        }
+        if (field->is_flag &&
+            !check_flags((uint8_t *)object + field->offset, field->size)) {
+            return error_set(error, "saved state of %s: %s is neither 0 nor 1", name,
                              field->name);
         }
     }

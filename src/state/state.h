@@ -16,13 +16,17 @@ struct state_field {
     const char *name; /* NULL ends the table */
     size_t offset, size;
     uint32_t since_version;
+    bool is_flag; /* of type bool, or an array of that: only 0 and 1 may be loaded */
 };
 
-/* Any scalar, array or plain struct member without pointers. */
+/* Any scalar, array or plain struct member without pointers. A bool within a struct
+ * member is not checked: its owner does, or gives it a row of its own. */
 #define STATE_FIELD(type, member, since)                                               \
     {                                                                                  \
         .name = #member, .offset = offsetof(type, member),                             \
         .size = sizeof(((type *)0)->member), .since_version = (since),                 \
+        .is_flag = _Generic(((type *)0)->member, bool: true, bool *: true,             \
+                            default: false),                                           \
     }
 #define STATE_END                                                                      \
     {                                                                                  \
