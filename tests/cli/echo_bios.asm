@@ -11,11 +11,23 @@ org 0
 COM1 equ 0x3f8
 ATA equ 0x1f0
 PM_BASE equ 0x600
-PM_FUNCTION equ 0x80000b00 ; bus 0, device 1, function 3
+IDE_FUNCTION equ 0x80000900 ; bus 0, device 1, function 1
+PM_FUNCTION equ 0x80000b00  ; bus 0, device 1, function 3
 WRITE_LBA equ 0x1f000
+
+; Sets a register of PCI configuration space to the 32-bit value.
+%macro configure 2
+    mov eax, %1
+    mov dx, 0xcf8
+    out dx, eax
+    mov eax, %2
+    mov dx, 0xcfc
+    out dx, eax
+%endmacro
 
 start:
     cli
+    cld
     mov ax, cs
     mov ds, ax
     mov dx, COM1 + 3            ; 115200 bits/s, 8 bits, no parity, FIFO on
@@ -105,24 +117,16 @@ debug_exit:
     jmp halt
 
 power_off:
-    mov eax, PM_FUNCTION + 0x40 ; PMBA
-    mov dx, 0xcf8
-    out dx, eax
-    mov eax, PM_BASE + 1
-    mov dx, 0xcfc
-    out dx, eax
-    mov eax, PM_FUNCTION + 0x80 ; PMREGMISC
-    mov dx, 0xcf8
-    out dx, eax
-    mov al, 1
-    mov dx, 0xcfc
-    out dx, al
+    configure PM_FUNCTION + 0x40, PM_BASE + 1 ; PMBA
+    configure PM_FUNCTION + 0x80, 1           ; PMREGMISC: the base is valid
     mov ax, 0x2000
     mov dx, PM_BASE + 4
     out dx, ax
     jmp halt
 
 write_sector:
+    configure IDE_FUNCTION + 0x04, 1      ; PCICMD: answers to ports
+    configure IDE_FUNCTION + 0x40, 0x8000 ; IDETIM: decodes the primary channel
     mov dx, ATA + 6
     mov al, 0xe0 + (WRITE_LBA >> 24)
     out dx, al
@@ -150,7 +154,6 @@ write_sector:
     mov dx, ATA
     xor si, si
     mov cx, 256
-    cld
     rep outsw
     mov dx, ATA + 7
 .wait_end:

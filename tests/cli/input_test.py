@@ -97,9 +97,9 @@ class BadInput(harness.TestCase):
         disk = self.make_file("disk.img", 64 << 20)
         os.chmod(disk, 0o444)
         process = self.start_guest("-snapshot", disk, **keywords)
-        process.stdin.write(b"wq")
-        output = process.stdout.read()
-        self.assertIn(b"OK", output)
+        process.stdin.write(b"w")
+        self.assertIn(b"OK", harness.read_until(process.stdout.fileno(), b"OK"))
+        process.stdin.write(b"q")
         self.assertEqual(process.wait(harness.LIMIT_S), 0)
 
     def test_help_to_a_full_device(self):
@@ -136,7 +136,8 @@ class ExitStatus(harness.TestCase):
         """What the guest sent just before it switched off is not lost."""
         process = self.start_guest()
         process.stdin.write(b"abcdef" * 100 + b"q")
-        self.assertTrue(process.stdout.read().rstrip().endswith(b"abcdef" * 100))
+        self.assertEqual(process.wait(harness.LIMIT_S), 0)
+        self.assertTrue(process.stdout.read().endswith(b"abcdef" * 100))
 
     def test_serial_file(self):
         """Output to a file."""
