@@ -47,7 +47,7 @@ void boot_rom_add(struct fw_cfg *fw_cfg)
     fw_cfg_add_file(fw_cfg, ROM_FILE, rom, length);
     free(rom);
 
-    static const char boot_order[] = "/rom@" ROM_FILE "\n";
+    static const char boot_order[] = "/rom@" ROM_FILE;
     fw_cfg_add_file(fw_cfg, "bootorder", boot_order, sizeof(boot_order));
 }
 

@@ -114,7 +114,7 @@ static void test_rom(void **state)
     size_t length;
     const char *order = fw_cfg_find_file(bench->fw_cfg, "bootorder", &length);
     assert_non_null(order);
-    assert_string_equal(order, "/rom@genroms/faumachine_boot.bin\n");
+    assert_string_equal(order, "/rom@genroms/faumachine_boot.bin");
     const uint8_t *rom =
         fw_cfg_find_file(bench->fw_cfg, "genroms/faumachine_boot.bin", &length);
     assert_non_null(rom);
@@ -239,7 +239,7 @@ static void test_hostile_headers(void **state)
     char initrd[128];
     snprintf(initrd, sizeof(initrd), "%s", make_initrd(bench));
     unsigned accepted = 0;
-    for (unsigned i = 0; i < 1500; i++) {
+    for (unsigned i = 0; i < 400; i++) {
         struct image image = make_kernel();
         for (unsigned k = (unsigned)rand() % 4; k > 0; k--) {
             put(&image, 0x1f1 + (unsigned)rand() % 0x76, (uint64_t)rand() * 4U,
@@ -260,7 +260,7 @@ static void test_hostile_headers(void **state)
         assert_true(address + INITRD_BYTES <= RAM_BYTES - (1 << 20));
     }
     printf("%u images accepted\n", accepted);
-    assert_in_range(accepted, 200, 1400);
+    assert_in_range(accepted, 50, 350);
 }
 
 int main(void)

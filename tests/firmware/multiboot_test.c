@@ -267,7 +267,7 @@ static void test_hostile_files(void **state)
     printf("seed %u (set SEED to change it)\n", seed);
     srand(seed);
     unsigned accepted = 0;
-    for (unsigned i = 0; i < 1500; i++) {
+    for (unsigned i = 0; i < 400; i++) {
         struct image image = rand() % 2 ? make_elf() : make_raw();
         for (unsigned k = (unsigned)rand() % 4; k > 0; k--) {
             size_t where = (size_t)rand() % (HEADER_AT + 32);
@@ -290,7 +290,7 @@ static void test_hostile_files(void **state)
         }
     }
     printf("%u images accepted\n", accepted);
-    assert_in_range(accepted, 200, 1400);
+    assert_in_range(accepted, 50, 350);
 }
 
 int main(void)
