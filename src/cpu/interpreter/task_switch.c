@@ -235,8 +235,8 @@ static void load_new_segments(struct cpu *cpu, const struct task_state *state)
             segment_load_real(cpu, i, state->segments[i]);
         }
     } else {
-        load_new_stack_segment(cpu, state->segments[SEGMENT_SS]);
         load_new_code_segment(cpu, state->segments[SEGMENT_CS]);
+        load_new_stack_segment(cpu, state->segments[SEGMENT_SS]);
         for (unsigned i = 0; i < ARRAY_LENGTH(data); i++) {
             load_new_data_segment(cpu, data[i], state->segments[data[i]]);
         }
