@@ -64,7 +64,7 @@ void cpu_update_mode(struct cpu *cpu)
     cpu->stack_mask = protected && (stack->access & SEGMENT_BIG) ? UINT32_MAX : 0xffff;
     cpu->code_mode =
         (cpu->segments[SEGMENT_CS].access & SEGMENT_BIG ? CODE_MODE_32 : 0) |
-        (protected ? CODE_MODE_VEX : 0);
+        (protected ? CODE_MODE_VEX : 0) | (cpu->cpl == 3 ? CODE_MODE_USER : 0);
 }
 
 /* What both RESET# and INIT# do; CR0.CD and NW are the caller's. */

@@ -155,6 +155,7 @@ enum {
     CPU_REQUEST_NMI = 4,
     CPU_REQUEST_FLUSH = 8, /* the memory map has changed: drop translations */
     CPU_REQUEST_A20 = 16,  /* the A20 line has changed */
+    CPU_REQUEST_STEP = 64, /* single steps: blocks are not chained */
     CPU_REQUEST_CODE = 32, /* another thread wrote RAM that holds decoded code */
 };
 
@@ -202,7 +203,7 @@ struct cpu {
     uint64_t tsc_offset; /* added to virtual time; wraps */
     uint64_t mcg_status;
     uint64_t random_state; /* of RDRAND and RDSEED */
-    uint32_t pdpte_valid; /* PAE: the four entries were loaded from this CR3 */
+    uint32_t pdpte_valid;  /* PAE: the four entries were loaded from this CR3 */
     uint64_t pdpte[4];
     struct fpu fpu;
     uint8_t shadow; /* CPU_SHADOW_… */
@@ -229,8 +230,8 @@ struct cpu {
     } pending;                /* what cpu_raise() raised */
     int16_t delivering;       /* vector being delivered, -1: none; for double faults */
     bool delivering_external; /* the EXT bit of error codes (SDM vol. 3, 6.13) */
-    bool stepping;    /* one instruction, or one iteration, at a time */
-    bool single_step; /* TF was set when the current instruction began */
+    bool stepping;            /* one instruction, or one iteration, at a time */
+    bool single_step;         /* TF was set when the current instruction began */
     uint32_t dr6_pending;     /* debug conditions met by the current instruction */
 
     _Atomic uint32_t request; /* CPU_REQUEST_… */
@@ -245,8 +246,9 @@ struct cpu {
 };
 
 enum code_mode {
-    CODE_MODE_32 = 1,  /* CS.D: 32-bit operands and addresses */
-    CODE_MODE_VEX = 2, /* protected mode, not v86: VEX is decoded */
+    CODE_MODE_32 = 1,   /* CS.D: 32-bit operands and addresses */
+    CODE_MODE_VEX = 2,  /* protected mode, not v86: VEX is decoded */
+    CODE_MODE_USER = 4, /* CPL 3: shares no decoded code with the inner rings */
 };
 
 /* Counters for -stats; plain counts of events. */

@@ -5,7 +5,8 @@
  * `execute` the C function that does it.
  *
  * Contract of a handler: it is called with cpu->current == instruction. It either
- *  - returns instruction + 1: done, go on with the next one of the block; or
+ *  - returns instruction + 1, or calls INSTRUCTION_CONTINUE(cpu, instruction + 1),
+ *    which is faster: done, go on with the next one of the block; or
  *  - stores the new cpu->eip and returns NULL: done, leave the block (jumps, and
  *    everything after which decoding, paging, interrupts or privilege may differ); or
  *  - unwinds with cpu_raise…(): not done. */
@@ -39,24 +40,54 @@ struct instruction {
     uint8_t length;        /* 1 to 15 bytes */
     uint8_t operand_bytes; /* 2 or 4 */
     uint8_t modrm;         /* as encoded, 0 if there is none */
-    uint8_t reg;           /* ModRM.reg, 0-7; or the register in the opcode's low bits */
-    uint8_t rm;            /* ModRM.rm when it names a register, 0-7 */
-    bool memory;           /* there is a memory operand, described by the following */
-    uint8_t segment;       /* of the memory operand, overrides applied */
-    uint8_t base, index;   /* register numbers or REGISTER_ZERO */
-    uint8_t scale;         /* shift: 0 to 3 */
-    uint8_t prefixes;      /* PREFIX_… */
-    uint8_t opcode;        /* the last opcode byte */
-    uint8_t vex_register;  /* VEX.vvvv, inverted back: 0-7 */
-    uint8_t vex_flags;     /* INSTRUCTION_VEX_… */
-    uint32_t stub;         /* 0 when decoded; then the host unit's (host_unit.h) */
+    uint8_t reg;          /* ModRM.reg, 0-7; or the register in the opcode's low bits */
+    uint8_t rm;           /* ModRM.rm when it names a register, 0-7 */
+    bool memory;          /* there is a memory operand, described by the following */
+    uint8_t segment;      /* of the memory operand, overrides applied */
+    uint8_t base, index;  /* register numbers or REGISTER_ZERO */
+    uint8_t scale;        /* shift: 0 to 3 */
+    uint8_t prefixes;     /* PREFIX_… */
+    uint8_t opcode;       /* the last opcode byte */
+    uint8_t vex_register; /* VEX.vvvv, inverted back: 0-7 */
+    uint8_t vex_flags;    /* INSTRUCTION_VEX_… */
+    uint32_t stub;        /* 0 when decoded; then the host unit's (host_unit.h) */
 };
 
 enum {
-    INSTRUCTION_VEX = 1,   /* has a VEX prefix */
+    INSTRUCTION_VEX = 1, /* has a VEX prefix */
     INSTRUCTION_VEX_W = 2,
     INSTRUCTION_VEX_L = 4, /* 256 bits */
 };
+
+/* How a handler goes on with the next instruction of its block. Handlers are threaded:
+ * each calls the next one as its last act, which costs the host a single indirect jump
+ * that it can predict by where it stands. Where the compiler does not make jumps of
+ * such calls (no optimization, sanitizers) the run loop calls them one after another.
+ */
+#if defined(__SANITIZE_ADDRESS__) || !defined(__OPTIMIZE__)
+#define INSTRUCTION_THREADED 0
+#elif defined(__clang__)
+#if __has_feature(address_sanitizer) || __has_feature(undefined_behavior_sanitizer)
+#define INSTRUCTION_THREADED 0
+#else
+#define INSTRUCTION_THREADED 1
+#define INSTRUCTION_TAIL_CALL __attribute__((musttail)) return
+#endif
+#else
+#define INSTRUCTION_THREADED 1
+#define INSTRUCTION_TAIL_CALL return
+#endif
+
+#if INSTRUCTION_THREADED
+#define INSTRUCTION_CONTINUE(cpu, next)                                                \
+    do {                                                                               \
+        const struct instruction *following = (next);                                  \
+        (cpu)->current = following;                                                    \
+        INSTRUCTION_TAIL_CALL following->execute((cpu), following);                    \
+    } while (0)
+#else
+#define INSTRUCTION_CONTINUE(cpu, next) return (next)
+#endif
 
 /* Offset of the memory operand in its segment (LEA's result). */
 static inline uint32_t instruction_offset(const struct cpu *cpu,

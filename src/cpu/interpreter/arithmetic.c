@@ -85,7 +85,7 @@ HANDLERS_WORD(not_Ev)
 
 #define STEP_REGISTER(op, T)                                                           \
     REG_##T(cpu, i->reg) = alu_##op##_##T(FLAGS, REG_##T(cpu, i->reg));                \
-    return i + 1;
+    GO_ON;
 
 HANDLER(inc_Zv_16){STEP_REGISTER(inc, uint16_t)}
 
@@ -204,25 +204,25 @@ HANDLERS_WORD(idiv_Ev)
 HANDLER(cbw_16)
 {
     AX = (uint16_t)(int8_t)EAX;
-    return i + 1;
+    GO_ON;
 }
 
 HANDLER(cbw_32)
 {
     EAX = (uint32_t)(int16_t)EAX;
-    return i + 1;
+    GO_ON;
 }
 
 HANDLER(cwd_16)
 {
     REG_uint16_t(cpu, REGISTER_EDX) = EAX & 0x8000 ? 0xffff : 0;
-    return i + 1;
+    GO_ON;
 }
 
 HANDLER(cwd_32)
 {
     EDX = EAX & 0x80000000U ? UINT32_MAX : 0;
-    return i + 1;
+    GO_ON;
 }
 
 HANDLERS_SIZED(cbw)
@@ -271,25 +271,25 @@ static void adjust_unpacked(struct cpu *cpu, int sign)
 HANDLER(daa)
 {
     adjust_packed(cpu, 1);
-    return i + 1;
+    GO_ON;
 }
 
 HANDLER(das)
 {
     adjust_packed(cpu, -1);
-    return i + 1;
+    GO_ON;
 }
 
 HANDLER(aaa)
 {
     adjust_unpacked(cpu, 1);
-    return i + 1;
+    GO_ON;
 }
 
 HANDLER(aas)
 {
     adjust_unpacked(cpu, -1);
-    return i + 1;
+    GO_ON;
 }
 
 HANDLER(aam_Ib)
@@ -300,7 +300,7 @@ HANDLER(aam_Ib)
     }
     AX = (uint16_t)((al / base) << 8 | al % base);
     set_decimal_flags(cpu, (uint8_t)EAX, 0);
-    return i + 1;
+    GO_ON;
 }
 
 HANDLER(aad_Ib)
@@ -308,7 +308,7 @@ HANDLER(aad_Ib)
     uint8_t al = (uint8_t)(EAX + ((EAX >> 8) & 0xff) * i->immediate);
     AX = al;
     set_decimal_flags(cpu, al, 0);
-    return i + 1;
+    GO_ON;
 }
 
 HANDLERS_ONE(daa)

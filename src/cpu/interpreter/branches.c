@@ -1,23 +1,34 @@
 /* Near control transfers. A target beyond the limit of CS faults before anything has
  * changed. Intel SDM vol. 2. */
+#include "cpu/interpreter/code_cache.h"
 #include "cpu/interpreter/conditions.h"
 #include "cpu/interpreter/operands.h"
 #include "cpu/interpreter/stack.h"
 
-static inline const struct instruction *jump(struct cpu *cpu, uint32_t target)
+static __attribute__((noinline)) _Noreturn void jump_fault(struct cpu *cpu)
+{
+    cpu_raise_error(cpu, EXCEPTION_GP, 0);
+}
+
+static inline void jump(struct cpu *cpu, uint32_t target)
 {
     if (__builtin_expect(target > cpu->segments[SEGMENT_CS].limit, 0)) {
-        cpu_raise_error(cpu, EXCEPTION_GP, 0);
+        jump_fault(cpu);
     }
     cpu->eip = target;
-    return NULL;
 }
+
+#define CHAIN INSTRUCTION_CHAIN(cpu, i)
 
 /* Not taken, the block goes on. */
 #define JUMP_IF(code)                                                                  \
     HANDLER(jcc_##code)                                                                \
     {                                                                                  \
-        return condition_holds(cpu, code) ? jump(cpu, i->immediate) : i + 1;           \
+        if (!condition_holds(cpu, code)) {                                             \
+            GO_ON;                                                                     \
+        }                                                                              \
+        jump(cpu, i->immediate);                                                       \
+        CHAIN;                                                                         \
     }
 
 JUMP_IF(0)
@@ -51,63 +62,72 @@ const struct handler_set exec_jcc_Jz = {.by_condition = jcc_sets};
 
 HANDLER(jmp_Jb)
 {
-    return jump(cpu, i->immediate);
+    jump(cpu, i->immediate);
+    CHAIN;
 }
 
 HANDLERS_ONE(jmp_Jb)
 const struct handler_set exec_jmp_Jz = HANDLER_SET_ONE(jmp_Jb);
 
 /* As jump(), after the return address has been found to fit on the stack. */
-static const struct instruction *call16(struct cpu *cpu, const struct instruction *i,
-                                        uint32_t target)
-{
-    if (target > cpu->segments[SEGMENT_CS].limit) {
-        cpu_raise_error(cpu, EXCEPTION_GP, 0);
+#define DEFINE_CALL(bits)                                                              \
+    static inline void call##bits(struct cpu *cpu, const struct instruction *i,        \
+                                  uint32_t target)                                     \
+    {                                                                                  \
+        if (__builtin_expect(target > cpu->segments[SEGMENT_CS].limit, 0)) {           \
+            jump_fault(cpu);                                                           \
+        }                                                                              \
+        push##bits(cpu, (uint##bits##_t)instruction_next_eip(i));                      \
+        cpu->eip = target;                                                             \
     }
-    push16(cpu, (uint16_t)instruction_next_eip(i));
-    return jump(cpu, target);
-}
 
-static inline const struct instruction *
-call32(struct cpu *cpu, const struct instruction *i, uint32_t target)
-{
-    if (__builtin_expect(target > cpu->segments[SEGMENT_CS].limit, 0)) {
-        cpu_raise_error(cpu, EXCEPTION_GP, 0);
+DEFINE_CALL(16)
+DEFINE_CALL(32)
+
+#define CALL_NEAR(bits)                                                                \
+    SLOW_HANDLER(call_Jz_##bits##_slow)                                                \
+    {                                                                                  \
+        call##bits(cpu, i, i->immediate);                                              \
+        return NULL;                                                                   \
+    }                                                                                  \
+    HANDLER(call_Jz_##bits)                                                            \
+    {                                                                                  \
+        uint32_t top = stack_offset(cpu, -(bits) / 8);                                 \
+        uint##bits##_t *host = fast_host(cpu, SEGMENT_SS, top, (bits) / 8, true);      \
+        if (__builtin_expect(!host, 0)) {                                              \
+            return call_Jz_##bits##_slow(cpu, i);                                      \
+        }                                                                              \
+        jump(cpu, i->immediate);                                                       \
+        *host = (uint##bits##_t)instruction_next_eip(i);                               \
+        stack_move(cpu, -(bits) / 8);                                                  \
+        CHAIN;                                                                         \
     }
-    push32(cpu, instruction_next_eip(i));
-    return jump(cpu, target);
-}
 
-HANDLER(call_Jz_16)
-{
-    return call16(cpu, i, i->immediate);
-}
-
-HANDLER(call_Jz_32)
-{
-    return call32(cpu, i, i->immediate);
-}
-
+CALL_NEAR(16)
+CALL_NEAR(32)
 HANDLERS_SIZED(call_Jz)
 
 #define INDIRECT(bits)                                                                 \
     HANDLER(jmp_Ev_##bits##_register)                                                  \
     {                                                                                  \
-        return jump(cpu, REG_uint##bits##_t(cpu, i->rm));                              \
+        jump(cpu, REG_uint##bits##_t(cpu, i->rm));                                     \
+        CHAIN;                                                                         \
     }                                                                                  \
     HANDLER(jmp_Ev_##bits##_memory)                                                    \
     {                                                                                  \
-        return jump(cpu,                                                               \
-                    segment_read##bits(cpu, i->segment, instruction_offset(cpu, i)));  \
+        jump(cpu, segment_read##bits(cpu, i->segment, instruction_offset(cpu, i)));    \
+        CHAIN;                                                                         \
     }                                                                                  \
     HANDLER(call_Ev_##bits##_register)                                                 \
     {                                                                                  \
-        return call##bits(cpu, i, REG_uint##bits##_t(cpu, i->rm));                     \
+        call##bits(cpu, i, REG_uint##bits##_t(cpu, i->rm));                            \
+        CHAIN;                                                                         \
     }                                                                                  \
     HANDLER(call_Ev_##bits##_memory)                                                   \
     {                                                                                  \
-        return call##bits(                                                             \
-            cpu, i, segment_read##bits(cpu, i->segment, instruction_offset(cpu, i)));  \
+        call##bits(cpu, i,                                                             \
+                   segment_read##bits(cpu, i->segment, instruction_offset(cpu, i)));   \
+        CHAIN;                                                                         \
     }
 
 INDIRECT(16)
@@ -116,68 +136,72 @@ HANDLERS_WORD(jmp_Ev)
 HANDLERS_WORD(call_Ev)
 
 /* RET, with `released` bytes of parameters. */
-#define RETURN(bits)                                                                   \
-    static inline const struct instruction *return ##bits(struct cpu * cpu,            \
-                                                          uint32_t released)           \
-    {                                                                                  \
-        uint32_t target = stack_peek##bits(cpu, 0);                                    \
-        const struct instruction *next = jump(cpu, target);                            \
-        stack_move(cpu, (int32_t)((bits) / 8 + released));                             \
-        return next;                                                                   \
-    }                                                                                  \
-    HANDLER(ret_##bits)                                                                \
+#define RETURN(name, bits, released)                                                   \
+    SLOW_HANDLER(name##_slow)                                                          \
     {                                                                                  \
         (void)i;                                                                       \
-        return return ##bits(cpu, 0);                                                  \
+        jump(cpu, stack_peek##bits(cpu, 0));                                           \
+        stack_move(cpu, (int32_t)((bits) / 8 + (released)));                           \
+        return NULL;                                                                   \
     }                                                                                  \
-    HANDLER(ret_Iw_##bits)                                                             \
+    HANDLER(name)                                                                      \
     {                                                                                  \
-        return return ##bits(cpu, i->immediate & 0xffff);                              \
+        const uint##bits##_t *host =                                                   \
+            fast_host(cpu, SEGMENT_SS, stack_offset(cpu, 0), (bits) / 8, false);       \
+        if (__builtin_expect(!host, 0)) {                                              \
+            return name##_slow(cpu, i);                                                \
+        }                                                                              \
+        jump(cpu, *host);                                                              \
+        stack_move(cpu, (int32_t)((bits) / 8 + (released)));                           \
+        CHAIN;                                                                         \
     }
 
-RETURN(16)
-RETURN(32)
+RETURN(ret_16, 16, 0)
+RETURN(ret_32, 32, 0)
+RETURN(ret_Iw_16, 16, i->immediate & 0xffff)
+RETURN(ret_Iw_32, 32, i->immediate & 0xffff)
 HANDLERS_SIZED(ret)
 HANDLERS_SIZED(ret_Iw)
 
 /* LOOP and JCXZ count in CX or ECX, as the address size says. The count is stored only
  * when the jump is known not to fault. */
-static const struct instruction *loop_if(struct cpu *cpu, const struct instruction *i,
-                                         bool wanted)
+static inline void loop_if(struct cpu *cpu, const struct instruction *i, bool wanted)
 {
     uint32_t ecx = cpu->regs[REGISTER_ECX];
     uint32_t count = (ecx - 1) & i->address_mask;
-    const struct instruction *next = i + 1;
     if (count != 0 && wanted) {
-        next = jump(cpu, i->immediate);
+        jump(cpu, i->immediate);
     } else {
-        next = instruction_leave(cpu, i);
+        cpu->eip = instruction_next_eip(i);
     }
     cpu->regs[REGISTER_ECX] = (ecx & ~i->address_mask) | count;
-    return next;
 }
 
 HANDLER(loop_Jb)
 {
-    return loop_if(cpu, i, true);
+    loop_if(cpu, i, true);
+    CHAIN;
 }
 
 HANDLER(loope_Jb)
 {
-    return loop_if(cpu, i, cpu->arithmetic.ax & ARITHMETIC_ZF);
+    loop_if(cpu, i, cpu->arithmetic.ax & ARITHMETIC_ZF);
+    CHAIN;
 }
 
 HANDLER(loopne_Jb)
 {
-    return loop_if(cpu, i, !(cpu->arithmetic.ax & ARITHMETIC_ZF));
+    loop_if(cpu, i, !(cpu->arithmetic.ax & ARITHMETIC_ZF));
+    CHAIN;
 }
 
 HANDLER(jcxz_Jb)
 {
     if (cpu->regs[REGISTER_ECX] & i->address_mask) {
-        return instruction_leave(cpu, i);
+        GO_ON;
     }
-    return jump(cpu, i->immediate);
+    jump(cpu, i->immediate);
+    CHAIN;
 }
 
 HANDLERS_ONE(loop_Jb)

@@ -41,7 +41,8 @@ bool code_cache_create(struct cpu *cpu, struct error *error)
     cache->arena = map_zeroed(ARENA_BYTES);
     cache->pages = map_zeroed(page_table_bytes(cpu));
     cache->single = map_zeroed(BLOCK_BYTES_MAXIMUM);
-    if (!cache->arena || !cache->pages || !cache->single) {
+    cache->part = map_zeroed(BLOCK_BYTES_MAXIMUM);
+    if (!cache->arena || !cache->pages || !cache->single || !cache->part) {
         code_cache_destroy(cpu);
         return error_set(error, "out of memory for the cache of decoded instructions");
     }
@@ -62,6 +63,7 @@ void code_cache_destroy(struct cpu *cpu)
         unmap(cache->arena, ARENA_BYTES);
         unmap(cache->pages, page_table_bytes(cpu));
         unmap(cache->single, BLOCK_BYTES_MAXIMUM);
+        unmap(cache->part, BLOCK_BYTES_MAXIMUM);
         unmap(cache, sizeof(*cache));
     }
     cpu->code_cache = NULL;
@@ -98,7 +100,7 @@ static const struct instruction *end_block(struct cpu *cpu,
 {
     cpu->eip = instruction->eip;
     cpu->current = instruction - 1;
-    return NULL;
+    INSTRUCTION_CHAIN(cpu, instruction - 1);
 }
 
 static struct block **bucket_of(struct code_cache *cache, const uint8_t *host,
@@ -106,6 +108,14 @@ static struct block **bucket_of(struct code_cache *cache, const uint8_t *host,
 {
     uint64_t hash = ((uintptr_t)host + eip) * 0x9e3779b97f4a7c15ULL;
     return &cache->buckets[hash >> 48];
+}
+
+/* What has not been executed yet will not be. */
+static void end_everywhere(struct block *block)
+{
+    for (uint32_t i = 1; i < block->count; i++) {
+        block->instructions[i].execute = end_block;
+    }
 }
 
 static void kill_block(struct code_cache *cache, struct block *block)
@@ -118,8 +128,9 @@ static void kill_block(struct code_cache *cache, struct block *block)
         *place = block->same_bucket;
     }
     block->mode |= BLOCK_MODE_DEAD;
-    for (uint32_t i = 1; i < block->count; i++) {
-        block->instructions[i].execute = end_block;
+    end_everywhere(block);
+    if (cache->part_source == block) {
+        end_everywhere(cache->part);
     }
 }
 
@@ -263,7 +274,7 @@ struct block *code_cache_decode_single(struct cpu *cpu)
     if (result != DECODE_OK) {
         raise_decode_fault(cpu, result);
     }
-    block->mode = block_mode(cpu);
+    block->mode = cpu->code_mode;
     block->count = 1;
     finish_block(block);
     return block;
@@ -332,7 +343,7 @@ static struct block *make_block(struct cpu *cpu, const uint8_t *host,
     struct block *block = (struct block *)(cache->arena + cache->arena_used);
     block->host = host;
     block->eip = cpu->eip;
-    block->mode = block_mode(cpu);
+    block->mode = cpu->code_mode;
     if (!decode_block(cpu, block)) {
         return NULL;
     }
@@ -351,7 +362,7 @@ static struct block *find_slow(struct cpu *cpu, gla_t linear)
     if (!host) {
         return code_cache_decode_single(cpu);
     }
-    uint32_t mode = block_mode(cpu);
+    uint32_t mode = cpu->code_mode;
     struct block *block = *bucket_of(cache, host, cpu->eip);
     while (block &&
            (block->host != host || block->eip != cpu->eip || block->mode != mode)) {
@@ -366,25 +377,40 @@ static struct block *find_slow(struct cpu *cpu, gla_t linear)
 struct block *code_cache_find(struct cpu *cpu)
 {
     const struct segment *cs = &cpu->segments[SEGMENT_CS];
-    gla_t linear = cs->base + cpu->eip;
-    struct jump_cache_entry *entry =
-        &cpu->code_cache
-             ->jumps[(linear ^ linear >> JUMP_CACHE_BITS) & (JUMP_CACHE_ENTRIES - 1)];
-    struct block *block = entry->block;
-    if (entry->linear == linear && entry->generation == cpu->mmu->generation && block &&
-        block->eip == cpu->eip && block->mode == block_mode(cpu) &&
-        block->last <= cs->limit) {
+    struct block *block = jump_cache_find(cpu);
+    if (block) {
         return block;
     }
     if (cpu->eip > cs->limit) {
         cpu_raise_error(cpu, EXCEPTION_GP, 0);
     }
+    gla_t linear = cs->base + cpu->eip;
     block = find_slow(cpu, linear);
     if (block->last > cs->limit || block->last < block->eip) {
         return code_cache_decode_single(cpu);
     }
     if (block != cpu->code_cache->single) {
-        *entry = (struct jump_cache_entry){linear, cpu->mmu->generation, block};
+        *jump_cache_entry(cpu, linear) =
+            (struct jump_cache_entry){linear, cpu->mmu->generation, block};
     }
     return block;
+}
+
+struct block *code_cache_part(struct cpu *cpu, const struct block *block,
+                              uint64_t count)
+{
+    struct block *part = cpu->code_cache->part;
+    if (count > block->count) {
+        count = block->count;
+    }
+    part->count = (uint32_t)count;
+    for (uint32_t i = 0; i < part->count; i++) {
+        part->instructions[i] = block->instructions[i];
+    }
+    part->instructions[count] = (struct instruction){
+        .execute = end_block,
+        .eip = block->instructions[count].eip,
+    };
+    cpu->code_cache->part_source = block;
+    return part;
 }

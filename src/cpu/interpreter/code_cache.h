@@ -16,6 +16,7 @@
 #define CPU_INTERPRETER_CODE_CACHE_H
 
 #include "cpu/core/instruction.h"
+#include "cpu/mmu/mmu.h"
 
 #include <pthread.h>
 
@@ -25,15 +26,13 @@ enum {
     JUMP_CACHE_BITS = 12,
     JUMP_CACHE_ENTRIES = 1 << JUMP_CACHE_BITS,
     PENDING_WRITES = 64,
-    /* Added to enum code_mode: user and supervisor code share no blocks. */
-    BLOCK_MODE_USER = 0x80,
-    BLOCK_MODE_DEAD = 0x100,
+    BLOCK_MODE_DEAD = 0x100, /* added to enum code_mode */
 };
 
 struct block {
     const uint8_t *host; /* of the first byte */
     uint32_t eip;
-    uint32_t mode; /* enum code_mode, BLOCK_MODE_… */
+    uint32_t mode; /* enum code_mode, BLOCK_MODE_DEAD */
     uint32_t last; /* EIP of the last byte: must be within CS.limit */
     uint32_t count;
     uint64_t ram_page; /* number of the page; UINT64_MAX outside RAM */
@@ -60,7 +59,9 @@ struct code_cache {
     uint8_t *arena;
     size_t arena_used;
     struct block *single; /* an instruction that is decoded for one use */
-    pthread_t owner;      /* the CPU's thread */
+    struct block *part;   /* a copy of the first instructions of `part_source` */
+    const struct block *part_source;
+    pthread_t owner; /* the CPU's thread */
     struct pending_write pending[PENDING_WRITES];
     unsigned pending_count; /* may exceed PENDING_WRITES: then forget everything */
 };
@@ -84,9 +85,57 @@ void code_cache_ram_written(void *cpu, uint64_t ram_offset, uint64_t bytes);
 /* Does what other threads asked for. */
 void code_cache_apply_pending(struct cpu *cpu);
 
-static inline uint32_t block_mode(const struct cpu *cpu)
+/* A copy of the first `count` instructions of a block, to be run at once. It dies with
+ * the block. */
+struct block *code_cache_part(struct cpu *cpu, const struct block *block,
+                              uint64_t count);
+
+static inline struct jump_cache_entry *jump_cache_entry(const struct cpu *cpu,
+                                                        gla_t linear)
 {
-    return cpu->code_mode | (cpu->cpl == 3 ? BLOCK_MODE_USER : 0);
+    return &cpu->code_cache->jumps[(linear ^ linear >> JUMP_CACHE_BITS) &
+                                   (JUMP_CACHE_ENTRIES - 1)];
 }
+
+/* The block at CS:EIP if the jump cache has it, else NULL. */
+static inline struct block *jump_cache_find(const struct cpu *cpu)
+{
+    const struct segment *cs = &cpu->segments[SEGMENT_CS];
+    gla_t linear = cs->base + cpu->eip;
+    const struct jump_cache_entry *entry = jump_cache_entry(cpu, linear);
+    struct block *block = entry->block;
+    bool fits = entry->linear == linear && entry->generation == cpu->mmu->generation &&
+                block && block->eip == cpu->eip && block->mode == cpu->code_mode &&
+                block->last <= cs->limit;
+    return fits ? block : NULL;
+}
+
+/* After the last instruction of a block, with the new EIP stored: the first instruction
+ * of the next block, if nothing speaks against going there at once; else NULL. */
+static inline const struct instruction *
+code_cache_chain(struct cpu *cpu, const struct instruction *instruction)
+{
+    if (atomic_load_explicit(&cpu->request, memory_order_relaxed)) {
+        return NULL;
+    }
+    const struct block *block = jump_cache_find(cpu);
+    uint64_t retired = cpu->retired + (uint64_t)(instruction - cpu->block_start) + 1;
+    if (!block || retired + block->count > cpu->budget_end) {
+        return NULL;
+    }
+    cpu->retired = retired;
+    cpu->block_start = block->instructions;
+    return block->instructions;
+}
+
+/* Ends a handler that has stored cpu->eip. */
+#define INSTRUCTION_CHAIN(cpu, executed)                                               \
+    do {                                                                               \
+        const struct instruction *first = code_cache_chain((cpu), (executed));         \
+        if (!first) {                                                                  \
+            return NULL;                                                               \
+        }                                                                              \
+        INSTRUCTION_CONTINUE(cpu, first);                                              \
+    } while (0)
 
 #endif

@@ -104,6 +104,7 @@ bool handler_ends_block(const struct instruction *instruction)
 {
     const struct instruction_row *row = instruction_row(instruction);
     bool conditional_jump =
-        row->handler == HANDLER_jcc_Jb || row->handler == HANDLER_jcc_Jz;
+        row->handler == HANDLER_jcc_Jb || row->handler == HANDLER_jcc_Jz ||
+        row->handler == HANDLER_jcxz_Jb;
     return (row->attributes & ROW_ENDS) && !conditional_jump;
 }

@@ -28,6 +28,14 @@ static bool makes_double_fault(unsigned first, unsigned second)
     return is_contributory(first) && is_contributory(second);
 }
 
+static void set_stepping(struct cpu *cpu, bool stepping)
+{
+    if (cpu->stepping != stepping) {
+        cpu->stepping = stepping;
+        atomic_fetch_xor(&cpu->request, CPU_REQUEST_STEP);
+    }
+}
+
 /* Accounts for the block that was left by an exception: its current instruction has
  * not been executed. */
 static void abandon_block(struct cpu *cpu)
@@ -48,7 +56,7 @@ static bool take_exception(struct cpu *cpu)
     bool has_error = cpu->pending.has_error;
     uint32_t error = cpu->pending.error;
     cpu->shadow = 0;
-    cpu->stepping = false;
+    set_stepping(cpu, false);
     cpu->dr6_pending = 0;
     if (cpu->delivering == EXCEPTION_DF) {
         return false;
@@ -152,21 +160,6 @@ static inline void run_block(struct cpu *cpu, const struct block *block)
     finish_run(cpu);
 }
 
-/* Runs at most `limit` (> 0) instructions of the block. */
-static void run_part(struct cpu *cpu, const struct block *block, uint64_t limit)
-{
-    const struct instruction *instruction = block->instructions;
-    cpu->block_start = instruction;
-    do {
-        cpu->current = instruction;
-        instruction = instruction->execute(cpu, instruction);
-    } while (instruction && --limit);
-    if (instruction) {
-        cpu->eip = instruction->eip;
-    }
-    finish_run(cpu);
-}
-
 /* One instruction, with everything that may happen before and after it. */
 static void step(struct cpu *cpu)
 {
@@ -182,11 +175,11 @@ static void step(struct cpu *cpu)
         }
     }
     const struct block *block = code_cache_find(cpu);
-    cpu->stepping = true;
+    set_stepping(cpu, true);
     cpu->single_step = cpu->system_flags & EFLAGS_TF;
     cpu->system_flags &= ~(uint32_t)EFLAGS_RF;
-    run_part(cpu, block, 1);
-    cpu->stepping = false;
+    run_block(cpu, code_cache_part(cpu, block, 1));
+    set_stepping(cpu, false);
     uint32_t met = cpu->dr6_pending | (cpu->single_step ? DR6_SINGLE_STEP : 0);
     if (met && !(cpu->shadow & CPU_SHADOW_MOV_SS)) {
         cpu->dr6_pending = 0;
@@ -218,11 +211,9 @@ static enum cpu_exit run_loop(struct cpu *cpu)
             continue;
         }
         const struct block *block = code_cache_find(cpu);
-        if (block->count <= cpu->budget_end - cpu->retired) {
-            run_block(cpu, block);
-        } else {
-            run_part(cpu, block, cpu->budget_end - cpu->retired);
-        }
+        uint64_t left = cpu->budget_end - cpu->retired;
+        run_block(cpu,
+                  block->count <= left ? block : code_cache_part(cpu, block, left));
     }
 }
 

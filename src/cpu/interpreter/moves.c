@@ -25,19 +25,19 @@ HANDLERS_WORD(mov_Gv_Ev)
 HANDLER(mov_Zb_Ib)
 {
     REG_uint8_t(cpu, i->reg) = (uint8_t)i->immediate;
-    return i + 1;
+    GO_ON;
 }
 
 HANDLER(mov_Zv_Iv_16)
 {
     REG_uint16_t(cpu, i->reg) = (uint16_t)i->immediate;
-    return i + 1;
+    GO_ON;
 }
 
 HANDLER(mov_Zv_Iv_32)
 {
     cpu->regs[i->reg] = i->immediate;
-    return i + 1;
+    GO_ON;
 }
 
 HANDLERS_ONE(mov_Zb_Ib)
@@ -49,13 +49,13 @@ HANDLERS_SIZED(mov_Zv_Iv)
     {                                                                                  \
         REG_##T(cpu, REGISTER_EAX) =                                                   \
             SEGMENT_READ_##T(cpu, i->segment, instruction_offset(cpu, i));             \
-        return i + 1;                                                                  \
+        GO_ON;                                                                         \
     }                                                                                  \
     HANDLER(store)                                                                     \
     {                                                                                  \
         SEGMENT_WRITE_##T(cpu, i->segment, instruction_offset(cpu, i),                 \
                           REG_##T(cpu, REGISTER_EAX));                                 \
-        return i + 1;                                                                  \
+        GO_ON;                                                                         \
     }
 
 MOV_OFFSET(uint8_t, mov_AL_Ob, mov_Ob_AL)
@@ -82,13 +82,13 @@ HANDLERS_WORD(movsx_Gv_Ew)
 HANDLER(lea_Gv_M_16)
 {
     REG_uint16_t(cpu, i->reg) = (uint16_t)instruction_offset(cpu, i);
-    return i + 1;
+    GO_ON;
 }
 
 HANDLER(lea_Gv_M_32)
 {
     cpu->regs[i->reg] = instruction_offset(cpu, i);
-    return i + 1;
+    GO_ON;
 }
 
 HANDLERS_SIZED(lea_Gv_M)
@@ -129,7 +129,7 @@ HANDLER(xchg_Zv_eAX_16)
     uint16_t old = REG_uint16_t(cpu, i->reg);
     REG_uint16_t(cpu, i->reg) = REG_uint16_t(cpu, REGISTER_EAX);
     REG_uint16_t(cpu, REGISTER_EAX) = old;
-    return i + 1;
+    GO_ON;
 }
 
 HANDLER(xchg_Zv_eAX_32)
@@ -137,7 +137,7 @@ HANDLER(xchg_Zv_eAX_32)
     uint32_t old = cpu->regs[i->reg];
     cpu->regs[i->reg] = cpu->regs[REGISTER_EAX];
     cpu->regs[REGISTER_EAX] = old;
-    return i + 1;
+    GO_ON;
 }
 
 HANDLERS_SIZED(xchg_Zv_eAX)
@@ -207,7 +207,7 @@ HANDLER(cmpxchg8b_Mq)
     }
     cpu->arithmetic.ax =
         (uint16_t)((cpu->arithmetic.ax & ~ARITHMETIC_ZF) | (equal ? ARITHMETIC_ZF : 0));
-    return i + 1;
+    GO_ON;
 }
 
 HANDLERS_ONE(cmpxchg8b_Mq)
@@ -217,13 +217,13 @@ HANDLER(xlat)
     uint32_t offset = cpu->regs[REGISTER_EBX] + (cpu->regs[REGISTER_EAX] & 0xff);
     REG_uint8_t(cpu, REGISTER_EAX) =
         segment_read8(cpu, i->segment, offset & i->address_mask);
-    return i + 1;
+    GO_ON;
 }
 
 HANDLER(movnti_Md_Gd)
 {
     segment_write32(cpu, i->segment, instruction_offset(cpu, i), cpu->regs[i->reg]);
-    return i + 1;
+    GO_ON;
 }
 
 HANDLERS_ONE(xlat)
@@ -234,7 +234,7 @@ HANDLER(lahf)
 {
     REG_uint8_t(cpu, REGISTER_EAX + 4) =
         (uint8_t)(arithmetic_flags_get(cpu->arithmetic) | EFLAGS_ALWAYS_ONE);
-    return i + 1;
+    GO_ON;
 }
 
 HANDLER(sahf)
@@ -242,49 +242,49 @@ HANDLER(sahf)
     uint32_t overflow = arithmetic_flags_get(cpu->arithmetic) & EFLAGS_OF;
     cpu->arithmetic =
         arithmetic_flags_from(REG_uint8_t(cpu, REGISTER_EAX + 4) | overflow);
-    return i + 1;
+    GO_ON;
 }
 
 HANDLER(cmc)
 {
     cpu->arithmetic.ax ^= ARITHMETIC_CF;
-    return i + 1;
+    GO_ON;
 }
 
 HANDLER(clc)
 {
     cpu->arithmetic.ax &= (uint16_t)~ARITHMETIC_CF;
-    return i + 1;
+    GO_ON;
 }
 
 HANDLER(stc)
 {
     cpu->arithmetic.ax |= ARITHMETIC_CF;
-    return i + 1;
+    GO_ON;
 }
 
 HANDLER(cld)
 {
     cpu->system_flags &= ~(uint32_t)EFLAGS_DF;
-    return i + 1;
+    GO_ON;
 }
 
 HANDLER(std)
 {
     cpu->system_flags |= EFLAGS_DF;
-    return i + 1;
+    GO_ON;
 }
 
 HANDLER(salc)
 {
     REG_uint8_t(cpu, REGISTER_EAX) = cpu->arithmetic.ax & ARITHMETIC_CF ? 0xff : 0;
-    return i + 1;
+    GO_ON;
 }
 
 HANDLER(nop)
 {
     (void)cpu;
-    return i + 1;
+    GO_ON;
 }
 
 HANDLERS_ONE(lahf)
@@ -306,7 +306,7 @@ const struct handler_set exec_sfence = HANDLER_SET_ONE(nop);
 HANDLER(clflush_Mb)
 {
     segment_read8(cpu, i->segment, instruction_offset(cpu, i));
-    return i + 1;
+    GO_ON;
 }
 
 HANDLERS_ONE(clflush_Mb)

@@ -26,13 +26,31 @@
 #define HANDLER(name)                                                                  \
     static const struct instruction *name(struct cpu *cpu, const struct instruction *i)
 
-/* Host memory for reading and writing in place, or NULL: slow path. */
-static inline void *modify_host(struct cpu *cpu, gla_t address, unsigned bytes)
+#define GO_ON INSTRUCTION_CONTINUE(cpu, i + 1)
+
+/* Host memory of the operand at `offset`, or NULL: segment limit, TLB miss, device… */
+static inline __attribute__((always_inline)) void *fast_host(struct cpu *cpu,
+                                                             unsigned segment,
+                                                             uint32_t offset,
+                                                             unsigned bytes, bool write)
 {
+    const struct segment *s = &cpu->segments[segment];
+    uint64_t end = write ? s->write_end : s->read_end;
+    gla_t address = s->base + offset;
     const struct tlb_entry *e = tlb_entry(cpu->mmu, address, mmu_current_rights(cpu));
-    return __builtin_expect(tlb_hits(e->write_tag, address, bytes), 1)
-               ? e->host + (uintptr_t)address
-               : NULL;
+    uint32_t tag = write ? e->write_tag : e->read_tag;
+    if (__builtin_expect((uint64_t)offset + bytes > end, 0) ||
+        __builtin_expect(!tlb_hits(tag, address, bytes), 0)) {
+        return NULL;
+    }
+    return e->host + (uintptr_t)address;
+}
+
+/* The same for the memory operand of an instruction. */
+static inline __attribute__((always_inline)) void *
+operand_host(struct cpu *cpu, const struct instruction *i, unsigned bytes, bool write)
+{
+    return fast_host(cpu, i->segment, instruction_offset(cpu, i), bytes, write);
 }
 
 /* First half of the slow path of a read-modify-write; the second is mmu_write_slow(),
@@ -44,27 +62,38 @@ static inline uint64_t modify_read_slow(struct cpu *cpu, gla_t address, unsigned
     return mmu_read_slow(cpu, address, bytes, rights);
 }
 
+/* What a fast handler calls, last, when it cannot be fast: a function of its own, so
+ * that the fast one needs no stack frame. */
+#define SLOW_HANDLER(name)                                                             \
+    static __attribute__((noinline)) const struct instruction *name(                   \
+        struct cpu *cpu, const struct instruction *i)
+
 /* E = expression of a. */
 #define MODIFY_E(name, T, expression)                                                  \
     HANDLER(name##_register)                                                           \
     {                                                                                  \
         T a = REG_##T(cpu, i->rm);                                                     \
         REG_##T(cpu, i->rm) = (T)(expression);                                         \
+        GO_ON;                                                                         \
+    }                                                                                  \
+    SLOW_HANDLER(name##_slow)                                                          \
+    {                                                                                  \
+        gla_t address = segment_linear_write(cpu, i->segment,                          \
+                                             instruction_offset(cpu, i), sizeof(T));   \
+        T a = (T)modify_read_slow(cpu, address, sizeof(T));                            \
+        mmu_write_slow(cpu, address, (T)(expression), sizeof(T),                       \
+                       mmu_current_rights(cpu));                                       \
         return i + 1;                                                                  \
     }                                                                                  \
     HANDLER(name##_memory)                                                             \
     {                                                                                  \
-        gla_t address = segment_linear_write(cpu, i->segment,                          \
-                                             instruction_offset(cpu, i), sizeof(T));   \
-        T *host = modify_host(cpu, address, sizeof(T));                                \
-        T a = host ? *host : (T)modify_read_slow(cpu, address, sizeof(T));             \
-        T result = (T)(expression);                                                    \
-        if (host) {                                                                    \
-            *host = result;                                                            \
-        } else {                                                                       \
-            mmu_write_slow(cpu, address, result, sizeof(T), mmu_current_rights(cpu));  \
+        T *host = operand_host(cpu, i, sizeof(T), true);                               \
+        if (__builtin_expect(!host, 0)) {                                              \
+            return name##_slow(cpu, i);                                                \
         }                                                                              \
-        return i + 1;                                                                  \
+        T a = *host;                                                                   \
+        *host = (T)(expression);                                                       \
+        GO_ON;                                                                         \
     }
 
 /* E is read: statements that use a. */
@@ -73,13 +102,23 @@ static inline uint64_t modify_read_slow(struct cpu *cpu, gla_t address, unsigned
     {                                                                                  \
         T a = REG_##T(cpu, i->rm);                                                     \
         statements;                                                                    \
-        return i + 1;                                                                  \
+        GO_ON;                                                                         \
     }                                                                                  \
-    HANDLER(name##_memory)                                                             \
+    SLOW_HANDLER(name##_slow)                                                          \
     {                                                                                  \
         T a = SEGMENT_READ_##T(cpu, i->segment, instruction_offset(cpu, i));           \
         statements;                                                                    \
         return i + 1;                                                                  \
+    }                                                                                  \
+    HANDLER(name##_memory)                                                             \
+    {                                                                                  \
+        const T *host = operand_host(cpu, i, sizeof(T), false);                        \
+        if (__builtin_expect(!host, 0)) {                                              \
+            return name##_slow(cpu, i);                                                \
+        }                                                                              \
+        T a = *host;                                                                   \
+        statements;                                                                    \
+        GO_ON;                                                                         \
     }
 
 /* E is written, not read. */
@@ -87,13 +126,22 @@ static inline uint64_t modify_read_slow(struct cpu *cpu, gla_t address, unsigned
     HANDLER(name##_register)                                                           \
     {                                                                                  \
         REG_##T(cpu, i->rm) = (T)(expression);                                         \
-        return i + 1;                                                                  \
+        GO_ON;                                                                         \
     }                                                                                  \
-    HANDLER(name##_memory)                                                             \
+    SLOW_HANDLER(name##_slow)                                                          \
     {                                                                                  \
         SEGMENT_WRITE_##T(cpu, i->segment, instruction_offset(cpu, i),                 \
                           (T)(expression));                                            \
         return i + 1;                                                                  \
+    }                                                                                  \
+    HANDLER(name##_memory)                                                             \
+    {                                                                                  \
+        T *host = operand_host(cpu, i, sizeof(T), true);                               \
+        if (__builtin_expect(!host, 0)) {                                              \
+            return name##_slow(cpu, i);                                                \
+        }                                                                              \
+        *host = (T)(expression);                                                       \
+        GO_ON;                                                                         \
     }
 
 /* The sets that the instruction table names. */

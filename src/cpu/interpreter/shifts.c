@@ -72,7 +72,7 @@ static inline uint32_t bit_string_offset_32(struct cpu *cpu,
     {                                                                                  \
         REG_uint##bits##_t(cpu, i->rm) = alu_##op##_uint##bits##_t(                    \
             FLAGS, REG_uint##bits##_t(cpu, i->rm), REG_uint##bits##_t(cpu, i->reg));   \
-        return i + 1;                                                                  \
+        GO_ON;                                                                  \
     }                                                                                  \
     HANDLER(op##_Ev_Gv_##bits##_memory)                                                \
     {                                                                                  \
@@ -82,7 +82,7 @@ static inline uint32_t bit_string_offset_32(struct cpu *cpu,
         linear_write##bits(                                                            \
             cpu, address,                                                              \
             alu_##op##_uint##bits##_t(FLAGS, a, REG_uint##bits##_t(cpu, i->reg)));     \
-        return i + 1;                                                                  \
+        GO_ON;                                                                  \
     }
 
 #define BIT_REGISTER(op)                                                               \
@@ -99,14 +99,14 @@ BIT_REGISTER(btc)
     {                                                                                  \
         alu_bt_uint##bits##_t(FLAGS, REG_uint##bits##_t(cpu, i->rm),                   \
                               REG_uint##bits##_t(cpu, i->reg));                        \
-        return i + 1;                                                                  \
+        GO_ON;                                                                  \
     }                                                                                  \
     HANDLER(bt_Ev_Gv_##bits##_memory)                                                  \
     {                                                                                  \
         uint##bits##_t a =                                                             \
             segment_read##bits(cpu, i->segment, bit_string_offset_##bits(cpu, i));     \
         alu_bt_uint##bits##_t(FLAGS, a, REG_uint##bits##_t(cpu, i->reg));              \
-        return i + 1;                                                                  \
+        GO_ON;                                                                  \
     }
 
 BIT_TEST_REGISTER(16)
@@ -131,13 +131,13 @@ SCAN_FORMS(popcnt)
 HANDLER(bswap_Zv_16)
 {
     REG_uint16_t(cpu, i->reg) = 0;
-    return i + 1;
+    GO_ON;
 }
 
 HANDLER(bswap_Zv_32)
 {
     cpu->regs[i->reg] = __builtin_bswap32(cpu->regs[i->reg]);
-    return i + 1;
+    GO_ON;
 }
 
 HANDLERS_SIZED(bswap_Zv)

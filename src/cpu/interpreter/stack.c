@@ -4,29 +4,29 @@
 
 #include "cpu/interpreter/operands.h"
 
-HANDLER(push_Zv_16)
-{
-    push16(cpu, REG_uint16_t(cpu, i->reg));
-    return i + 1;
-}
+/* The common ones by the fast path that operands have. */
+#define PUSH_FAST(name, bits, value)                                                   \
+    SLOW_HANDLER(name##_slow)                                                          \
+    {                                                                                  \
+        push##bits(cpu, (uint##bits##_t)(value));                                      \
+        return i + 1;                                                                  \
+    }                                                                                  \
+    HANDLER(name)                                                                      \
+    {                                                                                  \
+        uint32_t top = stack_offset(cpu, -(bits) / 8);                                 \
+        uint##bits##_t *host = fast_host(cpu, SEGMENT_SS, top, (bits) / 8, true);      \
+        if (__builtin_expect(!host, 0)) {                                              \
+            return name##_slow(cpu, i);                                                \
+        }                                                                              \
+        *host = (uint##bits##_t)(value);                                               \
+        stack_move(cpu, -(bits) / 8);                                                  \
+        GO_ON;                                                                         \
+    }
 
-HANDLER(push_Zv_32)
-{
-    push32(cpu, cpu->regs[i->reg]);
-    return i + 1;
-}
-
-HANDLER(push_Iz_16)
-{
-    push16(cpu, (uint16_t)i->immediate);
-    return i + 1;
-}
-
-HANDLER(push_Iz_32)
-{
-    push32(cpu, i->immediate);
-    return i + 1;
-}
+PUSH_FAST(push_Zv_16, 16, cpu->regs[i->reg])
+PUSH_FAST(push_Zv_32, 32, cpu->regs[i->reg])
+PUSH_FAST(push_Iz_16, 16, i->immediate)
+PUSH_FAST(push_Iz_32, 32, i->immediate)
 
 USE_E(push_Ev_16, uint16_t, push16(cpu, a))
 USE_E(push_Ev_32, uint32_t, push32(cpu, a))
@@ -35,22 +35,29 @@ HANDLERS_SIZED(push_Zv)
 HANDLERS_SIZED(push_Iz)
 HANDLERS_WORD(push_Ev)
 
-HANDLER(pop_Zv_16)
-{
-    uint16_t value = stack_peek16(cpu, 0);
-    stack_move(cpu, 2);
-    REG_uint16_t(cpu, i->reg) = value;
-    return i + 1;
-}
+#define POP_FAST(name, bits)                                                           \
+    SLOW_HANDLER(name##_slow)                                                          \
+    {                                                                                  \
+        uint##bits##_t value = stack_peek##bits(cpu, 0);                               \
+        stack_move(cpu, (bits) / 8);                                                   \
+        REG_uint##bits##_t(cpu, i->reg) = value;                                       \
+        return i + 1;                                                                  \
+    }                                                                                  \
+    HANDLER(name)                                                                      \
+    {                                                                                  \
+        const uint##bits##_t *host =                                                   \
+            fast_host(cpu, SEGMENT_SS, stack_offset(cpu, 0), (bits) / 8, false);       \
+        if (__builtin_expect(!host, 0)) {                                              \
+            return name##_slow(cpu, i);                                                \
+        }                                                                              \
+        uint##bits##_t value = *host;                                                  \
+        stack_move(cpu, (bits) / 8);                                                   \
+        REG_uint##bits##_t(cpu, i->reg) = value;                                       \
+        GO_ON;                                                                         \
+    }
 
-HANDLER(pop_Zv_32)
-{
-    uint32_t value = stack_peek32(cpu, 0);
-    stack_move(cpu, 4);
-    cpu->regs[i->reg] = value;
-    return i + 1;
-}
-
+POP_FAST(pop_Zv_16, 16)
+POP_FAST(pop_Zv_32, 32)
 HANDLERS_SIZED(pop_Zv)
 
 /* An address based on ESP is computed with ESP as it is after the pop. */

@@ -12,6 +12,7 @@
 #define CPU_INTERPRETER_STRING_LOOP_H
 
 #include "cpu/core/instruction.h"
+#include "cpu/interpreter/code_cache.h"
 
 static inline bool string_repeats(const struct instruction *i)
 {
@@ -57,11 +58,15 @@ static inline const struct instruction *
 string_leave(struct cpu *cpu, const struct instruction *i, bool done)
 {
     cpu->retired--;
-    if (done) {
-        return i + 1;
+    if (!done) {
+        cpu->eip = i->eip;
+        return NULL;
     }
-    cpu->eip = i->eip;
-    return NULL;
+    /* The rest of the block was within the budget before the iterations counted. */
+    if (cpu->budget_end - cpu_retired(cpu) <= BLOCK_INSTRUCTIONS) {
+        return instruction_leave(cpu, i);
+    }
+    return i + 1;
 }
 
 #endif

@@ -18,7 +18,8 @@ enum { TLB_BITS = 10, TLB_ENTRIES = 1 << TLB_BITS };
 struct tlb_entry {
     uint32_t read_tag, write_tag, execute_tag;
     bool global;
-    uint8_t *host; /* of guest-linear address 0, so to speak: host + address */
+    uint8_t *host;   /* of guest-linear address 0, so to speak: host + address */
+    uint64_t unused; /* a power of two is cheaper to index */
 };
 
 /* With whose rights an access is made. While EFLAGS.AC and CR0.AM are set in ring 3,
@@ -46,11 +47,13 @@ static inline const struct tlb_entry *tlb_entry(const struct mmu *mmu, gla_t add
     return &mmu->tlb[rights][(address >> PAGE_SHIFT) & (TLB_ENTRIES - 1)];
 }
 
-/* Whether `bytes` at `address` lie in the page that `tag` stands for. */
+/* Whether `bytes` at `address` lie in the page whose tag, from the entry for `address`,
+ * this is. The last byte's page is compared: where the operand crosses into the next
+ * page that differs from every tag the entry can hold. */
 static inline bool tlb_hits(uint32_t tag, gla_t address, unsigned bytes)
 {
-    return tag == ((address & ~(uint32_t)PAGE_OFFSET_MASK) | TLB_TAG_VALID) &&
-           (bytes == 1 || (address & PAGE_OFFSET_MASK) <= PAGE_BYTES - bytes);
+    return tag ==
+           (((address + bytes - 1) & ~(uint32_t)PAGE_OFFSET_MASK) | TLB_TAG_VALID);
 }
 
 bool mmu_create(struct cpu *cpu, struct error *error);
