@@ -55,6 +55,7 @@ struct chip {
     uint8_t vector_base; /* ICW2 */
     uint8_t highest;     /* input that has the highest priority now */
     uint8_t expect;
+    bool initialized; /* has had an ICW1 since the reset */
     bool icw4_follows, single;
     bool auto_eoi, rotate_on_auto_eoi;
     bool special_mask, special_fully_nested;
@@ -78,6 +79,7 @@ struct i8259 {
         STATE_FIELD(struct i8259, member.vector_base, 1),                              \
         STATE_FIELD(struct i8259, member.highest, 1),                                  \
         STATE_FIELD(struct i8259, member.expect, 1),                                   \
+        STATE_FIELD(struct i8259, member.initialized, 1),                              \
         STATE_FIELD(struct i8259, member.icw4_follows, 1),                             \
         STATE_FIELD(struct i8259, member.single, 1),                                   \
         STATE_FIELD(struct i8259, member.auto_eoi, 1),                                 \
@@ -129,10 +131,12 @@ static int requested_input(const struct i8259 *pic, const struct chip *chip)
     return nested ? input : NO_INPUT;
 }
 
+/* Edges are noticed from the first ICW1 on: what other devices do to their lines while
+ * the machine is reset is no request. */
 static void set_input(struct chip *chip, unsigned input, bool level)
 {
     uint8_t bit = (uint8_t)(1U << input);
-    bool rising = level && !(chip->lines & bit);
+    bool rising = chip->initialized && level && !(chip->lines & bit);
     if (level) {
         chip->lines |= bit;
     } else {
@@ -226,6 +230,7 @@ void i8259_set_irq(void *i8259, unsigned number, bool level)
  * rise to request again. */
 static void start_initialization(struct chip *chip, uint8_t value)
 {
+    chip->initialized = true;
     chip->irr = chip->lines & chip->level;
     chip->imr = 0;
     chip->isr = 0;
@@ -410,6 +415,7 @@ static void i8259_reset(void *device)
         struct chip *chip = &pic->chips[i];
         chip->level = 0;
         start_initialization(chip, 0);
+        chip->initialized = false;
         chip->expect = EXPECT_OCW1;
         chip->vector_base = 0;
         chip->output = false;
