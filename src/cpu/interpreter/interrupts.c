@@ -288,4 +288,6 @@ void interrupt_deliver(struct cpu *cpu, uint8_t vector, enum interrupt_source so
         cpu->dr[7] &= ~(uint32_t)DR7_GENERAL_DETECT;
     }
     cpu->delivering_external = false;
+    /* INT n under TF is not followed by a trap: its handler starts untraced. */
+    cpu->single_step = false;
 }
