@@ -121,6 +121,7 @@ static void ins(void **state)
     struct cpu *cpu = world->cpu;
     struct test_port port = {0};
     map_test_port(world, &port);
+    world->repeats = true;
     cpu->regs[REGISTER_EDI] = WORLD_DATA;
     cpu->regs[REGISTER_ECX] = 3;
     uint64_t retired = cpu->retired;
@@ -145,6 +146,7 @@ static void ins_faults_before_the_port_is_read(void **state)
     struct cpu *cpu = world->cpu;
     struct test_port port = {0};
     map_test_port(world, &port);
+    world->repeats = true;
     cpu->segments[SEGMENT_ES].limit = WORLD_DATA + 7;
     segment_update(&cpu->segments[SEGMENT_ES]);
     cpu->regs[REGISTER_EDI] = WORLD_DATA;
@@ -164,6 +166,7 @@ static void outs(void **state)
     struct cpu *cpu = world->cpu;
     struct test_port port = {0};
     map_test_port(world, &port);
+    world->repeats = true;
     world_store32(world, WORLD_DATA, 0x44332211);
     cpu->regs[REGISTER_ESI] = WORLD_DATA;
     cpu->regs[REGISTER_ECX] = 4;

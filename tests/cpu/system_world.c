@@ -279,20 +279,26 @@ struct outcome world_call(struct world *world, void (*call)(struct cpu *, void *
 static void execute_one(struct cpu *cpu, void *opaque)
 {
     (void)opaque;
-    const struct block *block = code_cache_find(cpu);
+    const struct block *block = code_cache_part(cpu, code_cache_find(cpu), 1);
     const struct instruction *instruction = block->instructions;
-    cpu->block_start = cpu->current = instruction;
-    if (instruction->execute(cpu, instruction)) {
-        cpu->eip = instruction_next_eip(instruction);
+    cpu->block_start = instruction;
+    while (instruction) {
+        cpu->current = instruction;
+        instruction = instruction->execute(cpu, instruction);
     }
 }
 
 struct outcome world_execute(struct world *world, const void *bytes, size_t count)
 {
-    const struct cpu *cpu = world->cpu;
+    struct cpu *cpu = world->cpu;
     cpu_fixture_store(&world->fixture, cpu->segments[SEGMENT_CS].base + cpu->eip, bytes,
                       count);
-    return world_call(world, execute_one, NULL);
+    /* No further block is chained to this one. */
+    uint32_t step = world->repeats ? 0 : CPU_REQUEST_STEP;
+    atomic_fetch_or(&cpu->request, step);
+    struct outcome outcome = world_call(world, execute_one, NULL);
+    atomic_fetch_and(&cpu->request, ~step);
+    return outcome;
 }
 
 void world_assert_fault(struct outcome outcome, unsigned vector, bool has_error,

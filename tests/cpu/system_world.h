@@ -84,6 +84,7 @@ enum {
 struct world {
     struct cpu_fixture fixture;
     struct cpu *cpu;
+    bool repeats; /* repeated string instructions go on until they are done */
 };
 
 /* What became of one instruction (or call). */
