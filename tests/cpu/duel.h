@@ -18,6 +18,12 @@ enum {
 enum duel_exemption {
     /* Memory may hold an image of EFLAGS with TF, which the host has set. */
     DUEL_PUSHES_FLAGS = 1,
+    /* Of several pages that fault CR2 may name any. */
+    DUEL_ANY_PAGE = 2,
+    /* Of several reasons to fault any may come first. */
+    DUEL_ANY_FAULT = 4,
+    /* When it faults it may have switched the x87 registers to MMX use, or not yet. */
+    DUEL_MMX_FAULT = 8,
 };
 
 struct duel {
@@ -37,8 +43,10 @@ struct duel_case {
     unsigned exemptions;      /* enum duel_exemption */
     /* Memory that is not compared: x87 pointers in a stored environment, which
      * processors keep in different ways. */
-    uint32_t ignored_address;
-    unsigned ignored_bytes;
+    struct {
+        uint32_t address;
+        unsigned bytes;
+    } ignored[2];
 };
 
 struct duel_side {
@@ -49,7 +57,7 @@ struct duel_side {
 
 struct duel_result {
     bool agree;
-    bool vector_matters; /* vector registers are worth showing */
+    bool vector_matters;            /* vector registers are worth showing */
     uint32_t undefined_differences; /* flags among the undefined ones that differ */
     struct duel_side host, guest;
     char text[DUEL_TEXT_BYTES]; /* differences, a line each */

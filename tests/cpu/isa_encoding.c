@@ -1,5 +1,7 @@
 #include "isa_encoding.h"
 
+#include <string.h>
+
 /* What has been decided about an encoding in the making. */
 struct making {
     struct random *random;
@@ -52,7 +54,8 @@ static uint8_t choose_repeat_prefix(struct making *making)
     }
     /* Before other instructions they mean something to some processors only. */
     bool repeatable = making->row->attributes & (ROW_REP | ROW_REPCC);
-    bool harmless = accepted == ALL_PREFIXES && making->row->map == OPCODE_MAP_1;
+    bool harmless = accepted == ALL_PREFIXES && making->row->map == OPCODE_MAP_1 &&
+                    strncmp(making->row->mnemonic, "LOOP", 4) != 0;
     if (repeatable ? random_one_in(making->random, 2)
                    : harmless && random_one_in(making->random, 64)) {
         return random_one_in(making->random, 2) ? 0xf3 : 0xf2;
@@ -86,7 +89,10 @@ static void put_legacy_prefixes(struct making *making, bool is16, bool vex)
             prefixes[count++] = repeat;
         }
         bool lockable = making->row->attributes & ROW_LOCK;
-        if (random_one_in(random, lockable ? 6 : 200)) {
+        /* LOCK MOV CR0 is MOV CR8 to AMD. */
+        bool control = making->row->map == OPCODE_MAP_0F &&
+                       (making->opcode == 0x20 || making->opcode == 0x22);
+        if (!control && random_one_in(random, lockable ? 6 : 200)) {
             prefixes[count++] = 0xf0;
         }
         if (operand) {
@@ -144,6 +150,11 @@ static void put_vex(struct making *making)
     unsigned w = demands & CANDIDATE_W0   ? 0
                  : demands & CANDIDATE_W1 ? 1
                                           : random_below(random, 2);
+    /* VPEXTRD and VPINSRD ignore W by Intel; #UD by AMD. */
+    if (making->row->map == OPCODE_MAP_VEX_0F3A &&
+        (making->opcode == 0x16 || making->opcode == 0x22)) {
+        w = 0;
+    }
     unsigned vvvv = demands & CANDIDATE_NO_VVVV ? 15 : 8 + random_below(random, 8);
     unsigned low = vvvv << 3 | l << 2 | pp;
     unsigned map = making->row->map - OPCODE_MAP_VEX_0F + 1;

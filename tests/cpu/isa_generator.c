@@ -228,23 +228,36 @@ unsigned isa_random_instruction(struct isa_generator *generator, unsigned row,
     return encoding.length;
 }
 
-/* INT 80 is a system call of the host. */
-static bool calls_host(const struct duel_case *duel_case,
-                       const struct instruction *decoded)
+/* Forms of suited rows that are better left alone. */
+static bool is_unsuited_form(const struct duel_case *duel_case,
+                             const struct instruction *decoded)
 {
-    return decoded->length && strcmp(instruction_row(decoded)->mnemonic, "INT") == 0 &&
-           decoded->immediate == 0x80;
+    const struct instruction_row *row = instruction_row(decoded);
+    if (decoded->length == 0) {
+        return false;
+    }
+    /* Operands of SHA1… and SHA256… need no alignment by AMD. */
+    if (strncmp(row->mnemonic, "SHA", 3) == 0 && decoded->memory &&
+        steering_operand_address(duel_case, decoded) % 16 != 0) {
+        return true;
+    }
+    /* INT 80 is a system call of the host. */
+    if (strcmp(row->mnemonic, "INT") == 0 && decoded->immediate == 0x80) {
+        return true;
+    }
+    /* PREFETCHW of a register: #UD by AMD, NOP by Intel. */
+    return row->map == OPCODE_MAP_0F && row->opcode == 0x0d && !decoded->memory;
 }
 
 bool isa_generate(struct isa_generator *generator, unsigned row,
                   struct duel_case *duel_case, struct instruction *decoded)
 {
     duel_case->exemptions = 0;
-    duel_case->ignored_bytes = 0;
+    memset(duel_case->ignored, 0, sizeof(duel_case->ignored));
     isa_random_state(generator, duel_case);
     duel_case->length = isa_random_instruction(generator, row, duel_case,
                                                duel_case->code, true, decoded);
-    if (duel_case->length == 0 || calls_host(duel_case, decoded)) {
+    if (duel_case->length == 0 || is_unsuited_form(duel_case, decoded)) {
         return false;
     }
     duel_case->undefined_flags = instruction_rows[decoded->row].flags_undefined;

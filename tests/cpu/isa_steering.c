@@ -84,6 +84,13 @@ static uint32_t current_offset(const struct duel_case *duel_case,
            decoded->address_mask;
 }
 
+uint32_t steering_operand_address(const struct duel_case *duel_case,
+                                  const struct instruction *decoded)
+{
+    return steering_segment_base(duel_case, decoded->segment) +
+           current_offset(duel_case, decoded);
+}
+
 /* x such that x + (x << scale) is as close to `sum` as can be. */
 static uint32_t split_between_base_and_index(uint32_t sum, unsigned scale)
 {
@@ -127,8 +134,7 @@ void steering_move_operand(struct duel_case *duel_case, struct isa_encoding *enc
 uint16_t steering_selector(struct random *random)
 {
     static const uint16_t selectors[] = {
-        0,
-        3,
+        0, /* with RPL 3 the host's IRET would make it 0 before we see it */
         ORACLE_CS,
         ORACLE_DS,
         ORACLE_DS,
@@ -212,6 +218,10 @@ static void favour_string(struct random *random, struct duel_case *duel_case,
             regs[REGISTER_ECX] =
                 (regs[REGISTER_ECX] & ~decoded->address_mask) | random_below(random, 9);
         }
+        if (row->attributes & ROW_IOPL) {
+            /* Processors differ in whether no iteration needs no permission. */
+            regs[REGISTER_ECX] |= 1;
+        }
         /* Comparisons that go on. */
         if ((row->attributes & ROW_REPCC) && random_one_in(random, 2)) {
             memset(duel_case->data, (uint8_t)regs[REGISTER_EAX],
@@ -255,6 +265,10 @@ static void favour_arithmetic(struct random *random, struct duel_case *duel_case
     } else if ((is(decoded, "LEAVE") || is(decoded, "ENTER")) && lucky) {
         regs[REGISTER_EBP] = regs[REGISTER_ESP] + random_below(random, 32) * 4;
     }
+    if (is(decoded, "ENTER")) {
+        /* Processors differ in whether its probe of the stack checks alignment. */
+        duel_case->before.eflags &= ~(uint32_t)EFLAGS_AC;
+    }
 }
 
 /* Where the x87's pointers are in what the instruction stores. */
@@ -263,11 +277,14 @@ static void note_x87_pointers(struct duel_case *duel_case,
 {
     bool is16 = decoded->operand_bytes == 2;
     if (is(decoded, "FNSTENV") || is(decoded, "FNSAVE")) {
-        duel_case->ignored_address = target + (is16 ? 6 : 12);
-        duel_case->ignored_bytes = is16 ? 8 : 16;
+        duel_case->ignored[0].address = target + (is16 ? 6 : 12);
+        duel_case->ignored[0].bytes = is16 ? 8 : 16;
     } else if (is(decoded, "FXSAVE")) {
-        duel_case->ignored_address = target + FPU_AREA_OPCODE;
-        duel_case->ignored_bytes = FPU_AREA_MXCSR - FPU_AREA_OPCODE;
+        duel_case->ignored[0].address = target + FPU_AREA_OPCODE;
+        duel_case->ignored[0].bytes = FPU_AREA_MXCSR - FPU_AREA_OPCODE;
+        /* AMD's has a bit more than we show. */
+        duel_case->ignored[1].address = target + FPU_AREA_MXCSR_MASK;
+        duel_case->ignored[1].bytes = 4;
     }
 }
 
@@ -296,6 +313,29 @@ static void favour_vector(struct random *random, struct duel_case *duel_case,
     note_x87_pointers(duel_case, decoded, target);
 }
 
+static void note_exemptions(struct duel_case *duel_case,
+                            const struct instruction *decoded)
+{
+    static const char *const several_pages[] = {
+        "CMPS",   "PUSHA",   "POPA",   "ENTER",    "FXSAVE",     "FXRSTOR",    "FNSAVE",
+        "FRSTOR", "FNSTENV", "FLDENV", "MASKMOVQ", "MASKMOVDQU", "VMASKMOVDQU"};
+    if (is(decoded, "PUSHF")) {
+        duel_case->exemptions |= DUEL_PUSHES_FLAGS;
+    }
+    for (unsigned i = 0; i < ARRAY_LENGTH(several_pages); i++) {
+        if (is(decoded, several_pages[i])) {
+            duel_case->exemptions |= DUEL_ANY_PAGE;
+        }
+    }
+    if (instruction_row(decoded)->attributes & ROW_MMX) {
+        duel_case->exemptions |= DUEL_MMX_FAULT;
+    }
+    /* CMPS reads from two places, CALL reads, writes and checks its target. */
+    if (is(decoded, "CMPS") || is(decoded, "CALL")) {
+        duel_case->exemptions |= DUEL_ANY_FAULT;
+    }
+}
+
 void steering_favour(struct isa_generator *generator, struct duel_case *duel_case,
                      const struct instruction *decoded, uint32_t target)
 {
@@ -304,7 +344,5 @@ void steering_favour(struct isa_generator *generator, struct duel_case *duel_cas
     favour_selector(random, duel_case, decoded, target);
     favour_arithmetic(random, duel_case, decoded, target);
     favour_vector(random, duel_case, decoded, target);
-    if (is(decoded, "PUSHF")) {
-        duel_case->exemptions |= DUEL_PUSHES_FLAGS;
-    }
+    note_exemptions(duel_case, decoded);
 }

@@ -13,6 +13,10 @@ uint32_t steering_zone(struct random *random, unsigned bytes);
 /* Base of the segment register, as the case has it. */
 uint32_t steering_segment_base(const struct duel_case *duel_case, unsigned segment);
 
+/* Linear address of the memory operand, of a gather: of its base. */
+uint32_t steering_operand_address(const struct duel_case *duel_case,
+                                  const struct instruction *decoded);
+
 /* Makes the memory operand that ModRM (or moffs) describes lie at linear `target`.
  * Changes the displacement in `encoding` or registers. */
 void steering_move_operand(struct duel_case *duel_case, struct isa_encoding *encoding,
