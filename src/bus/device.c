@@ -29,7 +29,7 @@ void device_save(const struct device *device, struct state_buffer *buffer)
     }
 }
 
-bool device_load(struct device *device, struct state_buffer *buffer,
+static bool load(struct device *device, struct state_buffer *buffer,
                  struct error *error)
 {
     const struct device_class *class = device->class;
@@ -37,4 +37,19 @@ bool device_load(struct device *device, struct state_buffer *buffer,
                       error) &&
            (!class->load_more || class->load_more(device, buffer, error)) &&
            (!class->loaded || class->loaded(device, error));
+}
+
+bool device_load(struct device *device, struct state_buffer *buffer,
+                 struct error *error)
+{
+    struct state_buffer before = {0};
+    device_save(device, &before);
+    bool loaded = load(device, buffer, error);
+    if (!loaded) {
+        struct error ignored;
+        bool restored = load(device, &before, &ignored);
+        assert(restored);
+    }
+    state_buffer_free(&before);
+    return loaded;
 }

@@ -42,6 +42,7 @@ void *device_allocate(const struct device_class *class, struct log *log);
 void device_destroy(struct device *device);
 
 void device_save(const struct device *device, struct state_buffer *buffer);
+/* On failure the device is what it was before. */
 bool device_load(struct device *device, struct state_buffer *buffer,
                  struct error *error);
 
