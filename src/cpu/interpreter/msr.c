@@ -33,6 +33,7 @@ enum {
 #define MSR_EFER 0xc0000080U
 #define MSR_AMD_SYSTEM_CONFIG 0xc0010010U
 #define MSR_AMD_HARDWARE_CONFIG 0xc0010015U
+#define MSR_AMD_NORTHBRIDGE_CONFIG 0xc001001fU
 #define MSR_AMD_INTERRUPT_PENDING 0xc0010055U
 #define MSR_AMD_DECODE_CONFIG 0xc0011029U
 
@@ -104,6 +105,7 @@ static bool constant_msr(const struct cpu *cpu, uint32_t number, uint64_t *value
         *value = MICROCODE_REVISION;
         return true;
     case MSR_AMD_SYSTEM_CONFIG:
+    case MSR_AMD_NORTHBRIDGE_CONFIG:
     case MSR_AMD_INTERRUPT_PENDING:
         *value = 0;
         break;
