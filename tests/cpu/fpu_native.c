@@ -10,7 +10,7 @@
 static struct {
     uint8_t *code;
     sigjmp_buf jump;
-    uint32_t mxcsr;
+    uint8_t image[FPU_AREA_XMM + 8 * 16]; /* FXSAVE's, when a signal came */
 } native;
 
 static void put_host_defaults(void)
@@ -23,7 +23,7 @@ static void on_signal(int number, siginfo_t *info, void *context)
 {
     (void)info;
     ucontext_t *user = context;
-    native.mxcsr = user->uc_mcontext.fpregs->mxcsr;
+    memcpy(native.image, user->uc_mcontext.fpregs, sizeof(native.image));
     siglongjmp(native.jump,
                number == SIGILL ? NATIVE_NO_INSTRUCTION : NATIVE_SIMD_EXCEPTION);
 }
@@ -86,7 +86,7 @@ int native_run(struct native_state *state, const uint8_t *bytes, unsigned length
         enter(state, native.code);
     } else {
         put_host_defaults();
-        memcpy(state->area + FPU_AREA_MXCSR, &native.mxcsr, sizeof(native.mxcsr));
+        memcpy(state->area, native.image, sizeof(native.image));
     }
     return result;
 }

@@ -17,8 +17,8 @@ struct native_state {
 
 void native_create(void);
 
-/* Runs the instruction from `state` and leaves there what became of it. After an
- * unmasked SIMD exception only MXCSR in the area means something. */
+/* Runs the instruction from `state` and leaves there what became of it. An unmasked
+ * SIMD exception leaves the upper halves of YMM registers and all else as they were. */
 int native_run(struct native_state *state, const uint8_t *bytes, unsigned length);
 
 #endif

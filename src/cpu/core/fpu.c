@@ -9,6 +9,8 @@ static const struct {
     uint8_t rest[XSAVE_AREA_BYTES - FPU_AREA_MXCSR - 4];
 } host_defaults = {.mxcsr = MXCSR_INIT};
 
+enum { ALL_COMPONENTS = XCR0_X87 | XCR0_SSE | XCR0_AVX };
+
 static void host_xrstor(const void *area, uint64_t mask)
 {
     __asm__ volatile("xrstor (%0)"
@@ -28,7 +30,7 @@ void fpu_park_slow(struct cpu *cpu)
                          : "memory");
         host_xrstor(&host_defaults, mask);
         /* What the host says about components in use depends on its own history. */
-        fpu_area_put64(cpu, FPU_AREA_XSTATE_BV, 0);
+        fpu_area_put64(cpu, FPU_AREA_XSTATE_BV, ALL_COMPONENTS);
     } else {
         uint32_t mxcsr = MXCSR_INIT;
         __asm__ volatile("fxsave (%0)" : : "r"(cpu->fpu.area) : "memory");
@@ -129,6 +131,7 @@ void fpu_loaded(struct cpu *cpu)
     cpuid_init(&cpu->cpuid);
     /* XRSTOR faults on a header with reserved bits (SDM vol. 1, section 13.8). */
     __builtin_memset(cpu->fpu.area + FPU_AREA_XSTATE_BV, 0, FPU_AREA_HEADER_BYTES);
+    fpu_area_put64(cpu, FPU_AREA_XSTATE_BV, ALL_COMPONENTS);
     fpu_set_mxcsr(cpu, fpu_area_get32(cpu, FPU_AREA_MXCSR) & MXCSR_BITS);
     fpu_area_set_words(cpu, fpu_area_get16(cpu, FPU_AREA_CONTROL),
                        fpu_area_get16(cpu, FPU_AREA_STATUS));
@@ -140,6 +143,7 @@ void fpu_reset(struct cpu *cpu)
     cpuid_init(&cpu->cpuid);
     fpu_park(cpu);
     __builtin_memset(&cpu->fpu, 0, sizeof(cpu->fpu));
+    fpu_area_put64(cpu, FPU_AREA_XSTATE_BV, ALL_COMPONENTS);
     fpu_area_set_words(cpu, FPU_CONTROL_RESET, 0);
     fpu_area_put16(cpu, FPU_AREA_TAGS, ALL_VALID);
     fpu_set_mxcsr(cpu, MXCSR_INIT);

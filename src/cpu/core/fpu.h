@@ -4,7 +4,7 @@
  * such instruction until something else needs them: all code in cpu/ is compiled with
  * general registers only, and whoever leaves it (a device access, the return from the
  * engine, libc) parks the state first. Parked, `area` holds all of it in the standard
- * format of XSAVE, complete whatever the header says (fpu_load() makes the header); a
+ * format of XSAVE, complete (XSTATE_BV is 7, whatever the host has); a
  * host without XSAVE uses the first 512 bytes (FXSAVE). The x87 pointers and opcode are
  * not in the area but beside it.
  * Thread: the CPU's own. Saved by: the machine, parked. */

@@ -25,8 +25,12 @@ unsigned host_mandatory_prefix(const struct instruction *instruction)
     return 0;
 }
 
+/* Operands that are general registers, be they implied (PCMPESTRM, PCMPESTRI). */
 static bool has_general(const struct instruction_row *row)
 {
+    if (row->map == OPCODE_MAP_VEX_0F3A && (row->opcode & 0xfe) == 0x60) {
+        return true;
+    }
     for (unsigned i = 0; i < ROW_OPERANDS_MAX; i++) {
         if (row->operands[i].method == OPERAND_E ||
             row->operands[i].method == OPERAND_G) {

@@ -1,5 +1,22 @@
 #include "cpu/interpreter/host_operand.h"
 
+/* SDM vol. 3, table 6-7: 80-bit operands at 8 bytes, vectors at 16. */
+static unsigned natural_alignment(unsigned bytes)
+{
+    if (bytes == 10) {
+        return 8;
+    }
+    return bytes > 16 ? 16 : bytes;
+}
+
+void host_operand_probe_write(struct cpu *cpu, const struct instruction *instruction,
+                              uint32_t offset, unsigned bytes)
+{
+    gla_t address = segment_linear_write(cpu, instruction->segment, offset, bytes);
+    host_check_alignment(cpu, address, natural_alignment(bytes));
+    segment_probe_write(cpu, instruction->segment, offset, bytes);
+}
+
 void host_operand_read(struct cpu *cpu, const struct instruction *instruction,
                        uint32_t offset, unsigned bytes)
 {
@@ -25,6 +42,8 @@ void host_operand_read(struct cpu *cpu, const struct instruction *instruction,
         break;
     }
     default:
+        host_check_alignment(cpu, segment_linear_read(cpu, segment, offset, bytes),
+                             natural_alignment(bytes));
         segment_read_bytes(cpu, segment, offset, buffer, bytes);
         break;
     }

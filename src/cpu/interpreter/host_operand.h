@@ -17,15 +17,30 @@ struct host_operand {
     bool buffered;   /* a store that must still be carried out */
 };
 
+/* #AC where it is enabled: SDM vol. 3, table 6-7. `alignment`: a power of two. */
+static inline void host_check_alignment(struct cpu *cpu, gla_t address,
+                                        unsigned alignment)
+{
+    if (__builtin_expect(mmu_current_rights(cpu) == MMU_USER_ALIGNED, 0) &&
+        (address & (alignment - 1))) {
+        cpu_raise_error(cpu, EXCEPTION_AC, 0);
+    }
+}
+
 /* The slow ways: through the buffer. */
+void host_operand_probe_write(struct cpu *cpu, const struct instruction *instruction,
+                              uint32_t offset, unsigned bytes);
 void host_operand_read(struct cpu *cpu, const struct instruction *instruction,
                        uint32_t offset, unsigned bytes);
 void host_operand_write(struct cpu *cpu, const struct instruction *instruction,
                         uint32_t offset, unsigned bytes);
 
-static inline void host_check_alignment(struct cpu *cpu, const struct host_form *form,
-                                        gla_t address)
+/* What an instruction itself demands, before segment limits are looked at. */
+static inline void host_demand_alignment(struct cpu *cpu,
+                                         const struct instruction *instruction,
+                                         const struct host_form *form, uint32_t offset)
 {
+    gla_t address = cpu->segments[instruction->segment].base + offset;
     if (__builtin_expect(address & form->alignment_mask, 0)) {
         cpu_raise_error(cpu, EXCEPTION_GP, 0);
     }
@@ -38,9 +53,9 @@ static inline void host_operand_load(struct cpu *cpu,
 {
     unsigned bytes = form->memory_bytes;
     uint32_t offset = instruction_offset(cpu, instruction);
+    host_demand_alignment(cpu, instruction, form, offset);
     gla_t address = segment_linear_read(cpu, instruction->segment, offset, bytes);
     const struct tlb_entry *e = tlb_entry(cpu->mmu, address, mmu_current_rights(cpu));
-    host_check_alignment(cpu, form, address);
     if (__builtin_expect(tlb_hits(e->read_tag, address, bytes) &&
                              !(form->flags & HOST_BUFFERED),
                          1)) {
@@ -59,16 +74,16 @@ static inline void host_operand_prepare_store(struct cpu *cpu,
 {
     unsigned bytes = form->memory_bytes;
     operand->offset = instruction_offset(cpu, instruction);
+    host_demand_alignment(cpu, instruction, form, operand->offset);
     gla_t address =
         segment_linear_write(cpu, instruction->segment, operand->offset, bytes);
     const struct tlb_entry *e = tlb_entry(cpu->mmu, address, mmu_current_rights(cpu));
-    host_check_alignment(cpu, form, address);
     if (__builtin_expect(tlb_hits(e->write_tag, address, bytes) && direct, 1)) {
         operand->memory = e->host + (uintptr_t)address;
         operand->buffered = false;
         return;
     }
-    segment_probe_write(cpu, instruction->segment, operand->offset, bytes);
+    host_operand_probe_write(cpu, instruction, operand->offset, bytes);
     operand->memory = cpu->host_unit->buffer;
     operand->buffered = true;
 }
@@ -133,6 +148,18 @@ static inline bool host_wait(struct cpu *cpu)
 {
     return __builtin_expect(fpu_status(cpu) & FPU_STATUS_SUMMARY, 0) &&
            host_report_pending(cpu);
+}
+
+/* Whether the form is to be run with host_run_pending(). */
+static inline bool host_pending(struct cpu *cpu, const struct host_form *form)
+{
+    if (!(form->flags & (HOST_WAITS | HOST_PASSES))) {
+        return false;
+    }
+    if (form->flags & HOST_PASSES) {
+        return fpu_status(cpu) & FPU_STATUS_SUMMARY;
+    }
+    return host_wait(cpu);
 }
 
 /* Runs a stub while an x87 exception is pending, as if IGNNE# was active: masks what

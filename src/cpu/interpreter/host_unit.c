@@ -237,7 +237,12 @@ static unsigned form_flags(const struct instruction *instruction)
         flags |= x87_controls(row) ? HOST_CONTROLS : 0;
     } else {
         flags |= row_memory_operand(row) == 0 ? HOST_STORES : 0;
-        flags |= row->attributes & ROW_MMX ? HOST_WAITS : 0;
+        /* CVTPI2PS, CVTPI2PD: from memory, they leave x87 and MMX alone. */
+        bool passes =
+            row->map == OPCODE_MAP_0F && row->opcode == 0x2a && instruction->memory;
+        if (row->attributes & ROW_MMX) {
+            flags |= passes ? HOST_PASSES : HOST_WAITS;
+        }
         flags |= row->attributes & (ROW_SSE | ROW_AVX) ? HOST_SIMD : 0;
         /* PUNPCKLBW, PUNPCKLWD, PUNPCKLDQ of MMX: some hosts read all of 64 bits. */
         bool half =

@@ -48,6 +48,7 @@ enum host_form_flag {
     HOST_WAITS = 1 << 8,     /* pending x87 exceptions come first */
     HOST_SIMD = 1 << 9,      /* may raise SIMD floating-point exceptions */
     HOST_CONTROLS = 1 << 10, /* an x87 control instruction: leaves the pointers alone */
+    HOST_PASSES = 1 << 11,   /* pending x87 exceptions stay so; the host might differ */
 };
 
 struct host_form {

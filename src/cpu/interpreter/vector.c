@@ -11,7 +11,7 @@ static uint32_t try_stub(struct cpu *cpu, const struct host_form *form, void *me
                    (mxcsr | MXCSR_MASKS) & ~(uint32_t)MXCSR_EXCEPTIONS);
     bool pending = fpu_area_get16(cpu, FPU_AREA_STATUS) & FPU_STATUS_SUMMARY;
     fpu_load(cpu);
-    if (pending && (form->flags & HOST_WAITS)) {
+    if (pending && (form->flags & (HOST_WAITS | HOST_PASSES))) {
         host_run_pending(cpu, form, memory, exchange);
     } else {
         form->code(memory, exchange);
@@ -42,6 +42,18 @@ static uint32_t met_exceptions(struct cpu *cpu, const struct host_form *form,
            try_stub(cpu, form, memory, exchange, mxcsr & ~MXCSR_FLUSH_TO_ZERO);
 }
 
+/* The transition from x87 to MMX comes before the instruction (SDM vol. 2, CVTPS2PI).
+ */
+static void enter_mmx(struct cpu *cpu)
+{
+    uint64_t unused;
+    if (!(fpu_area_get16(cpu, FPU_AREA_STATUS) & FPU_STATUS_SUMMARY)) {
+        fpu_load(cpu);
+        __asm__ volatile("movd %%mm0, %k0" : "=r"(unused));
+        fpu_park_slow(cpu);
+    }
+}
+
 /* MXCSR unmasks something: the host must not fault, so that the instruction is tried
  * with everything masked, and taken back if it should have faulted. `memory` must not
  * be the guest's if it is written. SDM vol. 1, section 11.5. */
@@ -56,6 +68,9 @@ static void run_unmasked(struct cpu *cpu, const struct host_form *form, void *me
     uint32_t unmasked = met & ~(mxcsr >> MXCSR_MASK_SHIFT);
     if (unmasked) {
         __builtin_memcpy(cpu->fpu.area, unit->saved, sizeof(unit->saved));
+        if (form->flags & HOST_WAITS) {
+            enter_mmx(cpu);
+        }
         if (unmasked & MXCSR_EXCEPTIONS_BEFORE) {
             met &= MXCSR_EXCEPTIONS_BEFORE;
         }
@@ -94,7 +109,7 @@ static const struct instruction *execute(struct cpu *cpu,
     const struct host_form *form = host_form(cpu, instruction);
     struct host_operand operand = {.memory = NULL};
     host_check(cpu, &form->demands);
-    bool pending = (form->flags & HOST_WAITS) && host_wait(cpu);
+    bool pending = host_pending(cpu, form);
     if (__builtin_expect(form->special != NULL, 0)) {
         return form->special(cpu, instruction);
     }

@@ -1,5 +1,5 @@
 /* Vector instructions that access memory element by element, as a mask tells: elements
- * that are masked out cannot fault. They work on the parked state. Source: Intel SDM
+ * that are masked out do not fault. They work on the parked state. Source: Intel SDM
  * vol. 2, MASKMOVDQU, VMASKMOV, VPMASKMOV, VGATHERDPS, VPGATHERDD. */
 #include "cpu/core/instruction_table.h"
 #include "cpu/interpreter/host_operand.h"
@@ -36,14 +36,22 @@ static bool selected(const struct vector *mask, unsigned i, unsigned width)
     return mask->bytes[i * width + width - 1] & 0x80;
 }
 
+/* Elements need no alignment, even where it is checked. */
+static enum mmu_rights element_rights(const struct cpu *cpu)
+{
+    enum mmu_rights rights = mmu_current_rights(cpu);
+    return rights == MMU_USER_ALIGNED ? MMU_USER : rights;
+}
+
 static void element_read(struct cpu *cpu, unsigned segment, uint32_t offset,
                          unsigned width, uint8_t *to)
 {
+    gla_t address = segment_linear_read(cpu, segment, offset, width);
     if (width == 4) {
-        uint32_t value = segment_read32(cpu, segment, offset);
+        uint32_t value = mmu_read32(cpu, address, element_rights(cpu));
         __builtin_memcpy(to, &value, sizeof(value));
     } else {
-        uint64_t value = segment_read64(cpu, segment, offset);
+        uint64_t value = mmu_read64(cpu, address, element_rights(cpu));
         __builtin_memcpy(to, &value, sizeof(value));
     }
 }
@@ -51,14 +59,15 @@ static void element_read(struct cpu *cpu, unsigned segment, uint32_t offset,
 static void element_write(struct cpu *cpu, unsigned segment, uint32_t offset,
                           unsigned width, const uint8_t *from)
 {
+    gla_t address = segment_linear_write(cpu, segment, offset, width);
     if (width == 4) {
         uint32_t value;
         __builtin_memcpy(&value, from, sizeof(value));
-        segment_write32(cpu, segment, offset, value);
+        mmu_write32(cpu, address, value, element_rights(cpu));
     } else {
         uint64_t value;
         __builtin_memcpy(&value, from, sizeof(value));
-        segment_write64(cpu, segment, offset, value);
+        mmu_write64(cpu, address, value, element_rights(cpu));
     }
 }
 
@@ -129,7 +138,8 @@ static struct vector mmx_get(const struct cpu *cpu, unsigned number)
     return vector;
 }
 
-/* MASKMOVQ and MASKMOVDQU, to DS:EDI (or another segment, or DS:DI). */
+/* MASKMOVQ and MASKMOVDQU, to DS:EDI (or another segment, or DS:DI). Whether bytes that
+ * are masked out can fault depends on the processor; here, as on AMD's, they do. */
 const struct instruction *
 vector_masked_store_bytes(struct cpu *cpu, const struct instruction *instruction)
 {
@@ -137,20 +147,14 @@ vector_masked_store_bytes(struct cpu *cpu, const struct instruction *instruction
     bool mmx = instruction_row(instruction)->attributes & ROW_MMX;
     unsigned count = mmx ? 8 : XMM_BYTES;
     unsigned segment = instruction->segment;
-    uint32_t mask_of_address = instruction->address_mask;
-    uint32_t offset = cpu->regs[REGISTER_EDI];
+    uint32_t offset = cpu->regs[REGISTER_EDI] & instruction->address_mask;
     fpu_park(cpu);
     struct vector data =
         mmx ? mmx_get(cpu, instruction->reg) : vector_get(cpu, instruction->reg);
     struct vector mask =
         mmx ? mmx_get(cpu, instruction->rm) : vector_get(cpu, instruction->rm);
-    for (unsigned i = 0; i < count; i++) {
-        if (selected(&mask, i, 1)) {
-            segment_probe_write(cpu, segment, (offset + i) & mask_of_address, 1);
-        }
-    }
     if (mmx) {
-        /* For what it does to the x87 state: into the buffer. */
+        /* For the transition from x87 to MMX, which comes first: into the buffer. */
         struct host_exchange exchange;
         bool pending = fpu_status(cpu) & FPU_STATUS_SUMMARY;
         fpu_load(cpu);
@@ -160,9 +164,11 @@ vector_masked_store_bytes(struct cpu *cpu, const struct instruction *instruction
             form->code(cpu->host_unit->buffer, &exchange);
         }
     }
+    host_check_alignment(cpu, segment_linear_write(cpu, segment, offset, count), 8);
+    segment_probe_write(cpu, segment, offset, count);
     for (unsigned i = 0; i < count; i++) {
         if (selected(&mask, i, 1)) {
-            segment_write8(cpu, segment, (offset + i) & mask_of_address, data.bytes[i]);
+            segment_write8(cpu, segment, offset + i, data.bytes[i]);
         }
     }
     host_done(cpu);

@@ -32,6 +32,27 @@ static unsigned environment_bytes(const struct instruction *instruction)
                                            : ENVIRONMENT_BYTES_16;
 }
 
+/* Alignment, where it is checked, is that of the operand size, and looked at with the
+ * first access. */
+static void probe_write(struct cpu *cpu, const struct instruction *instruction,
+                        uint32_t offset, unsigned count)
+{
+    host_check_alignment(cpu,
+                         segment_linear_write(cpu, instruction->segment, offset, count),
+                         instruction->operand_bytes);
+    segment_probe_write(cpu, instruction->segment, offset, count);
+}
+
+static void read(struct cpu *cpu, const struct instruction *instruction,
+                 uint32_t offset, uint8_t *bytes, unsigned count)
+{
+    host_check_alignment(cpu,
+                         segment_linear_read(cpu, instruction->segment, offset,
+                                             instruction->operand_bytes),
+                         instruction->operand_bytes);
+    segment_read_bytes(cpu, instruction->segment, offset, bytes, count);
+}
+
 /* Real-address and virtual-8086 mode show 20 (or 32) bits of linear address. */
 static void format_real(const struct fpu *fpu, bool wide, uint32_t *pointers)
 {
@@ -122,7 +143,7 @@ const struct instruction *x87_store_environment(struct cpu *cpu,
     bool was_pending = fpu_status(cpu) & FPU_STATUS_SUMMARY;
     struct environment environment;
     uint8_t bytes[ENVIRONMENT_BYTES_32];
-    segment_probe_write(cpu, instruction->segment, offset, count);
+    probe_write(cpu, instruction, offset, count);
     host_need_state(cpu);
     __asm__ volatile("fnstenv %0" : "=m"(environment));
     format_environment(cpu, &environment, count == ENVIRONMENT_BYTES_32, bytes);
@@ -148,7 +169,7 @@ const struct instruction *x87_load_environment(struct cpu *cpu,
     bool was_pending = fpu_status(cpu) & FPU_STATUS_SUMMARY;
     struct environment environment;
     uint8_t bytes[ENVIRONMENT_BYTES_32];
-    segment_read_bytes(cpu, instruction->segment, offset, bytes, count);
+    read(cpu, instruction, offset, bytes, count);
     parse_environment(cpu, bytes, count == ENVIRONMENT_BYTES_32, &environment);
     host_need_state(cpu);
     drop_pending(was_pending);
@@ -166,7 +187,7 @@ const struct instruction *x87_store_state(struct cpu *cpu,
     bool was_pending = fpu_status(cpu) & FPU_STATUS_SUMMARY;
     struct state state;
     uint8_t bytes[STATE_BYTES_32];
-    segment_probe_write(cpu, instruction->segment, offset, count + REGISTERS_BYTES);
+    probe_write(cpu, instruction, offset, count + REGISTERS_BYTES);
     host_need_state(cpu);
     __asm__ volatile("fnsave %0" : "=m"(state));
     format_environment(cpu, &state.environment, count == ENVIRONMENT_BYTES_32, bytes);
@@ -189,8 +210,7 @@ const struct instruction *x87_load_state(struct cpu *cpu,
     bool was_pending = fpu_status(cpu) & FPU_STATUS_SUMMARY;
     struct state state;
     uint8_t bytes[STATE_BYTES_32];
-    segment_read_bytes(cpu, instruction->segment, offset, bytes,
-                       count + REGISTERS_BYTES);
+    read(cpu, instruction, offset, bytes, count + REGISTERS_BYTES);
     parse_environment(cpu, bytes, count == ENVIRONMENT_BYTES_32, &state.environment);
     for (unsigned i = 0; i < REGISTERS_BYTES; i++) {
         state.registers[i] = bytes[count + i];

@@ -123,15 +123,19 @@ static void format_mxcsr(const struct cpu *cpu, uint8_t *image)
     put32(image + FPU_AREA_MXCSR_MASK, MXCSR_BITS);
 }
 
-/* The area's offset in its segment. */
-static uint32_t area_offset(struct cpu *cpu, const struct instruction *instruction,
-                            unsigned alignment)
+static void demand_alignment(struct cpu *cpu, gla_t address, unsigned alignment)
 {
-    uint32_t offset = instruction_offset(cpu, instruction);
-    if ((cpu->segments[instruction->segment].base + offset) & (alignment - 1)) {
+    if (address & (alignment - 1)) {
         cpu_raise_error(cpu, EXCEPTION_GP, 0);
     }
-    return offset;
+}
+
+/* Where #AC is enabled, it depends on the processor how much misalignment of an FXSAVE
+ * area leads to it, the rest to #GP. */
+static void demand_fxsave_alignment(struct cpu *cpu, gla_t address)
+{
+    host_check_alignment(cpu, address, 4);
+    demand_alignment(cpu, address, FXSAVE_ALIGNMENT);
 }
 
 /* FXSAVE, FXRSTOR: CR0.EM and TS lead to #NM. */
@@ -147,7 +151,9 @@ static const struct instruction *fxsave(struct cpu *cpu,
 {
     uint8_t image[FXSAVE_WRITTEN];
     check_fxsave(cpu);
-    uint32_t offset = area_offset(cpu, instruction, FXSAVE_ALIGNMENT);
+    uint32_t offset = instruction_offset(cpu, instruction);
+    demand_fxsave_alignment(cpu, segment_linear_write(cpu, instruction->segment, offset,
+                                                      XSAVE_LEGACY_BYTES));
     segment_probe_write(cpu, instruction->segment, offset, XSAVE_LEGACY_BYTES);
     fpu_park(cpu);
     format_x87(cpu, image);
@@ -164,7 +170,9 @@ static const struct instruction *fxrstor(struct cpu *cpu,
 {
     uint8_t image[XSAVE_LEGACY_BYTES];
     check_fxsave(cpu);
-    uint32_t offset = area_offset(cpu, instruction, FXSAVE_ALIGNMENT);
+    uint32_t offset = instruction_offset(cpu, instruction);
+    demand_fxsave_alignment(cpu, segment_linear_read(cpu, instruction->segment, offset,
+                                                     XSAVE_LEGACY_BYTES));
     fpu_park(cpu);
     segment_read_bytes(cpu, instruction->segment, offset, image, sizeof(image));
     check_mxcsr(cpu, get32(image + FPU_AREA_MXCSR));
@@ -224,8 +232,9 @@ save(struct cpu *cpu, const struct instruction *instruction, bool optimize)
 {
     uint64_t requested = check_xsave(cpu);
     unsigned segment = instruction->segment;
-    uint32_t offset = area_offset(cpu, instruction, XSAVE_ALIGNMENT);
+    uint32_t offset = instruction_offset(cpu, instruction);
     uint8_t image[FPU_AREA_XMM];
+    demand_alignment(cpu, cpu->segments[segment].base + offset, XSAVE_ALIGNMENT);
     segment_probe_write(cpu, segment, offset, area_bytes(requested));
     uint64_t old = segment_read64(cpu, segment, offset + FPU_AREA_XSTATE_BV);
     fpu_park(cpu);
@@ -286,8 +295,10 @@ static const struct instruction *xrstor(struct cpu *cpu,
                                         const struct instruction *instruction)
 {
     uint64_t requested = check_xsave(cpu);
-    uint32_t offset = area_offset(cpu, instruction, XSAVE_ALIGNMENT);
+    uint32_t offset = instruction_offset(cpu, instruction);
     uint8_t image[XSAVE_AREA_BYTES];
+    demand_alignment(cpu, cpu->segments[instruction->segment].base + offset,
+                     XSAVE_ALIGNMENT);
     fpu_park(cpu);
     segment_read_bytes(cpu, instruction->segment, offset, image, area_bytes(requested));
     uint64_t present = check_header(cpu, image + FPU_AREA_XSTATE_BV);
