@@ -237,6 +237,7 @@ static void load_new_segments(struct cpu *cpu, const struct task_state *state)
     } else {
         load_new_code_segment(cpu, state->segments[SEGMENT_CS]);
         load_new_stack_segment(cpu, state->segments[SEGMENT_SS]);
+        cpu_update_mode(cpu); /* the next fault is pushed on this stack */
         for (unsigned i = 0; i < ARRAY_LENGTH(data); i++) {
             load_new_data_segment(cpu, data[i], state->segments[data[i]]);
         }
