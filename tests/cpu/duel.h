@@ -14,16 +14,22 @@ enum {
     DUEL_RAM_BYTES = 4 << 20,
 };
 
-/* What is compared less strictly. */
+/* What is compared less strictly, because processors differ. */
 enum duel_exemption {
     /* Memory may hold an image of EFLAGS with TF, which the host has set. */
     DUEL_PUSHES_FLAGS = 1,
-    /* Of several pages that fault CR2 may name any. */
+    /* Of several pages that fault CR2 and the error code may tell of any. */
     DUEL_ANY_PAGE = 2,
     /* Of several reasons to fault any may come first. */
     DUEL_ANY_FAULT = 4,
     /* When it faults it may have switched the x87 registers to MMX use, or not yet. */
     DUEL_MMX_FAULT = 8,
+    /* #GP for alignment or #SS for the limit of the stack segment. */
+    DUEL_ALIGNMENT_OR_LIMIT = 16,
+    /* It may fault for bytes that its mask excludes. */
+    DUEL_MASKED = 32,
+    /* Single-step traps come in the middle of it, too: it is but one instruction. */
+    DUEL_ONE_INSTRUCTION = 64,
 };
 
 struct duel {

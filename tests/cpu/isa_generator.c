@@ -261,8 +261,8 @@ bool isa_generate(struct isa_generator *generator, unsigned row,
         return false;
     }
     duel_case->undefined_flags = instruction_rows[decoded->row].flags_undefined;
-    bool string = instruction_rows[decoded->row].attributes & ROW_STRING;
-    duel_case->max_steps = string ? REPEAT_STEPS : 1;
+    bool repeats = instruction_rows[decoded->row].attributes & (ROW_STRING | ROW_VSIB);
+    duel_case->max_steps = repeats ? REPEAT_STEPS : 1;
     duel_case->first_eip = duel_case->last_eip = duel_case->before.eip;
     return true;
 }

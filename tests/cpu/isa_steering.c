@@ -313,27 +313,66 @@ static void favour_vector(struct random *random, struct duel_case *duel_case,
     note_x87_pointers(duel_case, decoded, target);
 }
 
+static bool is_one_of(const struct instruction *decoded, const char *const *names)
+{
+    while (*names && !is(decoded, *names)) {
+        names++;
+    }
+    return *names;
+}
+
+static void note_vector_exemptions(struct duel_case *duel_case,
+                                   const struct instruction *decoded)
+{
+    uint32_t attributes = instruction_row(decoded)->attributes;
+    bool wide =
+        (attributes & (ROW_SSE | ROW_AVX)) && instruction_memory_bytes(decoded) > 8;
+    if (wide || (attributes & ROW_VSIB)) {
+        /* Alignment of more than 8 bytes, or of gathered elements, is checked by some
+         * processors. */
+        duel_case->before.eflags &= ~(uint32_t)EFLAGS_AC;
+        duel_case->exemptions |= DUEL_ALIGNMENT_OR_LIMIT;
+    }
+    if (attributes & ROW_VSIB) {
+        duel_case->exemptions |= DUEL_ONE_INSTRUCTION;
+    }
+    if (starts(decoded, "DPP") || starts(decoded, "VDPP")) {
+        /* They multiply and add: what is flagged when the first of it faults varies. */
+        static const uint32_t masked = MXCSR_INIT;
+        memcpy(duel_case->before.vector + FPU_AREA_MXCSR, &masked, sizeof(masked));
+    }
+    if (attributes & ROW_MMX) {
+        duel_case->exemptions |= DUEL_MMX_FAULT;
+    }
+    if (decoded->memory && (is(decoded, "CVTPI2PS") || is(decoded, "CVTPI2PD"))) {
+        /* With memory they do not use the x87's registers; some report its pending
+         * exceptions nevertheless. */
+        memset(duel_case->before.vector + FPU_AREA_STATUS, 0, 2);
+    }
+}
+
 static void note_exemptions(struct duel_case *duel_case,
                             const struct instruction *decoded)
 {
-    static const char *const several_pages[] = {
-        "CMPS",   "PUSHA",   "POPA",   "ENTER",    "FXSAVE",     "FXRSTOR",    "FNSAVE",
-        "FRSTOR", "FNSTENV", "FLDENV", "MASKMOVQ", "MASKMOVDQU", "VMASKMOVDQU"};
+    static const char *const several_pages[] = {"PUSHA",  "POPA",    "ENTER",  "FNSAVE",
+                                                "FRSTOR", "FNSTENV", "FLDENV", NULL};
+    /* CMPS reads from two places, CALL reads, writes and checks its target. */
+    static const char *const several_faults[] = {"CMPS", "CALL", "FXSAVE", "FXRSTOR",
+                                                 NULL};
+    static const char *const masked[] = {"MASKMOVQ", "MASKMOVDQU", "VMASKMOVDQU", NULL};
     if (is(decoded, "PUSHF")) {
         duel_case->exemptions |= DUEL_PUSHES_FLAGS;
     }
-    for (unsigned i = 0; i < ARRAY_LENGTH(several_pages); i++) {
-        if (is(decoded, several_pages[i])) {
-            duel_case->exemptions |= DUEL_ANY_PAGE;
-        }
+    if (is_one_of(decoded, several_pages)) {
+        duel_case->exemptions |= DUEL_ANY_PAGE;
     }
-    if (instruction_row(decoded)->attributes & ROW_MMX) {
-        duel_case->exemptions |= DUEL_MMX_FAULT;
+    if (is_one_of(decoded, several_faults)) {
+        duel_case->exemptions |= DUEL_ANY_PAGE | DUEL_ANY_FAULT;
     }
-    /* CMPS reads from two places, CALL reads, writes and checks its target. */
-    if (is(decoded, "CMPS") || is(decoded, "CALL")) {
-        duel_case->exemptions |= DUEL_ANY_FAULT;
+    if (is_one_of(decoded, masked)) {
+        duel_case->exemptions |= DUEL_ANY_PAGE | DUEL_MASKED;
     }
+    note_vector_exemptions(duel_case, decoded);
 }
 
 void steering_favour(struct isa_generator *generator, struct duel_case *duel_case,
