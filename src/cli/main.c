@@ -46,7 +46,7 @@ int main(int argc, char *argv[])
     struct options options;
     struct error error;
     if (!options_parse(&options, argc - 1, argv + 1, &error)) {
-        print_error(&error);
+        cli_print_error(&error);
         return 1;
     }
     switch (options.action) {

@@ -8,7 +8,7 @@
 
 enum { EXIT_PROBLEM = 1 };
 
-void print_error(const struct error *error)
+void cli_print_error(const struct error *error)
 {
     fprintf(stderr, "faumachine: %s\n", error->text);
 }
@@ -19,7 +19,7 @@ static int status_of(const struct machine_result *result)
     case MACHINE_END_DEBUG_EXIT:
         return result->exit_code;
     case MACHINE_END_HOST_ERROR:
-        print_error(&result->error);
+        cli_print_error(&result->error);
         return EXIT_PROBLEM;
     case MACHINE_END_POWER_OFF:
     case MACHINE_END_RESET:
@@ -35,7 +35,7 @@ int run_machine(const struct options *options)
     struct error error = {.text = ""};
     struct signals signals;
     if (!signals_start(&signals, &error)) {
-        print_error(&error);
+        cli_print_error(&error);
         return EXIT_PROBLEM;
     }
     int status = EXIT_PROBLEM;
@@ -50,7 +50,7 @@ int run_machine(const struct options *options)
         machine_destroy(machine);
         status = status_of(&result);
     } else {
-        print_error(&error);
+        cli_print_error(&error);
     }
     signals_stop(&signals);
     int received = atomic_load(&signals.received);

@@ -10,6 +10,6 @@
 int run_machine(const struct options *options);
 
 /* "faumachine: …" on standard error. */
-void print_error(const struct error *error);
+void cli_print_error(const struct error *error);
 
 #endif

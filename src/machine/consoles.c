@@ -1,6 +1,8 @@
 /* Serial lines and the debug console meet the host's character devices. */
 #include "machine/machine_internal.h"
 
+#include <string.h>
+
 static void transmit(void *opaque, uint8_t byte)
 {
     struct character *character = opaque;
@@ -36,8 +38,10 @@ bool consoles_open(struct machine *machine, struct error *error)
 {
     const struct machine_config *config = &machine->config;
     for (unsigned i = 0; i < MACHINE_SERIAL_LINES; i++) {
-        bool multiplexed = i == 0 && config->serial_multiplexed;
-        if (!open_one(machine, &machine->consoles[i], config->serial[i], multiplexed,
+        const char *specification = config->serial[i];
+        bool multiplexed = config->serial_multiplexed && specification &&
+                           strcmp(specification, "stdio") == 0;
+        if (!open_one(machine, &machine->consoles[i], specification, multiplexed,
                       error)) {
             return false;
         }

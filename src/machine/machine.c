@@ -124,7 +124,9 @@ void machine_destroy(struct machine *machine)
     if (!machine) {
         return;
     }
+    lock_take(&machine->lock);
     consoles_close(machine);
+    lock_release(&machine->lock);
     event_loop_destroy(machine->loop);
     if (machine->cpu.code_cache) {
         machine->engine->destroy(&machine->cpu);

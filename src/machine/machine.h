@@ -25,7 +25,7 @@ struct machine_config {
     const char *disks[MACHINE_DISKS]; /* hda to hdd */
     bool snapshot;
     const char *serial[MACHINE_SERIAL_LINES]; /* character specifications */
-    bool serial_multiplexed; /* Ctrl-A commands on the first stdio line (-nographic) */
+    bool serial_multiplexed; /* Ctrl-A commands on the line on stdio (-nographic) */
     const char *engine;      /* "interpreter"; others are refused by name */
     enum clock_kind clock;
     int64_t epoch_s;           /* RTC at power-on, seconds since 1970 UTC */
