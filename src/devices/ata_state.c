@@ -50,32 +50,33 @@ void ata_channel_save(const struct ata_channel *channel, struct state_buffer *bu
     }
 }
 
-/* Bytes of type bool can hold anything after loading; they must be 0 or 1. */
-static bool flags_are_valid(const struct ata_drive *drive)
-{
-    const bool *flags[] = {
-        &drive->interrupt,
-        &drive->write_cache,
-        &drive->look_ahead,
-        &drive->smart,
-        &drive->standby,
-        &drive->sleeping,
-        &drive->revert_to_defaults,
-        &drive->extended,
-    };
-    for (unsigned i = 0; i < ARRAY_LENGTH(flags); i++) {
-        if (*(const volatile uint8_t *)flags[i] > 1) {
-            return false;
-        }
-    }
-    return true;
-}
-
 static bool settings_are_valid(const struct ata_drive *drive)
 {
     return drive->heads >= 1 && drive->heads <= 16 && drive->sectors_per_track >= 1 &&
            drive->multiple <= ATA_MULTIPLE_MAXIMUM &&
            (drive->device & ATA_DEVICE_ONES) == ATA_DEVICE_ONES;
+}
+
+static bool data_is_valid(const struct ata_drive *drive)
+{
+    return drive->length <= ATA_DATA_BYTES && drive->position < drive->length &&
+           drive->length % 2 == 0 && drive->position % 2 == 0;
+}
+
+/* What the phase may be in the middle of. */
+static bool phase_fits_transfer(const struct ata_drive *drive)
+{
+    switch (drive->phase) {
+    case ATA_PHASE_PIO_IN:
+        return drive->transfer == ATA_TRANSFER_PIO_IN;
+    case ATA_PHASE_PIO_OUT:
+        return drive->transfer == ATA_TRANSFER_PIO_OUT;
+    case ATA_PHASE_DMA:
+        return drive->transfer == ATA_TRANSFER_DMA_IN ||
+               drive->transfer == ATA_TRANSFER_DMA_OUT;
+    default: /* a request to the back end cannot be saved */
+        return false;
+    }
 }
 
 /* A drive that is in the middle of a transfer: the block fits its buffer and the disk.
@@ -85,28 +86,25 @@ static bool transfer_is_valid(const struct ata_drive *drive)
     if (drive->phase == ATA_PHASE_IDLE) {
         return true;
     }
-    if (!drive->block || drive->transfer >= ATA_TRANSFERS ||
-        drive->phase == ATA_PHASE_REQUEST || drive->phase >= ATA_PHASES) {
+    if (!drive->block) {
         return false;
     }
-    bool page = drive->transfer == ATA_TRANSFER_PAGE;
+    if (drive->phase == ATA_PHASE_PIO_IN && drive->transfer == ATA_TRANSFER_PAGE) {
+        return data_is_valid(drive);
+    }
     bool dma = drive->phase == ATA_PHASE_DMA;
-    bool input = drive->phase == ATA_PHASE_PIO_IN;
+    bool counted_off = drive->phase == ATA_PHASE_PIO_IN;
     uint32_t most = dma ? ATA_CHUNK_SECTORS : ATA_MULTIPLE_MAXIMUM;
-    bool kind_fits = dma ? drive->transfer == ATA_TRANSFER_DMA_IN ||
-                               drive->transfer == ATA_TRANSFER_DMA_OUT
-                     : input ? page || drive->transfer == ATA_TRANSFER_PIO_IN
-                             : drive->transfer == ATA_TRANSFER_PIO_OUT;
-    bool place_fits =
-        page || (drive->sector <= drive->block->sectors && drive->remaining <= 65536 &&
-                 drive->remaining <= drive->block->sectors - drive->sector &&
-                 drive->block_sectors >= 1 && drive->block_sectors <= most);
-    return kind_fits && place_fits && drive->block_count >= 1 &&
-           drive->block_count <= most && drive->block_done == 0 &&
-           (input || drive->block_count <= drive->remaining) &&
-           drive->length == drive->block_count * BLOCK_SECTOR_BYTES &&
-           drive->position < drive->length && drive->position % 2 == 0 &&
-           drive->request_limit >= 1 && drive->request_limit <= ATA_CHUNK_SECTORS;
+    bool place_fits = drive->sector <= drive->block->sectors &&
+                      drive->remaining <= drive->block->sectors - drive->sector;
+    bool block_fits = drive->block_sectors >= 1 && drive->block_sectors <= most &&
+                      drive->block_count >= 1 && drive->block_count <= most &&
+                      (counted_off || drive->block_count <= drive->remaining) &&
+                      drive->block_done == 0 && drive->request_limit >= 1 &&
+                      drive->request_limit <= ATA_CHUNK_SECTORS;
+    bool data_fits = dma || (data_is_valid(drive) &&
+                             drive->length == drive->block_count * BLOCK_SECTOR_BYTES);
+    return phase_fits_transfer(drive) && place_fits && block_fits && data_fits;
 }
 
 bool ata_channel_load(struct ata_channel *channel, struct state_buffer *buffer,
@@ -118,8 +116,7 @@ bool ata_channel_load(struct ata_channel *channel, struct state_buffer *buffer,
         struct ata_drive *drive = &channel->drives[i];
         loaded = state_load(buffer, drive_fields, ATA_STATE_VERSION, drive, "ATA drive",
                             error);
-        if (loaded && !(flags_are_valid(drive) && settings_are_valid(drive) &&
-                        transfer_is_valid(drive))) {
+        if (loaded && !(settings_are_valid(drive) && transfer_is_valid(drive))) {
             loaded = error_set(error,
                                "saved state of disk hd%c does not fit the disk that is "
                                "attached: attach the one it was saved with",

@@ -82,7 +82,8 @@ static struct block_backend *must_open(const char *path, bool read_only, bool sn
     struct error error = {.text = ""};
     struct block_backend *backend = block_open(path, read_only, snapshot, &error);
     if (!backend) {
-        fail_msg("%s", error.text);
+        fprintf(stderr, "%s\n", error.text);
+        fail();
     }
     return backend;
 }
@@ -97,7 +98,8 @@ static void must_refuse(const char *path, bool read_only, bool snapshot,
     assert_non_null(strstr(error.text, path));
     assert_null(strchr(error.text, '\n'));
     if (!strstr(error.text, remedy)) {
-        fail_msg("'%s' does not say '%s'", error.text, remedy);
+        fprintf(stderr, "'%s' does not say '%s'\n", error.text, remedy);
+        fail();
     }
 }
 
