@@ -99,7 +99,7 @@ enum { ALL_REGISTERS = 8 };
     HANDLER(pusha_##bits)                                                              \
     {                                                                                  \
         enum { BYTES = (bits) / 8 };                                                   \
-        for (int n = ALL_REGISTERS - 1; n >= 0; n--) {                                 \
+        for (int n = 0; n < ALL_REGISTERS; n++) {                                      \
             segment_write##bits(cpu, SEGMENT_SS, stack_offset(cpu, -BYTES *(n + 1)),   \
                                 REG_uint##bits##_t(cpu, n));                           \
         }                                                                              \
@@ -113,8 +113,10 @@ enum { ALL_REGISTERS = 8 };
     {                                                                                  \
         enum { BYTES = (bits) / 8 };                                                   \
         uint##bits##_t values[ALL_REGISTERS];                                          \
-        for (int n = 0; n < ALL_REGISTERS; n++) {                                      \
-            values[n] = stack_peek##bits(cpu, BYTES * (ALL_REGISTERS - 1 - n));        \
+        for (int n = ALL_REGISTERS - 1; n >= 0; n--) {                                 \
+            if (n != REGISTER_ESP) {                                                   \
+                values[n] = stack_peek##bits(cpu, BYTES * (ALL_REGISTERS - 1 - n));    \
+            }                                                                          \
         }                                                                              \
         for (int n = 0; n < ALL_REGISTERS; n++) {                                      \
             if (n != REGISTER_ESP) {                                                   \
@@ -141,7 +143,9 @@ HANDLERS_SIZED(popa)
         unsigned level = i->immediate2 & 31;                                           \
         int32_t down = -BYTES;                                                         \
         uint32_t frame = cpu->regs[REGISTER_EBP];                                      \
-        uint32_t new_frame = stack_offset(cpu, -BYTES);                                \
+        /* All of ESP, also where only SP counts. */                                   \
+        uint32_t new_frame = (cpu->regs[REGISTER_ESP] & ~cpu->stack_mask) |            \
+                             stack_offset(cpu, -BYTES);                                \
         segment_write##bits(cpu, SEGMENT_SS, stack_offset(cpu, down),                  \
                             (uint##bits##_t)frame);                                    \
         for (unsigned n = 1; n < level; n++) {                                         \
