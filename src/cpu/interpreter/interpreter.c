@@ -9,6 +9,7 @@
 #include "cpu/interpreter/code_cache.h"
 #include "cpu/interpreter/debug.h"
 #include "cpu/interpreter/host_unit.h"
+#include "cpu/interpreter/string_loop.h"
 #include "cpu/interpreter/system.h"
 #include "cpu/mmu/mmu.h"
 
@@ -175,11 +176,17 @@ static void step(struct cpu *cpu)
         }
     }
     const struct block *block = code_cache_find(cpu);
+    bool repeats = string_repeats(block->instructions);
+    uint32_t eip = cpu->eip;
     set_stepping(cpu, true);
     cpu->single_step = cpu->system_flags & EFLAGS_TF;
     cpu->system_flags &= ~(uint32_t)EFLAGS_RF;
     run_block(cpu, code_cache_part(cpu, block, 1));
     set_stepping(cpu, false);
+    if (repeats && cpu->eip == eip) {
+        /* Between two iterations (SDM vol. 3, 17.3.1.1). */
+        cpu->system_flags |= EFLAGS_RF;
+    }
     uint32_t met = cpu->dr6_pending | (cpu->single_step ? DR6_SINGLE_STEP : 0);
     if (met && !(cpu->shadow & CPU_SHADOW_MOV_SS)) {
         cpu->dr6_pending = 0;
