@@ -234,6 +234,7 @@ static void test_new_context(void)
     wrong("new_ldt", TSS_LDT, LDT);
     wrong("new_fs_bad", TSS_FS, 0x7ff8);
     wrong("new_gs_rpl3", TSS_GS, KERNEL_DATA | 3);
+    set_dr6(0xffff0ff0);
     wrong("trap_bit", TSS_TRAP, TSS_BYTES << 16 | 1);
     put(" dr6 %x", get_dr6());
     set_dr6(0xffff0ff0);
@@ -269,7 +270,7 @@ static void test_new_context(void)
         catch_by_task(13);
         struct context c = ring0(jump_task);
         c.ebx = ARENA;
-        c.code = (uint32_t)other_code;
+        c.code = (uint32_t)jump_task;
         go(cases[i].name, &c);
         put(" new eip +%x cs %x ss %x", *other(TSS_EIP) - (uint32_t)other_code,
             *other(TSS_CS), *other(TSS_SS));
