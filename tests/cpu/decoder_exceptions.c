@@ -58,8 +58,6 @@ static const uint8_t absent_extensions[] = {
     ZYDIS_ISA_EXT_MONITOR,
     ZYDIS_ISA_EXT_XSAVEC,
     ZYDIS_ISA_EXT_XSAVES,
-    ZYDIS_ISA_EXT_CLFLUSHOPT,
-    ZYDIS_ISA_EXT_CLWB,
 };
 
 static const char *const aliases[][2] = {

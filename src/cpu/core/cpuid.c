@@ -25,7 +25,7 @@ static const uint32_t host_features[CPUID_WORDS] = {
                          FEATURE(POPCNT) | FEATURE(AES) | FEATURE(RDRAND),
     [CPUID_WORD_7_EBX] = FEATURE(BMI1) | FEATURE(BMI2) | FEATURE(ERMS) |
                          FEATURE(RDSEED) | FEATURE(ADX) | FEATURE(CLFLUSHOPT) |
-                         FEATURE(SHA),
+                         FEATURE(CLWB) | FEATURE(SHA),
     [CPUID_WORD_EXTENDED_ECX] = FEATURE(LZCNT) | FEATURE(PREFETCHW),
 };
 

@@ -28,14 +28,22 @@ enum {
     MSR_PAT = 0x277,
     MSR_MTRR_DEF_TYPE = 0x2ff,
 };
-/* AMD's, which its processors' drivers take for granted (AMD APM vol. 2, appendix A).
- */
+/* AMD's, which its processors' drivers take for granted (AMD APM vol. 2, appendix A;
+ * BIOS and kernel developer's guides of families 10h to 16h). */
 #define MSR_EFER 0xc0000080U
 #define MSR_AMD_SYSTEM_CONFIG 0xc0010010U
 #define MSR_AMD_HARDWARE_CONFIG 0xc0010015U
 #define MSR_AMD_NORTHBRIDGE_CONFIG 0xc001001fU
+#define MSR_AMD_PATCH_LOADER 0xc0010020U
 #define MSR_AMD_INTERRUPT_PENDING 0xc0010055U
+#define MSR_AMD_MMIO_CONFIG_BASE 0xc0010058U
+#define MSR_AMD_SMM_ADDRESS 0xc0010112U
+#define MSR_AMD_SMM_MASK 0xc0010113U
+#define MSR_AMD_INSTRUCTION_CACHE_CONFIG 0xc0011021U
+#define MSR_AMD_DATA_CACHE_CONFIG 0xc0011022U
+#define MSR_AMD_TABLE_WALKER_CONFIG 0xc0011023U
 #define MSR_AMD_DECODE_CONFIG 0xc0011029U
+#define MSR_AMD_BUS_UNIT_CONFIG_2 0xc001102aU
 
 /* What the constant ones hold. */
 #define FEATURE_CONTROL_LOCKED 1ULL
@@ -104,9 +112,19 @@ static bool constant_msr(const struct cpu *cpu, uint32_t number, uint64_t *value
     case MSR_BIOS_SIGNATURE:
         *value = MICROCODE_REVISION;
         return true;
+    /* Nothing that they configure is here: no extended PCI configuration space, neither
+     * by ports nor by memory, no SMM memory, no microcode, no caches. */
     case MSR_AMD_SYSTEM_CONFIG:
     case MSR_AMD_NORTHBRIDGE_CONFIG:
+    case MSR_AMD_PATCH_LOADER:
     case MSR_AMD_INTERRUPT_PENDING:
+    case MSR_AMD_MMIO_CONFIG_BASE:
+    case MSR_AMD_SMM_ADDRESS:
+    case MSR_AMD_SMM_MASK:
+    case MSR_AMD_INSTRUCTION_CACHE_CONFIG:
+    case MSR_AMD_DATA_CACHE_CONFIG:
+    case MSR_AMD_TABLE_WALKER_CONFIG:
+    case MSR_AMD_BUS_UNIT_CONFIG_2:
         *value = 0;
         break;
     case MSR_AMD_HARDWARE_CONFIG:
