@@ -45,8 +45,7 @@ void ram_destroy(struct ram *ram)
     *ram = (struct ram){.fd = -1};
 }
 
-/* The next offset at or behind `offset` that the host has allocated. */
-static uint64_t next_allocated(const struct ram *ram, uint64_t offset)
+uint64_t ram_next_page(const struct ram *ram, uint64_t offset)
 {
     off_t found = lseek(ram->fd, (off_t)offset, SEEK_DATA);
     return found < 0 ? ram->bytes : (uint64_t)found & ~(uint64_t)PAGE_OFFSET_MASK;
@@ -56,8 +55,8 @@ uint64_t ram_hash(const struct ram *ram, uint64_t seed)
 {
     enum { WORDS = PAGE_BYTES / sizeof(uint64_t) };
     const uint64_t multiplier = 0x9e3779b97f4a7c15ULL;
-    for (uint64_t offset = next_allocated(ram, 0); offset < ram->bytes;
-         offset = next_allocated(ram, offset + PAGE_BYTES)) {
+    for (uint64_t offset = ram_next_page(ram, 0); offset < ram->bytes;
+         offset = ram_next_page(ram, offset + PAGE_BYTES)) {
         const uint64_t *words = (const uint64_t *)(ram->host + offset);
         uint64_t hash = 0, seen = 0;
         for (unsigned i = 0; i < WORDS; i++) {

@@ -32,6 +32,10 @@ enum { RAM_CODE_LINE_SHIFT = 6 };
 /* Fails if the host refuses the address space. `bytes`: a multiple of 4 KiB. */
 bool ram_create(struct ram *ram, const char *name, uint64_t bytes, struct error *error);
 void ram_destroy(struct ram *ram);
+/* Offset of the first page at or behind `offset` (page-aligned) that the host has
+ * allocated: all others are zero, and reading them would allocate them. `bytes`: none.
+ */
+uint64_t ram_next_page(const struct ram *ram, uint64_t offset);
 /* Hash of the contents. Pages of zeros, allocated or not, count alike. */
 uint64_t ram_hash(const struct ram *ram, uint64_t seed);
 

@@ -148,9 +148,11 @@ enum { LAST_PAGE = UINT32_MAX };
 static void save_memory(const void *device, struct state_buffer *buffer)
 {
     const struct vga *vga = device;
-    for (uint32_t page = 0; page < VGA_MEMORY_BYTES / PAGE_BYTES; page++) {
-        const uint8_t *bytes = vga->memory.host + (size_t)page * PAGE_BYTES;
+    for (uint64_t offset = ram_next_page(&vga->memory, 0); offset < VGA_MEMORY_BYTES;
+         offset = ram_next_page(&vga->memory, offset + PAGE_BYTES)) {
+        const uint8_t *bytes = vga->memory.host + offset;
         if (!page_is_zero(bytes)) {
+            uint32_t page = (uint32_t)(offset >> PAGE_SHIFT);
             state_save_bytes(buffer, &page, sizeof(page));
             state_save_bytes(buffer, bytes, PAGE_BYTES);
         }
