@@ -30,6 +30,8 @@ enum duel_exemption {
     DUEL_MASKED = 32,
     /* Single-step traps come in the middle of it, too: it is but one instruction. */
     DUEL_ONE_INSTRUCTION = 64,
+    /* A fault may come when part of it has been done. */
+    DUEL_PARTIAL = 128,
 };
 
 struct duel {

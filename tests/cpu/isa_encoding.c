@@ -89,10 +89,11 @@ static void put_legacy_prefixes(struct making *making, bool is16, bool vex)
             prefixes[count++] = repeat;
         }
         bool lockable = making->row->attributes & ROW_LOCK;
-        /* LOCK MOV CR0 is MOV CR8 to AMD. */
-        bool control = making->row->map == OPCODE_MAP_0F &&
-                       (making->opcode == 0x20 || making->opcode == 0x22);
-        if (!control && random_one_in(random, lockable ? 6 : 200)) {
+        /* LOCK MOV CR0 is MOV CR8 to AMD; LOCK VERW reads before its #UD. */
+        bool special = making->row->map == OPCODE_MAP_0F &&
+                       (making->opcode == 0x20 || making->opcode == 0x22 ||
+                        making->opcode == 0x00);
+        if (!special && random_one_in(random, lockable ? 6 : 200)) {
             prefixes[count++] = 0xf0;
         }
         if (operand) {

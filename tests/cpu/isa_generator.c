@@ -245,6 +245,18 @@ static bool is_unsuited_form(const struct duel_case *duel_case,
     if (strcmp(row->mnemonic, "INT") == 0 && decoded->immediate == 0x80) {
         return true;
     }
+    /* What the oracle keeps below 4 GiB for itself. */
+    if (decoded->memory && steering_operand_address(duel_case, decoded) -
+                                   (ORACLE_STACK16_HIGH - PAGE_BYTES) <
+                               2 * PAGE_BYTES) {
+        return true;
+    }
+    /* How much of EBP a 16-bit stack gives with 32-bit operands, all of ESP by AMD. */
+    uint16_t stack = duel_case->before.segments[SEGMENT_SS];
+    if (strcmp(row->mnemonic, "ENTER") == 0 && decoded->operand_bytes == 4 &&
+        (stack & 4) && !oracle_segments[stack >> 3].big) {
+        return true;
+    }
     /* PREFETCHW of a register: #UD by AMD, NOP by Intel. */
     return row->map == OPCODE_MAP_0F && row->opcode == 0x0d && !decoded->memory;
 }

@@ -354,6 +354,7 @@ static void note_vector_exemptions(struct duel_case *duel_case,
 static void note_exemptions(struct duel_case *duel_case,
                             const struct instruction *decoded)
 {
+    static const char *const partial[] = {"PUSHA", "POPA", NULL};
     static const char *const several_pages[] = {"PUSHA",  "POPA",    "ENTER",  "FNSAVE",
                                                 "FRSTOR", "FNSTENV", "FLDENV", NULL};
     /* CMPS reads from two places, CALL reads, writes and checks its target. */
@@ -368,6 +369,9 @@ static void note_exemptions(struct duel_case *duel_case,
     }
     if (is_one_of(decoded, several_faults)) {
         duel_case->exemptions |= DUEL_ANY_PAGE | DUEL_ANY_FAULT;
+    }
+    if (is_one_of(decoded, partial)) {
+        duel_case->exemptions |= DUEL_PARTIAL;
     }
     if (is_one_of(decoded, masked)) {
         duel_case->exemptions |= DUEL_ANY_PAGE | DUEL_MASKED;
