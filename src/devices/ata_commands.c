@@ -278,7 +278,8 @@ static ata_command *const commands[256] = {
 
 void ata_execute(struct ata_drive *drive, uint8_t command)
 {
-    enum { NOP = 0x00 };
+    /* Everybody who looks for drives tries the second one. */
+    enum { NOP = 0x00, IDENTIFY_PACKET_DEVICE = 0xa1 };
     if (drive->sleeping) {
         return;
     }
@@ -290,7 +291,7 @@ void ata_execute(struct ata_drive *drive, uint8_t command)
         commands[command](drive);
         return;
     }
-    if (command != NOP) {
+    if (command != NOP && command != IDENTIFY_PACKET_DEVICE) {
         log_guest_error(drive->log, "ata", "hd%c: command %02x is not there",
                         'a' + (int)drive->number, command);
     }
