@@ -99,6 +99,13 @@ static inline uint32_t instruction_offset(const struct cpu *cpu,
            instruction->address_mask;
 }
 
+/* The same where there is no index and addresses have 32 bits. */
+static inline uint32_t instruction_simple_offset(const struct cpu *cpu,
+                                                 const struct instruction *instruction)
+{
+    return cpu->regs[instruction->base] + instruction->displacement;
+}
+
 static inline uint32_t instruction_next_eip(const struct instruction *instruction)
 {
     return instruction->eip + instruction->length;
@@ -113,10 +120,12 @@ instruction_leave(struct cpu *cpu, const struct instruction *instruction)
 }
 
 /* The handlers of one table row: by operand size and by whether ModRM names memory.
- * Rows without such a choice repeat the same function. Where the opcode's low four bits
- * are a condition, `by_condition` may offer sixteen sets instead. */
+ * Rows without such a choice repeat the same function. `simple…` (may be NULL) are for
+ * 32-bit addresses without an index, most of what there is. Where the opcode's low four
+ * bits are a condition, `by_condition` may offer sixteen sets instead. */
 struct handler_set {
     instruction_handler *register16, *register32, *memory16, *memory32;
+    instruction_handler *simple16, *simple32;
     const struct handler_set *by_condition;
 };
 
@@ -124,7 +133,8 @@ struct handler_set {
 #define HANDLER_SET_ONE(function)                                                      \
     {                                                                                  \
         .register16 = (function), .register32 = (function), .memory16 = (function),    \
-        .memory32 = (function), .by_condition = NULL,                                  \
+        .memory32 = (function), .simple16 = NULL, .simple32 = NULL,                    \
+        .by_condition = NULL,                                                          \
     }
 
 #endif

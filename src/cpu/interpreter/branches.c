@@ -132,8 +132,8 @@ HANDLERS_SIZED(call_Jz)
 
 INDIRECT(16)
 INDIRECT(32)
-HANDLERS_WORD(jmp_Ev)
-HANDLERS_WORD(call_Ev)
+HANDLERS_FORMS(jmp_Ev)
+HANDLERS_FORMS(call_Ev)
 
 /* RET, with `released` bytes of parameters. */
 #define RETURN(name, bits, released)                                                   \

@@ -96,17 +96,22 @@ instruction_handler *handler_choose(const struct cpu *cpu,
         set = &set->by_condition[instruction->opcode & 15];
     }
     bool is_16_bit = instruction->operand_bytes == 2;
-    if (instruction->memory) {
-        return is_16_bit ? set->memory16 : set->memory32;
+    if (!instruction->memory) {
+        return is_16_bit ? set->register16 : set->register32;
     }
-    return is_16_bit ? set->register16 : set->register32;
+    bool simple = set->simple32 && instruction->index == REGISTER_ZERO &&
+                  instruction->address_mask == UINT32_MAX;
+    if (simple) {
+        return is_16_bit ? set->simple16 : set->simple32;
+    }
+    return is_16_bit ? set->memory16 : set->memory32;
 }
 
 bool handler_ends_block(const struct instruction *instruction)
 {
     const struct instruction_row *row = instruction_row(instruction);
-    bool conditional_jump =
-        row->handler == HANDLER_jcc_Jb || row->handler == HANDLER_jcc_Jz ||
-        row->handler == HANDLER_jcxz_Jb;
+    bool conditional_jump = row->handler == HANDLER_jcc_Jb ||
+                            row->handler == HANDLER_jcc_Jz ||
+                            row->handler == HANDLER_jcxz_Jb;
     return (row->attributes & ROW_ENDS) && !conditional_jump;
 }

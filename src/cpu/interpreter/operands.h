@@ -46,13 +46,6 @@ static inline __attribute__((always_inline)) void *fast_host(struct cpu *cpu,
     return e->host + (uintptr_t)address;
 }
 
-/* The same for the memory operand of an instruction. */
-static inline __attribute__((always_inline)) void *
-operand_host(struct cpu *cpu, const struct instruction *i, unsigned bytes, bool write)
-{
-    return fast_host(cpu, i->segment, instruction_offset(cpu, i), bytes, write);
-}
-
 /* First half of the slow path of a read-modify-write; the second is mmu_write_slow(),
  * which cannot fault any more. */
 static inline uint64_t modify_read_slow(struct cpu *cpu, gla_t address, unsigned bytes)
@@ -67,6 +60,42 @@ static inline uint64_t modify_read_slow(struct cpu *cpu, gla_t address, unsigned
 #define SLOW_HANDLER(name)                                                             \
     static __attribute__((noinline)) const struct instruction *name(                   \
         struct cpu *cpu, const struct instruction *i)
+
+/* The fast ways, by how the offset of the operand is found. */
+#define MODIFY_FAST(name, form, T, offset, expression)                                 \
+    HANDLER(name##_##form)                                                             \
+    {                                                                                  \
+        T *host = fast_host(cpu, i->segment, offset(cpu, i), sizeof(T), true);         \
+        if (__builtin_expect(!host, 0)) {                                              \
+            return name##_slow(cpu, i);                                                \
+        }                                                                              \
+        T a = *host;                                                                   \
+        *host = (T)(expression);                                                       \
+        GO_ON;                                                                         \
+    }
+
+#define USE_FAST(name, form, T, offset, statements)                                    \
+    HANDLER(name##_##form)                                                             \
+    {                                                                                  \
+        const T *host = fast_host(cpu, i->segment, offset(cpu, i), sizeof(T), false);  \
+        if (__builtin_expect(!host, 0)) {                                              \
+            return name##_slow(cpu, i);                                                \
+        }                                                                              \
+        T a = *host;                                                                   \
+        statements;                                                                    \
+        GO_ON;                                                                         \
+    }
+
+#define STORE_FAST(name, form, T, offset, expression)                                  \
+    HANDLER(name##_##form)                                                             \
+    {                                                                                  \
+        T *host = fast_host(cpu, i->segment, offset(cpu, i), sizeof(T), true);         \
+        if (__builtin_expect(!host, 0)) {                                              \
+            return name##_slow(cpu, i);                                                \
+        }                                                                              \
+        *host = (T)(expression);                                                       \
+        GO_ON;                                                                         \
+    }
 
 /* E = expression of a. */
 #define MODIFY_E(name, T, expression)                                                  \
@@ -85,16 +114,8 @@ static inline uint64_t modify_read_slow(struct cpu *cpu, gla_t address, unsigned
                        mmu_current_rights(cpu));                                       \
         return i + 1;                                                                  \
     }                                                                                  \
-    HANDLER(name##_memory)                                                             \
-    {                                                                                  \
-        T *host = operand_host(cpu, i, sizeof(T), true);                               \
-        if (__builtin_expect(!host, 0)) {                                              \
-            return name##_slow(cpu, i);                                                \
-        }                                                                              \
-        T a = *host;                                                                   \
-        *host = (T)(expression);                                                       \
-        GO_ON;                                                                         \
-    }
+    MODIFY_FAST(name, memory, T, instruction_offset, expression)                       \
+    MODIFY_FAST(name, simple, T, instruction_simple_offset, expression)
 
 /* E is read: statements that use a. */
 #define USE_E(name, T, statements)                                                     \
@@ -110,16 +131,8 @@ static inline uint64_t modify_read_slow(struct cpu *cpu, gla_t address, unsigned
         statements;                                                                    \
         return i + 1;                                                                  \
     }                                                                                  \
-    HANDLER(name##_memory)                                                             \
-    {                                                                                  \
-        const T *host = operand_host(cpu, i, sizeof(T), false);                        \
-        if (__builtin_expect(!host, 0)) {                                              \
-            return name##_slow(cpu, i);                                                \
-        }                                                                              \
-        T a = *host;                                                                   \
-        statements;                                                                    \
-        GO_ON;                                                                         \
-    }
+    USE_FAST(name, memory, T, instruction_offset, statements)                          \
+    USE_FAST(name, simple, T, instruction_simple_offset, statements)
 
 /* E is written, not read. */
 #define STORE_E(name, T, expression)                                                   \
@@ -134,15 +147,8 @@ static inline uint64_t modify_read_slow(struct cpu *cpu, gla_t address, unsigned
                           (T)(expression));                                            \
         return i + 1;                                                                  \
     }                                                                                  \
-    HANDLER(name##_memory)                                                             \
-    {                                                                                  \
-        T *host = operand_host(cpu, i, sizeof(T), true);                               \
-        if (__builtin_expect(!host, 0)) {                                              \
-            return name##_slow(cpu, i);                                                \
-        }                                                                              \
-        *host = (T)(expression);                                                       \
-        GO_ON;                                                                         \
-    }
+    STORE_FAST(name, memory, T, instruction_offset, expression)                        \
+    STORE_FAST(name, simple, T, instruction_simple_offset, expression)
 
 /* The sets that the instruction table names. */
 #define HANDLERS_BYTE(name)                                                            \
@@ -151,8 +157,20 @@ static inline uint64_t modify_read_slow(struct cpu *cpu, gla_t address, unsigned
         .register32 = name##_register,                                                 \
         .memory16 = name##_memory,                                                     \
         .memory32 = name##_memory,                                                     \
+        .simple16 = name##_simple,                                                     \
+        .simple32 = name##_simple,                                                     \
     };
 #define HANDLERS_WORD(name)                                                            \
+    const struct handler_set exec_##name = {                                           \
+        .register16 = name##_16_register,                                              \
+        .register32 = name##_32_register,                                              \
+        .memory16 = name##_16_memory,                                                  \
+        .memory32 = name##_32_memory,                                                  \
+        .simple16 = name##_16_simple,                                                  \
+        .simple32 = name##_32_simple,                                                  \
+    };
+/* As HANDLERS_WORD, for handlers that were not made of the templates above. */
+#define HANDLERS_FORMS(name)                                                           \
     const struct handler_set exec_##name = {                                           \
         .register16 = name##_16_register,                                              \
         .register32 = name##_32_register,                                              \

@@ -72,7 +72,7 @@ static inline uint32_t bit_string_offset_32(struct cpu *cpu,
     {                                                                                  \
         REG_uint##bits##_t(cpu, i->rm) = alu_##op##_uint##bits##_t(                    \
             FLAGS, REG_uint##bits##_t(cpu, i->rm), REG_uint##bits##_t(cpu, i->reg));   \
-        GO_ON;                                                                  \
+        GO_ON;                                                                         \
     }                                                                                  \
     HANDLER(op##_Ev_Gv_##bits##_memory)                                                \
     {                                                                                  \
@@ -82,13 +82,13 @@ static inline uint32_t bit_string_offset_32(struct cpu *cpu,
         linear_write##bits(                                                            \
             cpu, address,                                                              \
             alu_##op##_uint##bits##_t(FLAGS, a, REG_uint##bits##_t(cpu, i->reg)));     \
-        GO_ON;                                                                  \
+        GO_ON;                                                                         \
     }
 
 #define BIT_REGISTER(op)                                                               \
     BIT_STRING(op, 16)                                                                 \
     BIT_STRING(op, 32)                                                                 \
-    HANDLERS_WORD(op##_Ev_Gv)
+    HANDLERS_FORMS(op##_Ev_Gv)
 
 BIT_REGISTER(bts)
 BIT_REGISTER(btr)
@@ -99,19 +99,19 @@ BIT_REGISTER(btc)
     {                                                                                  \
         alu_bt_uint##bits##_t(FLAGS, REG_uint##bits##_t(cpu, i->rm),                   \
                               REG_uint##bits##_t(cpu, i->reg));                        \
-        GO_ON;                                                                  \
+        GO_ON;                                                                         \
     }                                                                                  \
     HANDLER(bt_Ev_Gv_##bits##_memory)                                                  \
     {                                                                                  \
         uint##bits##_t a =                                                             \
             segment_read##bits(cpu, i->segment, bit_string_offset_##bits(cpu, i));     \
         alu_bt_uint##bits##_t(FLAGS, a, REG_uint##bits##_t(cpu, i->reg));              \
-        GO_ON;                                                                  \
+        GO_ON;                                                                         \
     }
 
 BIT_TEST_REGISTER(16)
 BIT_TEST_REGISTER(32)
-HANDLERS_WORD(bt_Ev_Gv)
+HANDLERS_FORMS(bt_Ev_Gv)
 
 #define SCAN_FORMS(op)                                                                 \
     USE_E(op##_Gv_Ev_16, uint16_t,                                                     \

@@ -90,7 +90,7 @@ static uint32_t offset_after_pop(struct cpu *cpu, const struct instruction *i,
 
 POP_E(16)
 POP_E(32)
-HANDLERS_WORD(pop_Ev)
+HANDLERS_FORMS(pop_Ev)
 
 enum { ALL_REGISTERS = 8 };
 
@@ -144,8 +144,8 @@ HANDLERS_SIZED(popa)
         int32_t down = -BYTES;                                                         \
         uint32_t frame = cpu->regs[REGISTER_EBP];                                      \
         /* All of ESP, also where only SP counts. */                                   \
-        uint32_t new_frame = (cpu->regs[REGISTER_ESP] & ~cpu->stack_mask) |            \
-                             stack_offset(cpu, -BYTES);                                \
+        uint32_t new_frame =                                                           \
+            (cpu->regs[REGISTER_ESP] & ~cpu->stack_mask) | stack_offset(cpu, -BYTES);  \
         segment_write##bits(cpu, SEGMENT_SS, stack_offset(cpu, down),                  \
                             (uint##bits##_t)frame);                                    \
         for (unsigned n = 1; n < level; n++) {                                         \

@@ -60,7 +60,7 @@ static uint32_t at_once(const struct cpu *cpu, const struct instruction *i,
 static uint32_t move_stretch(struct cpu *cpu, const struct instruction *i,
                              unsigned bytes)
 {
-    uint32_t from_room, to_room;
+    uint32_t from_room = 0, to_room = 0;
     uint32_t from = source_offset(cpu, i), to = destination_offset(cpu, i);
     const uint8_t *source = stretch(cpu, i->segment, from, false, &from_room);
     uint8_t *destination = stretch(cpu, SEGMENT_ES, to, true, &to_room);
@@ -88,7 +88,7 @@ static uint32_t move_stretch(struct cpu *cpu, const struct instruction *i,
 static uint32_t store_stretch(struct cpu *cpu, const struct instruction *i,
                               unsigned bytes)
 {
-    uint32_t room, to = destination_offset(cpu, i);
+    uint32_t room = 0, to = destination_offset(cpu, i);
     uint8_t *destination = stretch(cpu, SEGMENT_ES, to, true, &room);
     if (!destination || (cpu->system_flags & EFLAGS_DF)) {
         return 0;

@@ -98,6 +98,13 @@ void x87_controlled(struct cpu *cpu, bool was_pending)
     }
 }
 
+/* Where FERR# was raised the interrupt that it makes is to come at once. */
+static const struct instruction *
+after(struct cpu *cpu, const struct instruction *instruction, bool pending)
+{
+    return pending ? instruction_leave(cpu, instruction) : instruction + 1;
+}
+
 static const struct instruction *execute(struct cpu *cpu,
                                          const struct instruction *instruction)
 {
@@ -111,7 +118,7 @@ static const struct instruction *execute(struct cpu *cpu,
     if (form->flags & HOST_CONTROLS) {
         control(cpu, instruction, form, pending);
         host_done(cpu);
-        return instruction + 1;
+        return after(cpu, instruction, pending);
     }
     if (!instruction->memory) {
         run(cpu, form, NULL, pending);
@@ -123,7 +130,7 @@ static const struct instruction *execute(struct cpu *cpu,
     }
     note_instruction(cpu, instruction);
     host_done(cpu);
-    return instruction + 1;
+    return after(cpu, instruction, pending);
 }
 
 const struct handler_set exec_x87 = HANDLER_SET_ONE(execute);
@@ -135,8 +142,7 @@ static const struct instruction *fwait(struct cpu *cpu,
     if ((cpu->cr0 & (CR0_MP | CR0_TS)) == (CR0_MP | CR0_TS)) {
         cpu_raise(cpu, EXCEPTION_NM);
     }
-    (void)host_wait(cpu);
-    return instruction + 1;
+    return after(cpu, instruction, host_wait(cpu));
 }
 
 const struct handler_set exec_fwait = HANDLER_SET_ONE(fwait);

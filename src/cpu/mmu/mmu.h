@@ -10,7 +10,7 @@
 
 #include "cpu/core/cpu.h"
 
-enum { TLB_BITS = 10, TLB_ENTRIES = 1 << TLB_BITS };
+enum { TLB_BITS = 10, TLB_ENTRIES = 1 << TLB_BITS, TLB_ENTRY_SHIFT = 5 };
 
 /* Page address | TLB_TAG_VALID, or 0. */
 #define TLB_TAG_VALID 1U
@@ -44,7 +44,11 @@ struct mmu {
 static inline const struct tlb_entry *tlb_entry(const struct mmu *mmu, gla_t address,
                                                 enum mmu_rights rights)
 {
-    return &mmu->tlb[rights][(address >> PAGE_SHIFT) & (TLB_ENTRIES - 1)];
+    /* The index in bytes by one shift and one mask. */
+    _Static_assert(sizeof(struct tlb_entry) == 1 << TLB_ENTRY_SHIFT, "TLB_ENTRY_SHIFT");
+    uint32_t offset = (address >> (PAGE_SHIFT - TLB_ENTRY_SHIFT)) &
+                      ((TLB_ENTRIES - 1) << TLB_ENTRY_SHIFT);
+    return (const struct tlb_entry *)((const char *)mmu->tlb[rights] + offset);
 }
 
 /* Whether `bytes` at `address` lie in the page whose tag, from the entry for `address`,
