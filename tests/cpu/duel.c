@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { MXCSR_PRECISION = 0x20 };
+enum { MXCSR_OVERFLOW = 0x08, MXCSR_PRECISION = 0x20 };
 enum { CODE_FILLER = 0x90 /* NOP: what a MOV to SS is stepped together with */ };
 
 /* EFLAGS that are compared. TF is the oracle's own; RF, VIF, VIP are not user's. */
@@ -183,7 +183,8 @@ static bool are_both_right(const struct duel_case *duel_case,
     }
     bool alignment = a->vector == EXCEPTION_AC || b->vector == EXCEPTION_AC;
     bool others = a->vector == EXCEPTION_PF || b->vector == EXCEPTION_PF ||
-                  a->vector == EXCEPTION_GP || b->vector == EXCEPTION_GP;
+                  a->vector == EXCEPTION_GP || b->vector == EXCEPTION_GP ||
+                  a->vector == EXCEPTION_SS || b->vector == EXCEPTION_SS;
     bool segment = (a->vector == EXCEPTION_SS && b->vector == EXCEPTION_GP) ||
                    (a->vector == EXCEPTION_GP && b->vector == EXCEPTION_SS);
     /* An operand that wraps at 4 GiB may exceed the limit (section 5.3). */
@@ -291,9 +292,9 @@ static void compare_vector_state(const struct duel_case *duel_case,
         memcpy(host + FPU_AREA_ST, guest + FPU_AREA_ST, FPU_AREA_XMM - FPU_AREA_ST);
     }
     if (result->host.outcome.vector == EXCEPTION_XM &&
-        (host[FPU_AREA_MXCSR] & MXCSR_UNDERFLOW)) {
-        /* Whether a tiny result that traps would also be inexact: ours is rounded as a
-         * denormal, the host's as if the exponent had no limit. */
+        (host[FPU_AREA_MXCSR] & (MXCSR_UNDERFLOW | MXCSR_OVERFLOW))) {
+        /* Whether a tiny or huge result that traps would also be inexact: ours is
+         * rounded to what can be stored, the host's as if the exponent had no limit. */
         host[FPU_AREA_MXCSR] |= MXCSR_PRECISION;
         guest[FPU_AREA_MXCSR] |= MXCSR_PRECISION;
     }

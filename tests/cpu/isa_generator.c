@@ -172,10 +172,9 @@ static void give_window(struct random *random, struct duel_case *duel_case,
     }
 }
 
-static uint32_t steer_operand(struct isa_generator *generator,
-                              struct duel_case *duel_case,
-                              struct isa_encoding *encoding,
-                              const struct instruction *decoded)
+static void steer_operand(struct isa_generator *generator, struct duel_case *duel_case,
+                          struct isa_encoding *encoding,
+                          const struct instruction *decoded)
 {
     struct random *random = &generator->random;
     unsigned bytes = instruction_memory_bytes(decoded);
@@ -191,7 +190,6 @@ static uint32_t steer_operand(struct isa_generator *generator,
     if (random_one_in(random, 2)) {
         steering_store(duel_case, target, value, sizeof(value));
     }
-    return target;
 }
 
 unsigned isa_random_instruction(struct isa_generator *generator, unsigned row,
@@ -212,9 +210,10 @@ unsigned isa_random_instruction(struct isa_generator *generator, unsigned row,
         if (steer) {
             uint32_t target = 0;
             if (decoded->memory) {
-                target = steer_operand(generator, duel_case, &encoding, decoded);
+                steer_operand(generator, duel_case, &encoding, decoded);
                 decode_instruction(decoded, encoding.bytes, encoding.length,
                                    duel_case->before.eip, mode);
+                target = steering_operand_address(duel_case, decoded);
             }
             steering_favour(generator, duel_case, decoded, target);
             set_stack16_high(&duel_case->before);
