@@ -56,7 +56,8 @@ static uint64_t retired(void *opaque)
     return cpu_retired(opaque);
 }
 
-/* Counted clock: the CPU must not run past a deadline that has just come nearer. */
+/* Counted clock: the CPU must not run past a deadline that has just come nearer. It
+ * leaves the engine after the instruction that did this, and gets a new budget. */
 static void deadline_changed(void *opaque)
 {
     struct machine *machine = opaque;
@@ -68,7 +69,7 @@ static void deadline_changed(void *opaque)
     uint64_t now_ns = clock_now_ns(&machine->clock);
     uint64_t end = cpu_retired(cpu) + (deadline_ns > now_ns ? deadline_ns - now_ns : 0);
     if (end < cpu->budget_end) {
-        cpu->budget_end = end;
+        cpu_kick(cpu);
     }
 }
 

@@ -150,6 +150,9 @@ static inline void finish_run(struct cpu *cpu)
     cpu->block_start = NULL;
 }
 
+/* Fast handlers call one another; those that return in between have done something
+ * unusual, perhaps to a device that now wants attention: it gets it before the next
+ * instruction, so that a run is the same however instructions are cut into blocks. */
 static inline void run_block(struct cpu *cpu, const struct block *block)
 {
     const struct instruction *instruction = block->instructions;
@@ -157,7 +160,11 @@ static inline void run_block(struct cpu *cpu, const struct block *block)
     do {
         cpu->current = instruction;
         instruction = instruction->execute(cpu, instruction);
-    } while (instruction);
+    } while (instruction &&
+             !atomic_load_explicit(&cpu->request, memory_order_relaxed));
+    if (instruction) {
+        cpu->eip = instruction->eip;
+    }
     finish_run(cpu);
 }
 
