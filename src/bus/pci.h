@@ -75,8 +75,8 @@ struct pci_bus {
     struct pci_function *functions[PCI_SLOTS * PCI_FUNCTIONS_PER_SLOT];
     struct memory_map *memory;
     struct port_space *ports;
-    /* Where INTA#-INTD# of a slot go: number = (slot + pin - 1) & 3 on the i440FX is
-     * the sink's business: it gets devfn * 4 + pin - 1. */
+    /* Where INTA#-INTD# go: the sink gets devfn * 4 + pin - 1, and knows how the board
+     * routes that. */
     irq_sink *interrupt;
     void *interrupt_opaque;
 };

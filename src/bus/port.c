@@ -3,14 +3,18 @@
 #include <assert.h>
 #include <string.h>
 
+/* Of the ranges that cover a port the youngest owns it. */
 static void assign_owners(struct port_space *space)
 {
     memset(space->owner, 0, sizeof(space->owner));
     for (unsigned i = 0; i < PORT_SPACE_RANGES; i++) {
         const struct port_range *range = &space->ranges[i];
-        for (uint32_t port = 0; range->ops && port < range->count; port++) {
-            if (range->first + port < PORT_COUNT) {
-                space->owner[range->first + port] = (uint8_t)(i + 1);
+        for (uint32_t port = range->first;
+             range->ops && port < range->first + range->count && port < PORT_COUNT;
+             port++) {
+            uint8_t *owner = &space->owner[port];
+            if (*owner == 0 || space->ranges[*owner - 1].order < range->order) {
+                *owner = (uint8_t)(i + 1);
             }
         }
     }
@@ -30,6 +34,7 @@ unsigned port_map(struct port_space *space, const char *name, uint16_t first,
         .count = count,
         .ops = ops,
         .opaque = opaque,
+        .order = ++space->mappings,
     };
     assign_owners(space);
     return handle;

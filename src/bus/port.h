@@ -22,6 +22,7 @@ struct port_range {
     uint32_t count;
     const struct port_ops *ops;
     void *opaque;
+    uint32_t order; /* of mapping */
 };
 
 enum { PORT_SPACE_RANGES = 128, PORT_COUNT = 65536 };
@@ -29,6 +30,7 @@ enum { PORT_SPACE_RANGES = 128, PORT_COUNT = 65536 };
 struct port_space {
     struct port_range ranges[PORT_SPACE_RANGES];
     uint8_t owner[PORT_COUNT]; /* 0: nobody, else index into ranges + 1 */
+    uint32_t mappings;         /* so far */
 };
 
 /* Maps `count` ports from `first`; returns a handle for port_unmap(). Ranges may cover

@@ -438,7 +438,8 @@ static bool mc146818_loaded(void *device, struct error *error)
 {
     struct mc146818 *rtc = device;
     const int64_t limit_ns = INT64_MAX / 4;
-    const int64_t limit_s = 20000LL * 366 * 86400; /* the registers end in 9999 */
+    /* Registers hold any byte: century 255, year 255, month 255… are the year 25776. */
+    const int64_t limit_s = 40000LL * 366 * 86400;
     if (!is_within(rtc->base_ns, limit_ns) || !is_within(rtc->divider_ns, limit_ns) ||
         !is_within(rtc->settled_ns, limit_ns) || !is_within(rtc->base_s, limit_s)) {
         return error_set(error, "saved state of mc146818: times are out of range");
