@@ -265,6 +265,9 @@ void test_system(void);
 void test_fpu(void);
 void test_code(void);
 void test_devices(void);
+/* What ends QEMU's run. */
+void test_hazards(void);
+void test_real_mode_hazards(void);
 /* Never returns: the machine resets. */
 void test_reset(const char *how);
 
