@@ -82,6 +82,7 @@ void fpu_world_create(struct fpu_world *world)
         fprintf(stderr, "%s\n", error.text);
         abort();
     }
+    world->coverage = isa_coverage_open();
     cpu_reset(cpu);
     cpu->cr0 = CR0_PE | CR0_MP | CR0_ET | CR0_NE;
     cpu->cr4 = CR4_OSFXSR | CR4_OSXMMEXCPT | CR4_OSXSAVE;
@@ -93,6 +94,7 @@ void fpu_world_create(struct fpu_world *world)
 
 void fpu_world_destroy(struct fpu_world *world)
 {
+    isa_coverage_close(world->coverage);
     host_unit_destroy(world->cpu);
     mmu_destroy(world->cpu);
     free(world->cpu);
@@ -120,6 +122,7 @@ int fpu_world_again(struct fpu_world *world)
         vector = cpu->pending.vector;
     }
     fpu_park(cpu); /* the test itself uses vector registers */
+    isa_coverage_add_row(world->coverage, instruction->row, vector >= 0);
     return vector;
 }
 

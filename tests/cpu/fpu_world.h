@@ -3,6 +3,8 @@
 #ifndef TESTS_CPU_FPU_WORLD_H
 #define TESTS_CPU_FPU_WORLD_H
 
+#include "isa_coverage.h"
+
 #include "cpu/core/exception.h"
 #include "cpu/core/fpu.h"
 #include "cpu/core/instruction_table.h"
@@ -15,6 +17,7 @@ enum {
 
 struct fpu_world {
     struct cpu *cpu;
+    struct isa_coverage *coverage;
     struct ram ram;
     struct memory_map memory;
     struct lock lock;

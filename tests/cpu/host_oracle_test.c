@@ -87,7 +87,8 @@ static void run_case(struct oracle_test *test, unsigned row, unsigned number)
     counts->faulted += test->result.host.outcome.vector >= 0;
     counts->undefined_differences += test->result.undefined_differences != 0;
     if (decoded.length) {
-        isa_coverage_add_row(test->coverage, decoded.row);
+        isa_coverage_add_row(test->coverage, decoded.row,
+                             test->result.guest.outcome.vector >= 0);
     }
     if (!test->result.agree) {
         counts->failed++;

@@ -34,17 +34,31 @@ void isa_coverage_close(struct isa_coverage *coverage)
     free(coverage);
 }
 
-void isa_coverage_add_row(struct isa_coverage *coverage, unsigned row)
+static bool is_for_raising(const struct instruction_row *row)
 {
-    coverage->executed[row] = true;
+    static const char *const mnemonics[] = {
+        "INT", "INT3", "INTO", "ICEBP", "BOUND", "RDPMC" /* there are no counters */};
+    for (unsigned i = 0; i < ARRAY_LENGTH(mnemonics); i++) {
+        if (strcmp(row->mnemonic, mnemonics[i]) == 0) {
+            return true;
+        }
+    }
+    return strcmp(handler_names[row->handler], "ud") == 0;
+}
+
+void isa_coverage_add_row(struct isa_coverage *coverage, unsigned row, bool raised)
+{
+    if (!raised || is_for_raising(&instruction_rows[row])) {
+        coverage->executed[row] = true;
+    }
 }
 
 void isa_coverage_add(struct isa_coverage *coverage, const uint8_t *bytes,
-                      unsigned length, uint32_t code_mode)
+                      unsigned length, uint32_t code_mode, bool raised)
 {
     struct instruction instruction;
     memset(&instruction, 0, sizeof(instruction));
     if (decode_instruction(&instruction, bytes, length, 0, code_mode) == DECODE_OK) {
-        isa_coverage_add_row(coverage, instruction.row);
+        isa_coverage_add_row(coverage, instruction.row, raised);
     }
 }

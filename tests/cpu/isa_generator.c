@@ -245,9 +245,12 @@ static bool is_unsuited_form(const struct duel_case *duel_case,
         return true;
     }
     /* What the oracle keeps below 4 GiB for itself. */
-    if (decoded->memory && steering_operand_address(duel_case, decoded) -
-                                   (ORACLE_STACK16_HIGH - PAGE_BYTES) <
-                               2 * PAGE_BYTES) {
+    uint32_t address = steering_operand_address(duel_case, decoded);
+    if (row->attributes & ROW_BITSTRING) {
+        address += (uint32_t)((int32_t)duel_case->before.regs[decoded->reg] >> 3);
+    }
+    if (decoded->memory &&
+        address - (ORACLE_STACK16_HIGH - PAGE_BYTES) < 2 * PAGE_BYTES) {
         return true;
     }
     /* How much of EBP a 16-bit stack gives with 32-bit operands, all of ESP by AMD. */

@@ -236,6 +236,7 @@ int world_setup(void **state)
         return -1;
     }
     world->cpu = world->fixture.cpu;
+    world->coverage = isa_coverage_open();
     lay_out_tables(world);
     lay_out_tss(world);
     world_protected(world, 0);
@@ -246,6 +247,7 @@ int world_setup(void **state)
 int world_teardown(void **state)
 {
     struct world *world = *state;
+    isa_coverage_close(world->coverage);
     cpu_fixture_destroy(&world->fixture);
     free(world);
     return 0;
@@ -294,10 +296,13 @@ struct outcome world_execute(struct world *world, const void *bytes, size_t coun
     cpu_fixture_store(&world->fixture, cpu->segments[SEGMENT_CS].base + cpu->eip, bytes,
                       count);
     /* No further block is chained to this one. */
+    uint32_t code_mode = cpu->code_mode;
     uint32_t step = world->repeats ? 0 : CPU_REQUEST_STEP;
     atomic_fetch_or(&cpu->request, step);
     struct outcome outcome = world_call(world, execute_one, NULL);
     atomic_fetch_and(&cpu->request, ~step);
+    isa_coverage_add(world->coverage, bytes, (unsigned)count, code_mode,
+                     outcome.raised);
     return outcome;
 }
 

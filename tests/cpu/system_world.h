@@ -9,6 +9,7 @@
 #define TESTS_CPU_SYSTEM_WORLD_H
 
 #include "cpu_fixture.h"
+#include "isa_coverage.h"
 
 #include "cpu/core/exception.h"
 
@@ -83,6 +84,7 @@ enum {
 
 struct world {
     struct cpu_fixture fixture;
+    struct isa_coverage *coverage;
     struct cpu *cpu;
     bool repeats; /* repeated string instructions go on until they are done */
 };

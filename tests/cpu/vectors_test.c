@@ -271,7 +271,8 @@ static void run_vector(struct run *run, struct vector *vector)
     run->vectors++;
     load_registers(run, vector);
     write_memory(run, &vector->memory_before);
-    isa_coverage_add(run->coverage, vector->bytes, vector->length, 0);
+    isa_coverage_add(run->coverage, vector->bytes, vector->length, 0,
+                     vector->exception >= 0);
     if (rule == VECTOR_INVALID_OPCODE) {
         run_expecting(run, vector, EXCEPTION_UD);
     } else if (rule == VECTOR_STACK_FAULT) {
