@@ -1,4 +1,5 @@
-/* Fetching code: lengths, limits, wrap-around, code that changes under the processor. */
+/* Fetching code: lengths, limits, wrap-around, code that changes under the processor.
+ */
 #include "kernel.h"
 
 SNIPPET(length_15, ".fill 14,1,0x2e; nop");
@@ -10,12 +11,14 @@ SNIPPET(modify_next, "movb $0x42, 1f; nop; 1: .byte 0x40");
 SNIPPET(modify_same_byte, "movb $0x42, 1f; 1: .byte 0x40; nop");
 SNIPPET(modify_loop, "mov $2, %ecx; 1: .byte 0x40; movb $0x42, 1b; loop 1b");
 SNIPPET(modify_jump, "movb $0x42, 1f; jmp 1f; nop; 1: .byte 0x40");
-SNIPPET(modify_immediate, "mov $3, %ecx; 2: movl %ecx, 1f + 1; 1: add $0x12345678, %eax;"
-                          "dec %ecx; jnz 2b");
+SNIPPET(modify_immediate,
+        "mov $3, %ecx; 2: movl %ecx, 1f + 1; 1: add $0x12345678, %eax;"
+        "dec %ecx; jnz 2b");
 SNIPPET(modify_rep, "mov $1f, %edi; mov $0x42, %al; mov $2, %ecx; rep stosb;"
                     "1: .byte 0x90, 0x90, 0x90");
-SNIPPET(modify_by_push, "mov $1f + 4, %esp; push $0x42424242; 1: .byte 0x40, 0x40, 0x40,"
-                        "0x40");
+SNIPPET(modify_by_push,
+        "mov $1f + 4, %esp; push $0x42424242; 1: .byte 0x40, 0x40, 0x40,"
+        "0x40");
 SNIPPET(call_it, "call *%ebx");
 SNIPPET(other_page, "mov %ebx, %esi; call *%esi; movb $0x42, (%esi); call *%esi");
 SNIPPET(alias_page, "call *%ebx; movb $0x42, (%edi); call *%ebx");
@@ -124,7 +127,8 @@ static void test_widths(void)
     c.eip = 0xfffe;
     go("jump_wraps", &c);
     /* The same bytes in segments of both widths. */
-    *at(LOW_CODE + 0x100) = 0x000001b8; /* mov $1, %eax | mov $1, %ax; add %al, (%bx,%si) */
+    *at(LOW_CODE + 0x100) =
+        0x000001b8; /* mov $1, %eax | mov $1, %ax; add %al, (%bx,%si) */
     *byte_at(LOW_CODE + 0x103) = 0;
     *byte_at(LOW_CODE + 0x104) = 0;
     *byte_at(LOW_CODE + 0x105) = 0xcc;

@@ -55,8 +55,8 @@ static void test_pic(void)
     go("pic_timer", &c);
     put_pics("isr", 0x0b);
     set_cmos(0x0a, 0x26);
-    set_cmos(0x0b, cmos(0x0b) | 0x40);
     cmos(0x0c);
+    set_cmos(0x0b, cmos(0x0b) | 0x40);
     outb(PIC2 + 1, 0xfe);
     outb(PIC2, 0x0a);
     while (!(inb(PIC2) & 1)) {

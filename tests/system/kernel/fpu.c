@@ -32,7 +32,8 @@ SNIPPET(image, "fninit; fld1; fldz; fxsave (%edi)");
 SNIPPET(image_environment, "fninit; fld1; fnstenv (%edi)");
 SNIPPET(xsave_image, "fninit; fld1; pcmpeqd %xmm3, %xmm3; xsave (%edi)");
 SNIPPET(xsave_init, "fninit; xrstor (%edi); movd %xmm3, %ebx; fnstsw %ax");
-SNIPPET(sti_divide, "fninit; fldcw (%edi); sti; fldz; fld1; fdivp; nop; fld1; nop; nop");
+SNIPPET(sti_divide,
+        "fninit; fldcw (%edi); sti; fldz; fld1; fdivp; nop; fld1; nop; nop");
 
 static void set(uint32_t cr0, uint32_t cr4)
 {
@@ -47,10 +48,12 @@ static void gated(const char *name, uint32_t cr0, uint32_t cr4)
         const char *name;
         const uint8_t *code;
     } units[] = {
-        {"x87", x87},           {"wait", wait_instruction}, {"mmx", mmx},
-        {"sse", sse},           {"fence", fence},           {"prefetch", prefetch},
-        {"movnti", movnti},     {"avx", avx},               {"fxsave", fxsave},
-        {"xgetbv", xgetbv},     {"ldmxcsr", ldmxcsr},       {"xsave", xsave},
+        {"x87", x87},         {"wait", wait_instruction},
+        {"mmx", mmx},         {"sse", sse},
+        {"fence", fence},     {"prefetch", prefetch},
+        {"movnti", movnti},   {"avx", avx},
+        {"fxsave", fxsave},   {"xgetbv", xgetbv},
+        {"ldmxcsr", ldmxcsr}, {"xsave", xsave},
     };
     for (unsigned i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
         *at(AREA) = 0x1f80;
@@ -153,9 +156,10 @@ static void test_images(void)
     struct context c = ring0(image);
     c.edi = AREA;
     go("fxsave_image", &c);
-    put(" fcw %x fsw %x ftw %x st0 %x %x st1 %x %x mxcsr %x rest %x", *at(AREA) & 0xffff,
-        *at(AREA) >> 16, *at(AREA + 4) & 0xff, *at(AREA + 36), *at(AREA + 40) & 0xffff,
-        *at(AREA + 52), *at(AREA + 56) & 0xffff, *at(AREA + 24), *at(AREA + 508));
+    put(" fcw %x fsw %x ftw %x st0 %x %x st1 %x %x mxcsr %x rest %x",
+        *at(AREA) & 0xffff, *at(AREA) >> 16, *at(AREA + 4) & 0xff, *at(AREA + 36),
+        *at(AREA + 40) & 0xffff, *at(AREA + 52), *at(AREA + 56) & 0xffff,
+        *at(AREA + 24), *at(AREA + 508));
     *at(AREA + 24) = 0x80000000;
     c = ring0(fxrstor);
     c.edi = AREA;

@@ -87,7 +87,8 @@ static void test_gates(void)
     const uint32_t stub = (uint32_t)vector_stubs + 0x80 * VECTOR_STUB_BYTES;
     const uint32_t interrupt = PRESENT | TYPE_INTERRUPT_GATE | DPL3;
     with_gate("gate_absent", true, gate(KERNEL_CODE, stub, interrupt & ~PRESENT, 0));
-    with_gate("gate_absent_dpl0", true, gate(KERNEL_CODE, stub, TYPE_INTERRUPT_GATE, 0));
+    with_gate("gate_absent_dpl0", true,
+              gate(KERNEL_CODE, stub, TYPE_INTERRUPT_GATE, 0));
     with_gate("gate_type", true, gate(KERNEL_CODE, stub, PRESENT | DPL3 | 0xc, 0));
     with_gate("gate_zero", false, 0);
     with_gate("gate_null", true, gate(0, stub, interrupt, 0));

@@ -4,8 +4,8 @@
  * guest code ("snippet") that runs in a context of its own: privilege, segments, flags
  * and registers are all given by struct context. It ends at the first exception or
  * interrupt of any kind; run() then returns with what the processor has done to the
- * context, and with the frame it pushed. A snippet that does what it is meant to do ends
- * with INT3. */
+ * context, and with the frame it pushed. A snippet that does what it is meant to do
+ * ends with INT3. */
 #ifndef KERNEL_H
 #define KERNEL_H
 
@@ -29,7 +29,8 @@ enum {
 };
 
 enum {
-    /* Bits of a descriptor as gdt_set() takes them: byte 5, and G, D/B, L, AVL above. */
+    /* Bits of a descriptor as gdt_set() takes them: byte 5, and G, D/B, L, AVL above.
+     */
     TYPE_TSS16 = 1,
     TYPE_LDT = 2,
     TYPE_BUSY = 2, /* of a TSS */
@@ -93,7 +94,8 @@ enum {
 };
 #define CR0_PG 0x80000000U
 
-/* Memory of fixed addresses, so that what is printed does not depend on the compiler. */
+/* Memory of fixed addresses, so that what is printed does not depend on the compiler.
+ */
 enum {
     LOW_CODE = 0x10000,  /* snippets of real and virtual-8086 mode; 64 KiB */
     LOW_STACK = 0x20000, /* their stack segment; 64 KiB */
@@ -125,8 +127,9 @@ struct context {
 /* Assembles `text`, closed by INT3, under `name`. */
 #define SNIPPET_BITS(bits, name, text)                                                 \
     extern const uint8_t name[], name##_end[];                                         \
-    __asm__(".pushsection .snippets,\"ax\"\n.balign 16\n.code" bits "\n" #name ":\n"   \
-            text "\nint3\n" #name "_end:\n.fill 16,1,0xcc\n.code32\n.popsection")
+    __asm__(".pushsection .snippets,\"ax\"\n.balign 16\n.code" bits "\n" #name         \
+            ":\n" text "\nint3\n" #name                                                \
+            "_end:\n.fill 16,1,0xcc\n.code32\n.popsection")
 #define SNIPPET(name, text) SNIPPET_BITS("32", name, text)
 #define SNIPPET16(name, text) SNIPPET_BITS("16", name, text)
 #define STRING_(x) #x
@@ -164,10 +167,11 @@ uint32_t gdt_bits(uint32_t selector);
 /* A call, task, interrupt or trap gate; `parameters` of a call gate. */
 uint64_t gate(uint32_t selector, uint32_t offset, uint32_t bits, uint32_t parameters);
 void gdt_set_gate(uint32_t selector, uint64_t gate);
-/* Puts back the handlers that end a run, at `dpl` 0 but for INT3, INTO and 0x80-0xff. */
+/* Puts back the handlers that end a run, at `dpl` 0 but for INT3, INTO and 0x80-0xff.
+ */
 void idt_reset(void);
-/* Until idt_reset(): vector < 32 ends a run by a task gate, for exceptions that leave no
- * stack to handle them on. The context then comes from the main task's segment. */
+/* Until idt_reset(): vector < 32 ends a run by a task gate, for exceptions that leave
+ * no stack to handle them on. The context then comes from the main task's segment. */
 void catch_by_task(uint32_t vector);
 /* Makes the main task available, then current. */
 void main_task_reload(void);

@@ -10,15 +10,24 @@ static const struct {
     const char *name;
     void (*test)(void);
 } topics[] = {
-    {"segments", test_segments},     {"limits", test_limits},
-    {"transfers", test_transfers},   {"interrupts", test_interrupts},
-    {"tasks", test_tasks},           {"v86", test_v86},
-    {"real", test_real_mode},        {"paging", test_paging},
-    {"pae", test_pae},               {"debug", test_debug},
-    {"shadows", test_shadows},       {"flags", test_flags},
-    {"system", test_system},         {"fpu", test_fpu},
-    {"code", test_code},             {"devices", test_devices},
-    {"hazards", test_hazards},       {"hazards", test_real_mode_hazards},
+    {"segments", test_segments},
+    {"limits", test_limits},
+    {"transfers", test_transfers},
+    {"interrupts", test_interrupts},
+    {"tasks", test_tasks},
+    {"v86", test_v86},
+    {"real", test_real_mode},
+    {"paging", test_paging},
+    {"pae", test_pae},
+    {"debug", test_debug},
+    {"shadows", test_shadows},
+    {"flags", test_flags},
+    {"system", test_system},
+    {"fpu", test_fpu},
+    {"code", test_code},
+    {"devices", test_devices},
+    {"hazards", test_hazards},
+    {"hazards", test_real_mode_hazards},
 };
 
 /* What follows `key` in the command line, or NULL. */

@@ -64,8 +64,8 @@ static void test_rights(void)
         const char *name;
         uint32_t bits;
     } kinds[] = {
-        {"none", 0},           {"ro_super", P},         {"rw_super", P | W},
-        {"ro_user", P | U},    {"rw_user", P | W | U},  {"absent_rw_user", W | U},
+        {"none", 0},        {"ro_super", P},        {"rw_super", P | W},
+        {"ro_user", P | U}, {"rw_user", P | W | U}, {"absent_rw_user", W | U},
     };
     for (unsigned wp = 0; wp < 2; wp++) {
         set_cr0(wp ? get_cr0() | CR0_WP : get_cr0() & ~(uint32_t)CR0_WP);

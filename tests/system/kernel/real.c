@@ -1,5 +1,5 @@
-/* Real mode (SDM vol. 3, 20.1), entered from protected mode, with a vector table that is
- * not at 0. */
+/* Real mode (SDM vol. 3, 20.1), entered from protected mode, with a vector table that
+ * is not at 0. */
 #include "kernel.h"
 
 enum {
@@ -122,19 +122,23 @@ SNIPPET16(vex, ".byte 0xc5, 0xf8, 0x77");
 SNIPPET16(smsw, "smsw %ax; mov %cr0, %ebx");
 SNIPPET16(popf_all, "push %ax; popf; pushf; pop %bx; push $2; popf");
 SNIPPET16(popfd_all, "pushl %eax; popfl; pushfl; pop %ebx; push $2; popf");
-SNIPPET16(iret_32, "pushl %eax; pushl $0x1000; pushl $1f - iret_32; iretl; 1: pushfl;"
-                   "pop %ebx; push $2; popf");
-SNIPPET16(far_call, "lcall $0x1000, $1f - far_call; jmp 2f; 1: mov %sp, %bx; lret; 2: nop");
+SNIPPET16(iret_32, "pushl %eax; pushl $0x1000; .byte 0x66, 0x68; .long 1f - iret_32;"
+                   "iretl; 1: pushfl; pop %ebx; push $2; popf");
+SNIPPET16(far_call,
+          "lcall $0x1000, $1f - far_call; jmp 2f; 1: mov %sp, %bx; lret; 2: nop");
 SNIPPET16(far_jump_32, "ljmpl $0x1000, $0x12345");
 SNIPPET16(jump_past_limit, "jmpl *%eax");
 SNIPPET16(single_step, "push $0x102; popf; nop; nop");
 SNIPPET16(mov_ds, "mov $0xffff, %ax; mov %ax, %ds; mov 0x10, %al; mov %ds, %bx");
-SNIPPET16(a20_off, "in $0x92, %al; and $0xfd, %al; out %al, $0x92;"
+/* The keyboard controller's gate and port 92h: either opens A20. */
+SNIPPET16(a20_off, "mov $0xd1, %al; out %al, $0x64; mov $0xdd, %al; out %al, $0x60;"
+                   "in $0x92, %al; and $0xfd, %al; out %al, $0x92;"
                    "xor %ax, %ax; mov %ax, %es; mov %es:0x7000, %bl;"
                    "dec %ax; mov %ax, %es; mov %es:0x7010, %bh;"
                    "movb $0x33, %es:0x7010;"
                    "in $0x92, %al; or $2, %al; out %al, $0x92;"
-                   "mov %es:0x7010, %cl");
+                   "mov %es:0x7010, %cl;"
+                   "mov $0xd1, %al; out %al, $0x64; mov $0xdf, %al; out %al, $0x60");
 SNIPPET16(bound_out, "movw $1, 0; movw $2, 2; mov $3, %ax; .byte 0x62, 0x06, 0, 0");
 SNIPPET16(int_limit, "int $0x21; nop");
 
@@ -164,7 +168,8 @@ void go_real(const char *name, struct context *context, const uint8_t *code,
     put_real(context);
 }
 
-static void real(const char *name, const uint8_t *code, const uint8_t *end, uint32_t eax)
+static void real(const char *name, const uint8_t *code, const uint8_t *end,
+                 uint32_t eax)
 {
     struct context c = fresh();
     c.eax = eax;

@@ -12,7 +12,8 @@ SNIPPET(load_cs, ".byte 0x8e, 0xc8");
 SNIPPET(load_segment_6, ".byte 0x8e, 0xf0");
 SNIPPET(load_from_memory, "mov (%ebx), %es");
 SNIPPET(pop_ss_16, "push %ax; .byte 0x66; pop %ss");
-SNIPPET(store_segment, "mov %ds, %ebx; mov %ds, (%edi); mov %ds, %cx; push %es; pop %edx");
+SNIPPET(store_segment,
+        "mov %ds, %ebx; mov %ds, (%edi); mov %ds, %cx; push %es; pop %edx");
 SNIPPET(use_null, "mov %ds, %edx; mov (%ebx), %eax");
 SNIPPET(lar, "lar %ax, %ebx; pushf; pop %ecx; lsl %ax, %edx; pushf; pop %esi");
 SNIPPET(lar16, "mov $-1, %ebx; mov $-1, %edx; .byte 0x66; lar %ax, %bx; "

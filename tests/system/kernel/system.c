@@ -184,7 +184,8 @@ static void test_sysenter(void)
     c.eflags |= FLAG_IF | FLAG_CF;
     c.code = (uint32_t)sysenter_target;
     go("sysenter", &c);
-    put(" cs %x ss %x esp %x flags %x ds %x", c.eax, c.ebx, c.esp, c.edx, c.ds & 0xffff);
+    put(" cs %x ss %x esp %x flags %x ds %x", c.eax, c.ebx, c.esp, c.edx,
+        c.ds & 0xffff);
     c = ring0(sysexit);
     c.ecx = USER_STACK_TOP - 0x40;
     c.edx = (uint32_t)sysexit_target;

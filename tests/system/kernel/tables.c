@@ -42,13 +42,28 @@ void fill(uint32_t to, uint8_t value, uint32_t bytes)
     __asm__ volatile("rep stosb" : "+D"(to), "+c"(bytes) : "a"(value) : "memory");
 }
 
+/* Compilers call these by name. */
+void *memcpy(void *to, const void *from, size_t bytes);
+void *memset(void *to, int value, size_t bytes);
+
+void *memcpy(void *to, const void *from, size_t bytes)
+{
+    copy((uint32_t)to, from, bytes);
+    return to;
+}
+
+void *memset(void *to, int value, size_t bytes)
+{
+    fill((uint32_t)to, (uint8_t)value, bytes);
+    return to;
+}
+
 void gdt_set(uint32_t selector, uint32_t base, uint32_t limit, uint32_t bits)
 {
-    gdt[selector / 8] = (limit & 0xffff) | (uint64_t)(base & 0xffffff) << 16 |
-                        (uint64_t)(bits & 0xff) << 40 |
-                        (uint64_t)(limit >> 16 & 0xf) << 48 |
-                        (uint64_t)(bits >> 12 & 0xf) << 52 |
-                        (uint64_t)(base >> 24) << 56;
+    gdt[selector / 8] =
+        (limit & 0xffff) | (uint64_t)(base & 0xffffff) << 16 |
+        (uint64_t)(bits & 0xff) << 40 | (uint64_t)(limit >> 16 & 0xf) << 48 |
+        (uint64_t)(bits >> 12 & 0xf) << 52 | (uint64_t)(base >> 24) << 56;
 }
 
 uint32_t gdt_bits(uint32_t selector)
@@ -115,8 +130,8 @@ void main_task_reload(void)
 void io_allow(uint32_t port, bool allowed)
 {
     uint8_t *map = (uint8_t *)main_tss + IO_MAP_OFFSET;
-    map[port / 8] = (uint8_t)((map[port / 8] & ~(1U << port % 8)) |
-                              (allowed ? 0 : 1U << port % 8));
+    map[port / 8] =
+        (uint8_t)((map[port / 8] & ~(1U << port % 8)) | (allowed ? 0 : 1U << port % 8));
 }
 
 void redirect(uint32_t vector, bool to_v86)
@@ -136,11 +151,11 @@ void tables_load(void)
                      "lldt %w2\n"
                      "ltr %w3\n"
                      "ljmp $" STRING(8) ", $1f\n"
-                     "1: mov %4, %%ds\n"
-                     "mov %4, %%es\n"
-                     "mov %4, %%fs\n"
-                     "mov %4, %%gs\n"
-                     "mov %4, %%ss\n" ::"m"(gdtr),
+                                        "1: mov %4, %%ds\n"
+                                        "mov %4, %%es\n"
+                                        "mov %4, %%fs\n"
+                                        "mov %4, %%gs\n"
+                                        "mov %4, %%ss\n" ::"m"(gdtr),
                      "m"(idtr), "r"(0), "r"(MAIN_TASK), "r"(KERNEL_DATA));
 }
 

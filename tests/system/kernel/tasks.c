@@ -2,8 +2,8 @@
 #include "kernel.h"
 
 enum {
-    OTHER = SLOT,       /* the task that is switched to */
-    GATE = SLOT + 8,    /* a task gate */
+    OTHER = SLOT,    /* the task that is switched to */
+    GATE = SLOT + 8, /* a task gate */
     LDT = SLOT + 16,
     SEGMENT = SLOT + 24,
     NARROW = SLOT + 32, /* a 16-bit task */
@@ -243,18 +243,12 @@ static void test_new_context(void)
         const char *name;
         uint32_t word, value;
     } cases[] = {
-        {"new_ldt_data", TSS_LDT, KERNEL_DATA},
-        {"new_ldt_local", TSS_LDT, LDT | 4},
-        {"new_ldt_absent", TSS_LDT, SEGMENT},
-        {"new_cs_null", TSS_CS, 0},
-        {"new_cs_data", TSS_CS, KERNEL_DATA},
-        {"new_cs_rpl", TSS_CS, KERNEL_CODE | 3},
-        {"new_cs_absent", TSS_CS, SEGMENT},
-        {"new_ss_null", TSS_SS, 0},
-        {"new_ss_code", TSS_SS, KERNEL_CODE},
-        {"new_ss_dpl", TSS_SS, USER_DATA & ~3},
-        {"new_ss_rpl", TSS_SS, USER_DATA},
-        {"new_ss_absent", TSS_SS, SEGMENT},
+        {"new_ldt_data", TSS_LDT, KERNEL_DATA}, {"new_ldt_local", TSS_LDT, LDT | 4},
+        {"new_ldt_absent", TSS_LDT, SEGMENT},   {"new_cs_null", TSS_CS, 0},
+        {"new_cs_data", TSS_CS, KERNEL_DATA},   {"new_cs_rpl", TSS_CS, KERNEL_CODE | 3},
+        {"new_cs_absent", TSS_CS, SEGMENT},     {"new_ss_null", TSS_SS, 0},
+        {"new_ss_code", TSS_SS, KERNEL_CODE},   {"new_ss_dpl", TSS_SS, USER_DATA & ~3},
+        {"new_ss_rpl", TSS_SS, USER_DATA},      {"new_ss_absent", TSS_SS, SEGMENT},
     };
     for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         make_task(other_code);

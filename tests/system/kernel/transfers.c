@@ -154,7 +154,8 @@ static void test_gates(void)
     through("gate_inner_1", call_parameters, true, call | DPL3, 3, code | 0x20);
     through("gate_inner_1_16", call_parameters_16, true, call16 | DPL3, 3, code | 0x20);
     through("gate_inner_jump", jump_far, true, call | DPL3, 0, code);
-    through("gate_conforming", call_far, true, call | DPL3, 0, PRESENT | CODE_CONFORMING);
+    through("gate_conforming", call_far, true, call | DPL3, 0,
+            PRESENT | CODE_CONFORMING);
     through("gate_conforming_jump", jump_far, true, call | DPL3, 0,
             PRESENT | CODE_CONFORMING);
     through("gate_16_same", call_far, false, call16, 0, code);
@@ -162,12 +163,13 @@ static void test_gates(void)
 }
 
 /* Through a call gate to privilege 1 with a stack that is wrong. */
-static void bad_stack(const char *name, uint32_t selector, uint32_t bits, uint32_t limit,
-                      uint32_t esp)
+static void bad_stack(const char *name, uint32_t selector, uint32_t bits,
+                      uint32_t limit, uint32_t esp)
 {
     gdt_set(TARGET, 0, 0xfffff, BIG | GRANULAR | PRESENT | CODE_READ | 0x20);
     gdt_set(STACK, ARENA + 0x10000, limit, BIG | bits);
-    gdt_set_gate(GATE, gate(TARGET, (uint32_t)target, PRESENT | TYPE_CALL_GATE | DPL3, 0));
+    gdt_set_gate(GATE,
+                 gate(TARGET, (uint32_t)target, PRESENT | TYPE_CALL_GATE | DPL3, 0));
     main_tss[TSS_ESP1] = esp;
     main_tss[TSS_SS1] = selector;
     point(0, GATE);
@@ -183,7 +185,8 @@ static void test_inner_stacks(void)
     bad_stack("inner_null", 0, data, 0xfffff, 0x8000);
     bad_stack("inner_rpl", STACK, data, 0xfffff, 0x8000);
     bad_stack("inner_dpl", STACK | 1, data ^ 0x60, 0xfffff, 0x8000);
-    bad_stack("inner_read_only", STACK | 1, PRESENT | DATA_READ | 0x20, 0xfffff, 0x8000);
+    bad_stack("inner_read_only", STACK | 1, PRESENT | DATA_READ | 0x20, 0xfffff,
+              0x8000);
     bad_stack("inner_absent", STACK | 1, DATA_WRITE | 0x20, 0xfffff, 0x8000);
     bad_stack("inner_past_gdt", 0x7ff1, data, 0xfffff, 0x8000);
     bad_stack("inner_no_room", STACK | 1, data, 0xfff, 8);
@@ -191,8 +194,8 @@ static void test_inner_stacks(void)
     struct context c = ring3(gate_and_back);
     gdt_set(TARGET, 0, 0xfffff, BIG | GRANULAR | PRESENT | CODE_READ | 0x20);
     gdt_set(STACK, 0, 0xfffff, BIG | GRANULAR | data);
-    gdt_set_gate(GATE,
-                 gate(TARGET, (uint32_t)gate_return, PRESENT | TYPE_CALL_GATE | DPL3, 1));
+    gdt_set_gate(
+        GATE, gate(TARGET, (uint32_t)gate_return, PRESENT | TYPE_CALL_GATE | DPL3, 1));
     main_tss[TSS_ESP1] = GUEST_STACK_TOP;
     main_tss[TSS_SS1] = STACK | 1;
     c.ebx = ARENA;
@@ -237,7 +240,8 @@ static void test_returns(void)
     BACK("iret_same", interrupt_return, to, KERNEL_CODE, 0x46);
     BACK("iret_outer", interrupt_return, to, USER_CODE, 0x3202, stack_top, USER_DATA);
     BACK("iret_null", interrupt_return, to, 3, 2, stack_top, USER_DATA);
-    BACK("iret_ss_data_dpl0", interrupt_return, to, USER_CODE, 2, stack_top, KERNEL_DATA);
+    BACK("iret_ss_data_dpl0", interrupt_return, to, USER_CODE, 2, stack_top,
+         KERNEL_DATA);
     gdt_set(TARGET, 0, 0xfffff, BIG | GRANULAR | CODE_READ | DPL3);
     BACK("iret_absent", interrupt_return, to, TARGET | 3, 2, stack_top, USER_DATA);
     gdt_set(TARGET, 0, 0xfffff, BIG | GRANULAR | PRESENT | CODE_CONFORMING);
@@ -247,7 +251,8 @@ static void test_returns(void)
     BACK("iret_conforming_dpl3_rpl0", interrupt_return, to, TARGET, 2, stack_top,
          USER_DATA);
     gdt_set(TARGET, 0, 0xff, BIG | PRESENT | CODE_READ | DPL3);
-    BACK("iret_past_limit", interrupt_return, 0x100, TARGET | 3, 2, stack_top, USER_DATA);
+    BACK("iret_past_limit", interrupt_return, 0x100, TARGET | 3, 2, stack_top,
+         USER_DATA);
     gdt_set(STACK, 0, 0xfffff, BIG | GRANULAR | DATA_WRITE | DPL3);
     BACK("iret_ss_absent", interrupt_return, to, USER_CODE, 2, stack_top, STACK | 3);
     copy(LOW_CODE, target, 16);
@@ -255,7 +260,8 @@ static void test_returns(void)
     gdt_set(STACK, LOW_STACK, 0xffff, PRESENT | DATA_WRITE | DPL3);
     BACK("iret_16_outer", interrupt_return_16, 0 | (TARGET | 3) << 16,
          0x3002 | 0x8000 << 16, STACK | 3);
-    BACK("retf_16_outer", return_far_16, 0 | (TARGET | 3) << 16, 0x8000 | (STACK | 3) << 16);
+    BACK("retf_16_outer", return_far_16, 0 | (TARGET | 3) << 16,
+         0x8000 | (STACK | 3) << 16);
     BACK("iret_ss_16", interrupt_return, 0, TARGET | 3, 2, 0xabcd8000, STACK | 3);
     struct context c = ring3(return_far);
     c.esp -= 8;

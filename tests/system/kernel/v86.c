@@ -11,8 +11,9 @@ SNIPPET16(pop_flags, "push %ax; popf; pushf; pop %bx");
 SNIPPET16(pop_flags_32, "push %eax; popfl; pushf; pop %bx");
 SNIPPET16(cli, "cli; pushf; pop %ax");
 SNIPPET16(sti, "sti; pushf; pop %ax");
-SNIPPET16(interrupt_return, "push %ax; push %cs; push $1f - interrupt_return; iret;"
-                            "1: pushf; pop %bx");
+SNIPPET16(interrupt_return,
+          "push %ax; push %cs; .byte 0x68; .word 1f - interrupt_return; iret;"
+          "1: pushf; pop %bx");
 SNIPPET16(in_port, "in %dx, %al");
 SNIPPET16(in_port_2, "in %dx, %ax");
 SNIPPET16(out_port_4, "out %eax, %dx");
@@ -93,8 +94,8 @@ static void test_entry(void)
     put(" pe %x", c.eax & 1);
 }
 
-static void in_mode(const char *mode, const char *name, struct context c, uint32_t flags,
-                    bool vme)
+static void in_mode(const char *mode, const char *name, struct context c,
+                    uint32_t flags, bool vme)
 {
     with(joined(mode, name), c, flags, vme);
 }
