@@ -27,6 +27,7 @@ void mmu_destroy(struct cpu *cpu)
 static void forget_entry(struct tlb_entry *entry)
 {
     entry->read_tag = entry->write_tag = entry->execute_tag = 0;
+    entry->large = false;
 }
 
 void mmu_flush_all(struct cpu *cpu)
@@ -60,10 +61,19 @@ void mmu_flush_non_global(struct cpu *cpu)
 
 void mmu_flush_page(struct cpu *cpu, gla_t address)
 {
+    /* The table holds 4 KiB pieces of a large page; any may be at any index. 4 MiB
+     * covers both sizes: forgetting too much is allowed. */
+    const uint32_t large_page = ~0x3fffffU;
     struct mmu *mmu = cpu->mmu;
     unsigned index = (address >> PAGE_SHIFT) & (TLB_ENTRIES - 1);
     for (unsigned rights = 0; rights < MMU_USER_ALIGNED; rights++) {
         forget_entry(&mmu->tlb[rights][index]);
+        for (unsigned i = 0; i < TLB_ENTRIES; i++) {
+            struct tlb_entry *entry = &mmu->tlb[rights][i];
+            if (entry->large && ((entry->read_tag ^ address) & large_page) == 0) {
+                forget_entry(entry);
+            }
+        }
     }
     mmu->generation++;
 }
@@ -140,6 +150,7 @@ static void fill_entry(struct cpu *cpu, gla_t address, enum mmu_rights rights,
         &cpu->mmu->tlb[rights][(address >> PAGE_SHIFT) & (TLB_ENTRIES - 1)];
     entry->host = host - (uintptr_t)linear;
     entry->global = translation->global;
+    entry->large = translation->large;
     entry->read_tag = linear | TLB_TAG_VALID;
     entry->write_tag = fast_write ? linear | TLB_TAG_VALID : 0;
     entry->execute_tag = translation->executable ? linear | TLB_TAG_VALID : 0;

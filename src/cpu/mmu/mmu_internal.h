@@ -10,6 +10,7 @@ struct translation {
     bool writable;  /* at the rights asked for */
     bool executable;
     bool global;
+    bool large;
     bool dirty; /* a later write needs no walk */
 };
 

@@ -109,6 +109,7 @@ struct walk {
     enum mmu_rights rights;
     uint64_t permissions; /* AND of the entries' W and U bits */
     bool no_execute;
+    bool large; /* the leaf is a PDE */
 };
 
 static _Noreturn void walk_fault(const struct walk *walk, uint32_t error)
@@ -153,6 +154,7 @@ static void walk_finish(const struct walk *walk, uint64_t leaf, gpa_t leaf_addre
         .physical = physical & (walk->cpu->a20_mask | ~(gpa_t)UINT32_MAX),
         .writable = writable,
         .executable = !walk->no_execute,
+        .large = walk->large,
         .global = (leaf & ENTRY_GLOBAL) && (walk->cpu->cr4 & CR4_PGE),
         .dirty = ((leaf | bits) & ENTRY_DIRTY) != 0,
     };
@@ -180,6 +182,7 @@ static void walk_32_bit(struct walk *walk, struct translation *out)
         if (pde & PSE_RESERVED) {
             walk_fault(walk, ERROR_PRESENT | ERROR_RESERVED);
         }
+        walk->large = true;
         gpa_t physical = (pde & 0xffc00000U) | (gpa_t)((pde >> 13) & 0xf) << 32 |
                          (address & 0x3fffff);
         walk_finish(walk, pde, pde_address, physical, out);
@@ -227,6 +230,7 @@ static void walk_pae(struct walk *walk, struct translation *out)
     uint64_t pde = entry_read(cpu, pde_address, 8);
     if (pde & ENTRY_LARGE) {
         walk_check_pae(walk, pde, PAE_RESERVED | 0x1fe000);
+        walk->large = true;
         gpa_t physical = (pde & PAE_ADDRESS & ~0x1fffffULL) | (address & 0x1fffff);
         walk_finish(walk, pde, pde_address, physical, out);
         return;
