@@ -7,7 +7,7 @@
 #include "host_oracle.h"
 
 enum {
-    DUEL_CODE_MAX = 128,
+    DUEL_CODE_MAX = 320,
     DUEL_TEXT_BYTES = 16384,
     DUEL_CODE_PHYSICAL = 0x100000,
     DUEL_DATA_PHYSICAL = 0x110000, /* the read-only page follows */

@@ -1,0 +1,194 @@
+/* Random sequences of instructions against the host's processor.
+ *
+ * As host_oracle_test, but some twenty instructions in a row run as one block on the
+ * interpreter. A sequence is grown on the host: each next instruction is made up for
+ * the state in which the ones before leave the machine. Argument: "quick", "full" or
+ * "soak". A failure prints FAUMACHINE_SEED and FAUMACHINE_CASE; with both in the
+ * environment that sequence runs alone. */
+#include "duel.h"
+#include "isa_generator.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+enum {
+    CASES_QUICK = 1000,
+    CASES_FULL = 10000,
+    CASES_SOAK = 2000000,
+    INSTRUCTIONS_MIN = 5,
+    INSTRUCTIONS_MAX = 20,
+    INSTRUCTION_BYTES_MAX = 16,
+    ATTEMPTS = 400, /* to find the next instruction */
+    FAILURES_SHOWN = 10,
+    EXIT_SKIPPED = 77,
+};
+
+struct sequence_test {
+    struct duel duel;
+    uint64_t seed;
+    unsigned cases, run, instructions, faulted, failed;
+    struct duel_case duel_case; /* the sequence */
+    struct duel_case next;      /* its next instruction, from where it has got to */
+    struct duel_case tried;
+    struct duel_result result;
+};
+
+/* Rows that end sequences in ways that say nothing, or whose results differ and would
+ * spread: flags that are undefined and read by others, images with TF or x87 pointers,
+ * more or less than one step. */
+static bool is_unsuited_row(const struct instruction_row *row)
+{
+    static const char *const mnemonics[] = {
+        "DIV",  "IDIV", "AAM",    "AAD",    "AAA",     "AAS", "DAA",  "DAS", "PUSHF",
+        "POPF", "LSS",  "FXSAVE", "FNSAVE", "FNSTENV", "INT", "INT3", "INTO"};
+    for (unsigned i = 0; i < ARRAY_LENGTH(mnemonics); i++) {
+        if (strcmp(row->mnemonic, mnemonics[i]) == 0) {
+            return true;
+        }
+    }
+    bool loads_ss =
+        (strcmp(row->mnemonic, "MOV") == 0 && row->operands[0].method == OPERAND_S) ||
+        (strcmp(row->mnemonic, "POP") == 0 && row->operands[0].method == OPERAND_SS);
+    return loads_ss || strcmp(handler_names[row->handler], "ud") == 0 ||
+           (row->attributes & (ROW_PRIVILEGED | ROW_IOPL | ROW_VSIB));
+}
+
+/* Runs `next` alone on the host and moves on to where it leads. */
+static int step_on_host(struct duel_case *next)
+{
+    struct oracle_outcome outcome;
+    gla_t address = duel_code_address(&next->before, next->before.eip);
+    memcpy((void *)(uintptr_t)address, next->code, next->length);
+    memcpy((void *)(uintptr_t)ORACLE_DATA, next->data, sizeof(next->data));
+    uint32_t eip = next->before.eip;
+    host_oracle_run(&next->before, UINT16_MAX, eip, eip, &outcome);
+    memcpy(next->data, (void *)(uintptr_t)ORACLE_DATA, sizeof(next->data));
+    next->before.eflags &= ~(uint32_t)(EFLAGS_TF | EFLAGS_RF);
+    return outcome.vector;
+}
+
+/* Makes up an instruction that fits without changing what is there: registers and
+ * memory are as the sequence has left them. Only its displacement can be bent. */
+static bool find_next(struct sequence_test *test, struct isa_generator *generator)
+{
+    struct instruction decoded;
+    for (unsigned i = 0; i < ATTEMPTS; i++) {
+        unsigned row = random_below(&generator->random, instruction_row_count);
+        if (isa_unsuited(generator, &instruction_rows[row])) {
+            continue;
+        }
+        test->tried = test->next;
+        bool steer = !random_one_in(&generator->random, 8);
+        unsigned length = isa_random_instruction(generator, row, &test->tried,
+                                                 test->tried.code, steer, &decoded);
+        if (length == 0 || decoded.length == 0 ||
+            is_unsuited_row(&instruction_rows[decoded.row]) ||
+            memcmp(&test->tried.before, &test->next.before,
+                   sizeof(test->next.before)) != 0 ||
+            memcmp(test->tried.data, test->next.data, sizeof(test->next.data)) != 0) {
+            continue;
+        }
+        test->tried.length = length;
+        struct duel_case *tried = &test->tried;
+        if (step_on_host(tried) < 0 || random_one_in(&generator->random, 50)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void append(struct duel_case *sequence, const struct duel_case *instruction)
+{
+    memcpy(sequence->code + sequence->length, instruction->code, instruction->length);
+    sequence->length += instruction->length;
+    sequence->exemptions |= instruction->exemptions;
+}
+
+static void grow(struct sequence_test *test, struct isa_generator *generator)
+{
+    struct duel_case *sequence = &test->duel_case;
+    unsigned wanted =
+        INSTRUCTIONS_MIN +
+        random_below(&generator->random, INSTRUCTIONS_MAX - INSTRUCTIONS_MIN + 1);
+    memset(sequence, 0, sizeof(*sequence));
+    isa_random_state(generator, sequence);
+    sequence->first_eip = sequence->before.eip;
+    test->next = *sequence;
+    for (unsigned i = 0; i < wanted && find_next(test, generator); i++) {
+        append(sequence, &test->tried);
+        uint32_t behind = test->next.before.eip + test->tried.length;
+        test->next = test->tried;
+        test->next.exemptions = 0;
+        test->instructions++;
+        if (test->next.before.eip != behind) {
+            break; /* a jump, or a fault */
+        }
+    }
+    sequence->max_steps = UINT16_MAX;
+    sequence->last_eip = sequence->first_eip + sequence->length - 1;
+}
+
+static void run_case(struct sequence_test *test, unsigned number)
+{
+    struct isa_generator generator = {
+        .random = {test->seed ^ (uint64_t)number * 0x9e3779b97f4a7c15ULL},
+        .cpu = test->duel.fixture.cpu,
+    };
+    grow(test, &generator);
+    if (test->duel_case.length == 0) {
+        return;
+    }
+    duel_run(&test->duel, &test->duel_case, &test->result);
+    test->run++;
+    test->faulted += test->result.host.outcome.vector >= 0;
+    if (!test->result.agree && test->failed++ < FAILURES_SHOWN) {
+        printf("\nFAUMACHINE_SEED=%llu FAUMACHINE_CASE=%u\n",
+               (unsigned long long)test->seed, number);
+        duel_print(&test->duel_case, &test->result);
+    }
+}
+
+static void host_agrees(void **state)
+{
+    struct sequence_test *test = *state;
+    const char *only = getenv("FAUMACHINE_CASE");
+    host_oracle_take_signals();
+    if (only) {
+        run_case(test, (unsigned)strtoul(only, NULL, 0));
+    }
+    for (unsigned i = 0; i < test->cases && !only; i++) {
+        run_case(test, i);
+    }
+    host_oracle_return_signals();
+    printf("%u sequences of %u instructions, %u faulted, %u failed\n", test->run,
+           test->instructions, test->faulted, test->failed);
+    assert_true(test->run > 0);
+    assert_int_equal(test->failed, 0);
+}
+
+int main(int argc, char **argv)
+{
+    static struct sequence_test test = {.cases = CASES_QUICK};
+    struct error error;
+    if (argc > 1) {
+        test.cases = strcmp(argv[1], "full") == 0   ? CASES_FULL
+                     : strcmp(argv[1], "soak") == 0 ? CASES_SOAK
+                                                    : CASES_QUICK;
+    }
+    test.seed = random_seed();
+    if (!duel_create(&test.duel, &error)) {
+        printf("skipped: %s\n", error.text);
+        return EXIT_SKIPPED;
+    }
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_prestate(host_agrees, &test),
+    };
+    int status = cmocka_run_group_tests_name("sequences", tests, NULL, NULL);
+    duel_destroy(&test.duel);
+    return status;
+}
