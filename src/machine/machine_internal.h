@@ -21,6 +21,10 @@
 
 enum { MACHINE_DEVICES = 32 };
 
+/* How long the event loop may be left without word of a new deadline, and how near ones
+ * it hears of at once. */
+enum { UNTOLD_INSTRUCTIONS = 10000, UNTOLD_NS = 500000 };
+
 /* Sources of the A20 line: it is open while any of them says so. */
 enum a20_source { A20_KEYBOARD, A20_PORT92, A20_SOURCES };
 
@@ -71,6 +75,10 @@ struct machine {
     int stop_fd;         /* eventfd: machine_stop() */
     bool stop_requested;
     bool powered_on;
+    pthread_t cpu_thread; /* who is in machine_run(), when powered on */
+    /* Host clock: the CPU's thread has armed a timer that the event loop does not know
+     * of. It waits for it itself if the CPU halts soon, or else tells the loop. */
+    bool untold_deadline;
     uint64_t run_until; /* cpu.retired at which machine_run() returns */
 };
 

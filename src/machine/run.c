@@ -1,6 +1,12 @@
 /* The run loop: the CPU's thread. It runs the engine, sleeps while the CPU is halted,
  * fires timers where time is counted, and does what devices have asked for. */
+#define _GNU_SOURCE /* pthread_cond_clockwait */
 #include "machine/machine_internal.h"
+
+#include <sys/prctl.h>
+#include <time.h>
+
+enum { TIMER_SLACK_NS = 1000 }; /* as the event loop's */
 
 void machine_wake_cpu(struct machine *machine)
 {
@@ -28,6 +34,22 @@ static bool cpu_can_wake(struct machine *machine)
            ((request & CPU_REQUEST_INTERRUPT) && (cpu->system_flags & EFLAGS_IF));
 }
 
+/* Host clock: sleeps until `deadline_ns` at most, and fires what is due. Lock held. */
+static void wait_for_timer(struct machine *machine, uint64_t deadline_ns)
+{
+    uint64_t now_ns = clock_now_ns(&machine->clock);
+    if (deadline_ns > now_ns) {
+        struct timespec end;
+        clock_gettime(CLOCK_MONOTONIC, &end);
+        uint64_t end_ns = (uint64_t)end.tv_nsec + (deadline_ns - now_ns);
+        end.tv_sec += (time_t)(end_ns / NS_PER_SECOND);
+        end.tv_nsec = (long)(end_ns % NS_PER_SECOND);
+        pthread_cond_clockwait(&machine->wake, &machine->lock.mutex, CLOCK_MONOTONIC,
+                               &end);
+    }
+    clock_run_timers(&machine->clock);
+}
+
 /* The CPU has halted (or is shut down): sleeps until something is to be done. On a
  * counted clock time jumps to the next timer instead; a CPU that nothing can wake any
  * more waits for the user. Lock held. */
@@ -39,6 +61,8 @@ static void wait_while_halted(struct machine *machine)
         if (counted(machine) && wakeable && deadline_ns != CLOCK_NEVER) {
             clock_skip_to_ns(&machine->clock, deadline_ns);
             clock_run_timers(&machine->clock);
+        } else if (machine->untold_deadline && deadline_ns != CLOCK_NEVER) {
+            wait_for_timer(machine, deadline_ns);
         } else {
             pthread_cond_wait(&machine->wake, &machine->lock.mutex);
         }
@@ -54,6 +78,9 @@ static uint64_t budget(struct machine *machine)
         uint64_t now_ns = clock_now_ns(&machine->clock);
         uint64_t until = deadline_ns > now_ns ? deadline_ns - now_ns : 0;
         left = until < left ? until : left;
+    }
+    if (machine->untold_deadline && left > UNTOLD_INSTRUCTIONS) {
+        left = UNTOLD_INSTRUCTIONS;
     }
     return left;
 }
@@ -103,6 +130,14 @@ static bool attend(struct machine *machine, struct machine_result *result)
     return false;
 }
 
+static void tell_event_loop(struct machine *machine)
+{
+    if (machine->untold_deadline) {
+        machine->untold_deadline = false;
+        event_loop_deadline_changed(machine->loop);
+    }
+}
+
 /* Runs the engine once, lock held before and after. */
 static void run_engine(struct machine *machine)
 {
@@ -112,6 +147,9 @@ static void run_engine(struct machine *machine)
     lock_take(&machine->lock);
     if (counted(machine)) {
         clock_run_timers(&machine->clock);
+    }
+    if (why != CPU_EXIT_HALT) {
+        tell_event_loop(machine);
     }
     switch (why) {
     case CPU_EXIT_HALT:
@@ -133,21 +171,25 @@ struct machine_result machine_run(struct machine *machine, uint64_t instructions
     machine->run_until = instructions && instructions < UINT64_MAX - retired
                              ? retired + instructions
                              : UINT64_MAX;
+    prctl(PR_SET_TIMERSLACK, TIMER_SLACK_NS, 0, 0, 0);
     if (!machine->powered_on) {
         if (!event_loop_start(machine->loop, &result.error)) {
             result.end = MACHINE_END_HOST_ERROR;
             return result;
         }
         lock_take(&machine->lock);
+        machine->cpu_thread = pthread_self();
         reset(machine);
         consoles_connect(machine);
         machine->powered_on = true;
         lock_release(&machine->lock);
     }
     lock_take(&machine->lock);
+    machine->cpu_thread = pthread_self();
     while (!attend(machine, &result)) {
         run_engine(machine);
     }
+    tell_event_loop(machine);
     lock_release(&machine->lock);
     return result;
 }

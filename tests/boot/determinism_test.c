@@ -1,6 +1,7 @@
-/* With a counted clock a run is a function of its input: the same machine boots the same
- * kernel twice, once in one go from point to point, once in odd slices, and at every
- * point registers, devices and RAM are the same. With another command line they are not.
+/* With a counted clock a run is a function of its input: the same machine boots the
+ * same kernel twice, once in one go from point to point, once in odd slices, and at
+ * every point registers, devices and RAM are the same. With another command line they
+ * are not.
  *
  *   determinism_test FETCH_GUEST
  *

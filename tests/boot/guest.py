@@ -45,6 +45,13 @@ def kernel_options(folder, words, memory="256"):
             "-append", "console=ttyS0 panic=-1 " + words]
 
 
+def processor_s(pid):
+    """User and system time of a process, in seconds."""
+    with open(f"/proc/{pid}/stat", encoding="ascii") as file:
+        fields = file.read().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 class Guest:
     """A running program and its serial line: `reader` and `writer` are descriptors."""
 

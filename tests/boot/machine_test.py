@@ -15,17 +15,14 @@ import time
 import guest as boot
 
 IDLE_S = 5
+# Debian's kernel ticks 250 times a second. On a busy host each tick finds the caches
+# full of somebody else's things and takes several times as long.
 IDLE_SHARE = 0.03
+IDLE_SHARE_ON_BUSY_HOST = 0.10
+BUSY_SHARE = 0.25
 MEMORY = "3584"
 MEMORY_MIB_LIMIT = 400
 MIB = 1 << 20
-
-
-def processor_s(pid):
-    """User and system time of a process, in seconds."""
-    with open(f"/proc/{pid}/stat", encoding="ascii") as file:
-        fields = file.read().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def resident_mib(pid):
@@ -46,18 +43,27 @@ def memfd_mib(pid):
     return blocks * 512 / MIB
 
 
+def host_times():
+    """Ticks that the host's processors were idle, and all ticks."""
+    with open("/proc/stat", encoding="ascii") as file:
+        ticks = [int(word) for word in file.readline().split()[1:9]]
+    return ticks[3] + ticks[4], sum(ticks)
+
+
 def check_idle(guest):
-    """Least of a few measurements: somebody else may have woken the guest."""
-    shares = []
+    """A few attempts: something may just be going on in the guest."""
+    found = []
     for _ in range(3):
-        before = processor_s(guest.process.pid)
+        before, (idle_before, all_before) = boot.processor_s(guest.process.pid), host_times()
         time.sleep(IDLE_S)
-        shares.append((processor_s(guest.process.pid) - before) / IDLE_S)
-        if shares[-1] < IDLE_SHARE:
-            break
-    print(f"machine_test: idle guest: {min(shares):.1%} of a processor")
-    if min(shares) >= IDLE_SHARE:
-        guest.fail(f"an idle guest takes {min(shares):.1%} of a processor")
+        share = (boot.processor_s(guest.process.pid) - before) / IDLE_S
+        idle_after, all_after = host_times()
+        busy = 1 - (idle_after - idle_before) / max(1, all_after - all_before)
+        found.append(f"{share:.1%} of a processor (host busy: {busy:.0%})")
+        print("machine_test: an idle guest takes " + found[-1])
+        if share < (IDLE_SHARE if busy < BUSY_SHARE else IDLE_SHARE_ON_BUSY_HOST):
+            return
+    guest.fail("an idle guest takes " + ", ".join(found))
 
 
 def check_memory(guest):

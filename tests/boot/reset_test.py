@@ -10,11 +10,21 @@ KERNEL: reset_kernel.asm, assembled.
 import os
 import sys
 import tempfile
+import time
 
 import guest as boot
 
 ROADS = {"k": "the keyboard controller", "c": "port 0xcf9", "9": "port 0x92",
          "t": "a triple fault"}
+HALT_S = 1.5
+HALT_SHARE = 0.02
+
+
+def lines(kernel, road, modules):
+    """What the kernel prints."""
+    one, two = modules
+    return (f"kernel: {kernel} road {road}\n{one} a word:first\n\n"
+            f"{two}:second\n").encode()
 
 
 def check_road(command, road, expected):
@@ -25,6 +35,20 @@ def check_road(command, road, expected):
     guest = boot.Guest.on_pipes([*command, "-append", f"road {road}"])
     for _ in range(3):
         guest.expect(expected)
+    os.write(guest.writer, b"\x01x")
+    guest.expect_end()
+
+
+def check_halt(command, expected):
+    """A processor that is halted for good costs its host next to nothing."""
+    guest = boot.Guest.on_pipes([*command, "-append", "road h"])
+    guest.expect(expected)
+    time.sleep(0.5)
+    before = boot.processor_s(guest.process.pid)
+    time.sleep(HALT_S)
+    share = (boot.processor_s(guest.process.pid) - before) / HALT_S
+    if share > HALT_SHARE:
+        guest.fail(f"a halted processor takes {share:.1%} of one of the host's")
     os.write(guest.writer, b"\x01x")
     guest.expect_end()
 
@@ -54,10 +78,9 @@ def main():
         command = [program, "-m", "16", "-nographic", "-kernel", kernel, "-initrd",
                    f"{one} a word,{two}"]
         for road, name in ROADS.items():
-            expected = (f"kernel: {kernel} road {road}\n{one} a word:first\n\n"
-                        f"{two}:second\n").encode()
-            check_road(command, road, expected)
+            check_road(command, road, lines(kernel, road, modules))
             print(f"\nreset_test: reset by {name}")
+        check_halt(command, lines(kernel, "h", modules))
         check_least_memory(program, work)
 
 
