@@ -69,7 +69,7 @@ struct machine {
     struct block_backend *disks[MACHINE_DISKS];
 
     /* Why the run loop has to look up; set with the lock held. */
-    bool reset_requested, power_off_requested, debug_exit_requested, cpu_dead;
+    bool reset_requested, power_off_requested, debug_exit_requested;
     uint32_t debug_exit_value;
     pthread_cond_t wake; /* the CPU's thread sleeps on it in HLT; with `lock` */
     int stop_fd;         /* eventfd: machine_stop() */

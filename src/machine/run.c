@@ -6,7 +6,10 @@
 #include <sys/prctl.h>
 #include <time.h>
 
-enum { TIMER_SLACK_NS = 1000 }; /* as the event loop's */
+enum {
+    TIMER_SLACK_NS = 1000, /* as the event loop's */
+    TIMERS_AT_ONCE = 1000, /* of a halted CPU, before others get the lock */
+};
 
 void machine_wake_cpu(struct machine *machine)
 {
@@ -50,15 +53,28 @@ static void wait_for_timer(struct machine *machine, uint64_t deadline_ns)
     clock_run_timers(&machine->clock);
 }
 
-/* The CPU has halted (or is shut down): sleeps until something is to be done. On a
- * counted clock time jumps to the next timer instead; a CPU that nothing can wake any
- * more waits for the user. Lock held. */
+/* Lets the event loop go on. It must sleep: a mutex that is only released and taken
+ * again stays with us. */
+static void give_way(struct machine *machine)
+{
+    lock_release(&machine->lock);
+    nanosleep(&(struct timespec){.tv_nsec = TIMER_SLACK_NS}, NULL);
+    lock_take(&machine->lock);
+}
+
+/* The CPU has halted: sleeps until something is to be done. On a counted clock time
+ * jumps to the next timer instead; a CPU that no interrupt can wake waits for the user.
+ * Timers may fire for ever without an interrupt that gets through. Lock held. */
 static void wait_while_halted(struct machine *machine)
 {
-    while (!cpu_can_wake(machine) && !wants_attention(machine)) {
+    for (unsigned timers = 0; !cpu_can_wake(machine) && !wants_attention(machine);
+         timers++) {
         uint64_t deadline_ns = clock_next_deadline_ns(&machine->clock);
-        bool wakeable = !machine->cpu_dead && (machine->cpu.system_flags & EFLAGS_IF);
-        if (counted(machine) && wakeable && deadline_ns != CLOCK_NEVER) {
+        bool wakeable = machine->cpu.system_flags & EFLAGS_IF;
+        if (timers == TIMERS_AT_ONCE) {
+            timers = 0;
+            give_way(machine);
+        } else if (counted(machine) && wakeable && deadline_ns != CLOCK_NEVER) {
             clock_skip_to_ns(&machine->clock, deadline_ns);
             clock_run_timers(&machine->clock);
         } else if (machine->untold_deadline && deadline_ns != CLOCK_NEVER) {
@@ -88,7 +104,6 @@ static uint64_t budget(struct machine *machine)
 static void reset(struct machine *machine)
 {
     machine->reset_requested = false;
-    machine->cpu_dead = false;
     pc_reset(machine);
     /* cpu_reset() looks at the clock through the bus, which takes the lock. */
     lock_release(&machine->lock);
