@@ -321,6 +321,29 @@ static void model_specific_registers(void **state)
     assert_fault(EXECUTE(world, 0x0f, 0x32), EXCEPTION_GP, 0);
 }
 
+/* Drivers for AMD's processors take these for granted; nobody else has them. */
+static void amd_configuration(void **state)
+{
+    static const uint32_t numbers[] = {
+        0xc0010010, 0xc0010015, 0xc001001f, 0xc0010020, 0xc0010055,
+        0xc0010058, 0xc0010112, 0xc0010113, 0xc0011021, 0xc0011022,
+        0xc0011023, 0xc0011029, 0xc001102a,
+    };
+    static const uint32_t auth = 0x68747541, genu = 0x756e6547;
+    struct world *world = *state;
+    struct cpu *cpu = world->cpu;
+    for (unsigned i = 0; i < ARRAY_LENGTH(numbers); i++) {
+        cpu->cpuid.vendor[0] = auth;
+        uint64_t value = read_msr(world, numbers[i]);
+        assert_done(write_msr(world, numbers[i], value ^ (1ULL << 46)));
+        assert_int_equal(read_msr(world, numbers[i]), value);
+        cpu->cpuid.vendor[0] = genu;
+        assert_fault(write_msr(world, numbers[i], value), EXCEPTION_GP, 0);
+        cpu->regs[REGISTER_ECX] = numbers[i];
+        assert_fault(EXECUTE(world, 0x0f, 0x32), EXCEPTION_GP, 0);
+    }
+}
+
 static void time_stamp_counter(void **state)
 {
     struct world *world = *state;
@@ -384,6 +407,7 @@ int system_register_tests(void)
         TEST(descriptor_queries),
         TEST(arpl),
         TEST(model_specific_registers),
+        TEST(amd_configuration),
         TEST(time_stamp_counter),
         TEST(sysenter_and_sysexit),
     };
