@@ -21,7 +21,7 @@ uint64_t clock_now_ns(struct clock *clock)
 {
     switch (clock->kind) {
     case CLOCK_KIND_HOST:
-        return clock->stopped ? clock->stopped_ns : host_monotonic_ns() - clock->base_ns;
+        return host_monotonic_ns() - clock->base_ns;
     case CLOCK_KIND_COUNTED:
         return clock->base_ns +
                (clock->retired ? clock->retired(clock->retired_opaque) : 0);
@@ -39,7 +39,8 @@ uint64_t clock_next_deadline_ns(const struct clock *clock)
 unsigned clock_run_timers(struct clock *clock)
 {
     unsigned fired = 0;
-    while (clock->first && clock->first->deadline_ns <= clock_now_ns(clock)) {
+    uint64_t now_ns = clock_now_ns(clock);
+    while (clock->first && clock->first->deadline_ns <= now_ns) {
         struct timer *timer = clock->first;
         clock->first = timer->next;
         timer->deadline_ns = CLOCK_NEVER;

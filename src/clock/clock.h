@@ -1,13 +1,13 @@
 /* clock/clock.h: virtual time and timers. All time that a guest can see comes from here.
  *
- * A clock counts nanoseconds since the machine was created. Two kinds: CLOCK_KIND_HOST
- * follows the host's monotonic clock; CLOCK_KIND_COUNTED follows a counter of retired
- * instructions (one instruction is one nanosecond) plus the time skipped while every
- * CPU was halted, so that the same input gives the same run.
+ * A clock counts nanoseconds since the machine was created. CLOCK_KIND_HOST follows the
+ * host's monotonic clock; CLOCK_KIND_COUNTED follows a counter of retired instructions
+ * (one instruction is one nanosecond) plus the time skipped while the CPU was halted, so
+ * that the same input gives the same run; CLOCK_KIND_MANUAL is for unit tests.
  *
  * Timers fire in order of their deadline, and of arming where deadlines are equal.
- * Thread: any that holds the machine lock. Saved by: the clock saves its offset and the
- * owner of a timer saves its deadline and arms it again when it has been loaded. */
+ * Thread: any that holds the machine lock. Saved by: nobody; the owner of a timer saves
+ * its deadline and arms it again when it has been loaded. */
 #ifndef CLOCK_CLOCK_H
 #define CLOCK_CLOCK_H
 
@@ -31,9 +31,7 @@ struct timer {
 
 struct clock {
     enum clock_kind kind;
-    uint64_t base_ns;    /* host: time of the host at start; others: time skipped */
-    uint64_t stopped_ns; /* host: what the clock said when it was stopped */
-    bool stopped;
+    uint64_t base_ns;   /* host: time of the host at start; counted: time skipped */
     uint64_t manual_ns; /* manual: the time, as unit tests set it */
     /* counted: how many instructions have been retired, asked of the CPU */
     uint64_t (*retired)(void *opaque);
@@ -55,7 +53,9 @@ uint64_t clock_now_ns(struct clock *clock);
 /* Earliest deadline of all timers, CLOCK_NEVER if none is armed. */
 uint64_t clock_next_deadline_ns(const struct clock *clock);
 
-/* Calls back every timer whose deadline has come; returns how many. */
+/* Calls back every timer whose deadline has come by the time of the call; returns how
+ * many. One that arms itself again for later waits for the next call: on a host clock it
+ * could be due for ever. */
 unsigned clock_run_timers(struct clock *clock);
 
 /* counted and manual clocks: jump ahead to `time_ns` if that is later than now. */

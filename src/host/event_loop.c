@@ -91,8 +91,7 @@ static const struct timespec *time_to_sleep(struct event_loop *loop,
 {
     const struct clock *clock = loop->clock;
     uint64_t deadline_ns = clock_next_deadline_ns(clock);
-    if (clock->kind != CLOCK_KIND_HOST || clock->stopped ||
-        deadline_ns == CLOCK_NEVER) {
+    if (clock->kind != CLOCK_KIND_HOST || deadline_ns == CLOCK_NEVER) {
         loop->sleeps_until_ns = CLOCK_NEVER;
         return NULL;
     }
