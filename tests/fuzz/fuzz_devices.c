@@ -1,0 +1,211 @@
+/* Random accesses to all ports and to all device memory of a whole machine, with time
+ * going on and resets in between. Nothing may crash, hang or overrun; what the devices
+ * say does not matter. */
+#include "fuzz.h"
+
+enum { ACCESSES = 2000, PORT_TRIES = 64 };
+
+/* A port that belongs to a device, mostly. */
+static uint16_t pick_port(struct fuzz *fuzz)
+{
+    const struct port_space *ports = &fuzz->machine->ports;
+    uint16_t port = 0;
+    for (unsigned i = 0; i < PORT_TRIES; i++) {
+        port = (uint16_t)fuzz_random(fuzz);
+        /* Most devices are in the first 4 KiB. */
+        port &= fuzz_one_in(fuzz, 4) ? 0xffff : fuzz_one_in(fuzz, 2) ? 0xfff : 0x3ff;
+        if (ports->owner[port] || fuzz_one_in(fuzz, 64)) {
+            break;
+        }
+    }
+    return port;
+}
+
+static void access_port(struct fuzz *fuzz)
+{
+    struct port_space *ports = &fuzz->machine->ports;
+    uint16_t port = pick_port(fuzz);
+    unsigned width = 1U << fuzz_below(fuzz, 3);
+    if (fuzz_one_in(fuzz, 2)) {
+        port_read(ports, port, width);
+    } else {
+        port_write(ports, port, fuzz_interesting(fuzz), width);
+    }
+}
+
+/* The two-step way to PCI configuration space: too long a shot for chance alone. */
+static void access_pci(struct fuzz *fuzz)
+{
+    enum { ADDRESS = 0xcf8, DATA = 0xcfc, DEVICES = 5 };
+    struct port_space *ports = &fuzz->machine->ports;
+    uint32_t function = fuzz_below(fuzz, DEVICES) << 3 | fuzz_below(fuzz, 4);
+    uint32_t address = 0x80000000 | function << 8 | (fuzz_below(fuzz, 256) & 0xfc);
+    unsigned width = 1U << fuzz_below(fuzz, 3);
+    uint16_t port = (uint16_t)(DATA + fuzz_below(fuzz, 4));
+    port_write(ports, ADDRESS, address, 4);
+    if (fuzz_one_in(fuzz, 2)) {
+        port_read(ports, port, width);
+    } else {
+        port_write(ports, port, fuzz_interesting(fuzz), width);
+    }
+}
+
+/* Register files behind an index port, likewise. */
+static void access_indexed(struct fuzz *fuzz)
+{
+    static const uint16_t index_ports[] = {0x70, 0x3c4, 0x3ce, 0x3d4, 0x1ce};
+    struct port_space *ports = &fuzz->machine->ports;
+    uint16_t port = index_ports[fuzz_below(fuzz, ARRAY_LENGTH(index_ports))];
+    unsigned width = port == 0x1ce ? 2 : 1;
+    port_write(ports, port, fuzz_below(fuzz, 64), width);
+    if (fuzz_one_in(fuzz, 3)) {
+        port_read(ports, (uint16_t)(port + 1), width);
+    } else {
+        port_write(ports, (uint16_t)(port + 1), fuzz_interesting(fuzz), width);
+    }
+}
+
+/* A whole ATA command: registers first, command last, then some data. */
+static void access_disk(struct fuzz *fuzz)
+{
+    static const uint8_t commands[] = {0x20, 0x30, 0xc4, 0xc5, 0xc6, 0xc8, 0xca, 0xec,
+                                       0xef, 0x24, 0x34, 0x25, 0x35, 0xb0, 0xe7, 0x29};
+    struct port_space *ports = &fuzz->machine->ports;
+    uint16_t base = fuzz_one_in(fuzz, 8) ? 0x170 : 0x1f0;
+    for (uint16_t i = 1; i < 7; i++) {
+        uint32_t value = fuzz_one_in(fuzz, 3) ? fuzz_interesting(fuzz) : 0;
+        port_write(ports, (uint16_t)(base + i), i == 6 ? value | 0x40 : value, 1);
+    }
+    port_write(ports, (uint16_t)(base + 7),
+               commands[fuzz_below(fuzz, ARRAY_LENGTH(commands))], 1);
+    clock_run_timers(&fuzz->machine->clock);
+    for (uint32_t words = fuzz_below(fuzz, 300); words > 0; words--) {
+        if (fuzz_one_in(fuzz, 2)) {
+            port_write(ports, base, fuzz_interesting(fuzz), 2);
+        } else {
+            port_read(ports, base, 2);
+        }
+    }
+}
+
+/* An address in a region, near its start or its end more often than not. */
+static gpa_t pick_address(struct fuzz *fuzz)
+{
+    const struct memory_region *region =
+        &fuzz->machine->memory.regions[fuzz_below(fuzz, MEMORY_REGIONS)];
+    if (!region->bytes || fuzz_one_in(fuzz, 16)) {
+        return fuzz_interesting(fuzz);
+    }
+    uint64_t offset = fuzz_random(fuzz) % region->bytes;
+    switch (fuzz_below(fuzz, 4)) {
+    case 0:
+        return region->start + offset % 16;
+    case 1:
+        return region->start + region->bytes - 1 - offset % 8;
+    default:
+        return region->start + offset;
+    }
+}
+
+static void access_memory(struct fuzz *fuzz)
+{
+    struct memory_map *map = &fuzz->machine->memory;
+    gpa_t address = pick_address(fuzz);
+    uint8_t bytes[16];
+    uint64_t length = fuzz_one_in(fuzz, 4) ? 1 + fuzz_below(fuzz, sizeof(bytes))
+                                           : 1ULL << fuzz_below(fuzz, 3);
+    for (unsigned i = 0; i < sizeof(bytes); i++) {
+        bytes[i] = (uint8_t)fuzz_random(fuzz);
+    }
+    gpa_t last;
+    const struct memory_region *region = memory_find(map, address, &last);
+    bool registers = region && region->ops && !region->read;
+    if (registers && last - address >= 3 && fuzz_one_in(fuzz, 2)) {
+        unsigned width = 1U << fuzz_below(fuzz, 3);
+        if (fuzz_one_in(fuzz, 2)) {
+            memory_region_read(region, address, width);
+        } else {
+            memory_region_write(region, address, fuzz_interesting(fuzz), width);
+        }
+    } else if (fuzz_one_in(fuzz, 2)) {
+        memory_read(map, address, bytes, length);
+    } else {
+        memory_write(map, address, bytes, length);
+    }
+}
+
+static void step_time(struct fuzz *fuzz)
+{
+    struct clock *clock = &fuzz->machine->clock;
+    uint64_t deadline_ns = clock_next_deadline_ns(clock);
+    uint64_t until_ns = clock_now_ns(clock) + fuzz_interesting(fuzz) % 100000000;
+    if (deadline_ns != CLOCK_NEVER && fuzz_one_in(fuzz, 2)) {
+        until_ns = deadline_ns;
+    }
+    if (until_ns > clock_now_ns(clock)) {
+        clock_skip_to_ns(clock, until_ns);
+    }
+    clock_run_timers(clock);
+}
+
+/* As the CPU does when an interrupt is wanted. */
+static void acknowledge(struct fuzz *fuzz)
+{
+    const struct cpu_wiring *wiring = &fuzz->machine->cpu.wiring;
+    if (atomic_load(&fuzz->machine->cpu.request) & CPU_REQUEST_INTERRUPT) {
+        wiring->acknowledge_interrupt(wiring->opaque);
+    }
+}
+
+static void torment(struct fuzz *fuzz)
+{
+    struct machine *machine = fuzz->machine;
+    lock_take(&machine->lock);
+    switch (fuzz_below(fuzz, 64)) {
+    case 0:
+        if (fuzz_one_in(fuzz, 16)) {
+            pc_reset(machine);
+        }
+        break;
+    case 1:
+    case 2:
+    case 3:
+        step_time(fuzz);
+        break;
+    case 4:
+    case 5:
+        acknowledge(fuzz);
+        break;
+    case 6:
+        access_disk(fuzz);
+        break;
+    case 7 ... 12:
+        access_pci(fuzz);
+        break;
+    case 13 ... 24:
+        access_indexed(fuzz);
+        break;
+    case 25 ... 36:
+        access_memory(fuzz);
+        break;
+    default:
+        access_port(fuzz);
+    }
+    fuzz_forget_requests(machine);
+    lock_release(&machine->lock);
+}
+
+int main(int count, char **arguments)
+{
+    struct fuzz fuzz;
+    if (!fuzz_begin(&fuzz, count, arguments)) {
+        return 1;
+    }
+    while (fuzz_next(&fuzz)) {
+        fuzz_reset(&fuzz);
+        for (unsigned i = 0; i < ACCESSES; i++) {
+            torment(&fuzz);
+        }
+    }
+    return fuzz_end(&fuzz);
+}
