@@ -8,7 +8,8 @@ import guest
 WALL, CPU = 0, 1
 BOOT_MARK, DONE_MARK = "bench: shell", "bench: done"
 # Parts of a boot from disk; each ends with a line.
-PHASES = {"BIOS and GRUB": "GRUB loads", "loading and unpacking the kernel": "Linux version",
+PHASES = {"BIOS and GRUB": "GRUB loads",
+          "loading and unpacking the kernel": "Linux version",
           "kernel to shell": BOOT_MARK}
 
 
@@ -37,7 +38,8 @@ class Figures:
                 return self.fail(f"{machine}, from {how}: not all programs ran", run)
             self._add_total(machine, kinds[:len(guest.COMPUTE)])
             said += f", programs {sum(wall for wall, _ in kinds):.1f} s"
-        counted = [line for line in run.errors.splitlines() if "instructions retired" in line]
+        counted = [line for line in run.errors.splitlines()
+                   if "instructions retired" in line]
         if counted:
             self.counters[machine, how] = int(counted[0].split()[0])
         return said
@@ -68,7 +70,8 @@ class Figures:
                  for kind, run in runs.items()}
         computed = [kinds[kind] for kind in guest.COMPUTE]
         if not all(computed):
-            return self.fail(f"{machine}: cannot run i386 programs", runs[kind])
+            return self.fail(f"{machine}: cannot run i386 programs",
+                             runs[next(iter(guest.COMPUTE))])
         self._add_total(machine, computed)
         return f"programs {sum(sample[WALL] for sample in kinds.values() if sample):.2f} s"
 

@@ -19,10 +19,12 @@ def first_line_of(command):
 
 
 class Machine:
-    """`boots`: which ways to boot it has. `program`: the executable."""
+    """`boots`: which ways to boot it has. `program`: the executable. `engine`: which of
+    ours it is, None for the others."""
 
     boots = ("disk", "kernel")
     program = ""
+    engine = None
 
     def available(self):
         return shutil.which(self.program) is not None
@@ -36,6 +38,7 @@ class Faumachine(Machine):
     def __init__(self, program, engine, more=()):
         self.program = os.path.abspath(program)
         self.name = f"faumachine, {engine}"
+        self.engine = engine
         self._options = ["-engine", engine, "-m", str(MEMORY_MIB), "-nographic",
                          "-no-reboot", "-stats", *more]
 
@@ -50,7 +53,7 @@ class Faumachine(Machine):
 
 
 class Qemu(Machine):
-    name = "QEMU TCG"
+    name = "QEMU"
     program = "qemu-system-i386"
 
     def version(self):
@@ -122,8 +125,13 @@ class Native:
     factor = 10
 
     def run(self, folder, kind, rounds, limit_s):
-        return console.run([f"./{guest.PROGRAM}", kind, str(rounds * self.factor)], folder,
-                           "bench: end", limit_s)
+        command = [f"./{guest.PROGRAM}", kind, str(rounds * self.factor)]
+        try:
+            return console.run(command, folder, "bench: end", limit_s)
+        except OSError as error:  # a kernel that takes no i386 programs
+            failed = console.Run()
+            failed.errors = str(error)
+            return failed
 
 
 def in_words(command):

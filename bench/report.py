@@ -3,6 +3,7 @@
 import datetime
 import os
 import platform
+import statistics
 import subprocess
 
 import figures
@@ -12,7 +13,7 @@ from figures import CPU, WALL
 BEGIN = "<!-- Written by `make bench` from here on. -->"
 END = "<!-- Written by `make bench` up to here. -->"
 BOOT_BAR, COMPUTE_BAR = 6, 4
-NATIVE, QEMU, BOCHS = "native", "QEMU TCG", "Bochs"
+NATIVE, QEMU, BOCHS = "native", "QEMU", "Bochs"
 
 
 def seconds(value):
@@ -30,8 +31,7 @@ def cell(values, scale=1.0):
     values = sorted(value * scale for value in values)
     if not values:
         return "–"
-    middle = len(values) // 2
-    median = values[middle] if len(values) % 2 else (values[middle - 1] + values[middle]) / 2
+    median = statistics.median(values)
     if len(values) == 1:
         return seconds(median)
     return f"{seconds(median)} ({seconds(values[0])}–{seconds(values[-1])})"
@@ -59,16 +59,22 @@ def processor():
         (", a virtual machine" if virtual else "")
 
 
-def commit():
+def git(*arguments):
     here = os.path.dirname(os.path.abspath(__file__))
-    result = subprocess.run(["git", "-C", here, "rev-parse", "--short", "HEAD"], check=False,
-                            text=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
-    return f", commit {result.stdout.strip()}" if result.returncode == 0 else ""
+    return subprocess.run(["git", "-C", here, *arguments], check=False, text=True,
+                          stdout=subprocess.PIPE, stderr=subprocess.DEVNULL).stdout.strip()
+
+
+def commit():
+    """Of the sources, in words; the program has been built from them just now."""
+    name = git("rev-parse", "--short", "HEAD")
+    changed = git("status", "--porcelain", "--untracked-files=no", "--", "../src")
+    return name and f", commit {name}" + (" with changes" if changed else "")
 
 
 class Report:
-    """`machines`: those of machines.py that took part; `engines`: which of their names
-    are ours; `loads`: load averages in the course of the run."""
+    """`machines`: the names of those that booted; `engines`: ours, with the names of
+    their machines; `loads`: load averages in the course of the run."""
 
     def __init__(self, results, machines, engines, commands, versions, loads):
         self._figures = results
@@ -84,10 +90,11 @@ class Report:
                  "### Into the kernel, microseconds for one", self._system(),
                  "### CPU time of the process, seconds", self._cpu(),
                  "### Bars", self._bars(), "### Commands", self._command_list()]
-        trouble = self._figures.failures + [
-            f"WRONG checksums of {wrong}" for wrong in self._figures.wrong_sums()]
+        trouble = [*dict.fromkeys(self._figures.failures),
+                   *(f"WRONG checksums of {wrong}" for wrong in self._figures.wrong_sums())]
         if trouble:
-            parts += ["### What went wrong", "\n".join(f"- {line}" for line in trouble)]
+            parts += ["### What went wrong or was left out",
+                      "\n".join(f"- {line}" for line in trouble)]
         return "\n\n".join(parts)
 
     def _circumstances(self):
@@ -99,28 +106,25 @@ class Report:
                  "Median, and in parentheses the smallest and the largest.", ""]
         return "\n".join(lines + [f"- {line}" for line in self._versions])
 
-    def _ratio_heads(self):
-        return [f"{engine} / {QEMU}" for engine in self._engines] + \
-            [f"{BOCHS} / {engine}" for engine in self._engines]
-
-    def _ratios(self, figure, which=WALL):
-        return [ratio(self._figures.ratio(figure, engine, QEMU, which))
-                for engine in self._engines] + \
-            [ratio(self._figures.ratio(figure, BOCHS, engine, which))
-             for engine in self._engines]
-
-    def _table(self, head, rows, which=WALL):
+    def _table(self, head, rows, which=WALL, with_native=True):
         """`rows`: title, figure, factor by which to multiply."""
-        return table([head, *self._machines, *self._ratio_heads()],
-                     [[title, *(cell(self._figures.values(machine, figure, which), scale)
-                                for machine in self._machines),
-                       *self._ratios(figure, which)] for title, figure, scale in rows])
+        names = [NATIVE, *self._machines] if with_native else self._machines
+        pairs = [(f"{engine} / {other}", name, other) for engine, name
+                 in self._engines.items() for other in (NATIVE, QEMU) if other in names]
+        pairs += [(f"{BOCHS} / {engine}", BOCHS, name) for engine, name
+                  in self._engines.items() if BOCHS in names]
+        return table(
+            [head, *names, *(title for title, _, _ in pairs)],
+            [[title,
+              *(cell(self._figures.values(name, figure, which), scale) for name in names),
+              *(ratio(self._figures.ratio(figure, a, b, which)) for _, a, b in pairs)]
+             for title, figure, scale in rows])
 
     def _boots(self):
         return self._table("from", [
             ("disk image, by GRUB", "disk", 1),
             *((f"… {phase}", phase, 1) for phase in figures.PHASES),
-            ("`-kernel`, `-initrd`", "kernel", 1)])
+            ("`-kernel`, `-initrd`", "kernel", 1)], with_native=False)
 
     def _compute(self):
         return self._table("kind", [*((kind, kind, 1) for kind in guest.COMPUTE),
@@ -133,37 +137,42 @@ class Report:
              ("fork, exit and wait", "fork"))])
 
     def _cpu(self):
+        times = self._figures.operations
         return self._table("figure", [
             ("boot from the disk image", "disk", 1),
-            ("boot with `-kernel`", "kernel", 1), ("compute, all kinds", "compute", 1),
-            *((kind, kind, 1) for kind in guest.SYSTEM)], CPU)
+            ("boot with `-kernel`", "kernel", 1), ("programs, all kinds", "compute", 1),
+            *((f"{kind}, {times[kind]} times", kind, 1) for kind in guest.SYSTEM
+              if kind in times)], CPU)
 
     def _bars(self):
         lines = []
-        for engine in self._engines:
-            for how, what in (("disk", "from the disk image"), ("kernel", "with `-kernel`")):
-                value = self._figures.ratio(how, engine, QEMU)
-                lines.append(self._bar(f"{engine} boots {what} in at most {BOOT_BAR} times "
-                                       f"the time of {QEMU}", value, "times",
-                                       value is not None and value <= BOOT_BAR))
-            value = self._figures.ratio("compute", BOCHS, engine)
-            lines.append(self._bar(f"{engine} computes at least {COMPUTE_BAR} times as fast "
-                                   f"as {BOCHS}", value, "times",
-                                   value is not None and value >= COMPUTE_BAR))
+        for engine, name in self._engines.items():
+            for how, what in (("disk", "from disk"), ("kernel", "with `-kernel`")):
+                value = self._figures.ratio(how, name, QEMU)
+                lines.append(self._bar(
+                    f"{engine}: boot {what} in at most {BOOT_BAR} times {QEMU}'s time",
+                    value, value and value <= BOOT_BAR))
+            value = self._figures.ratio("compute", BOCHS, name)
+            lines.append(self._bar(
+                f"{engine}: programs at least {COMPUTE_BAR} times as fast as in {BOCHS}",
+                value, value and value >= COMPUTE_BAR))
         return "\n".join(lines)
 
     @staticmethod
-    def _bar(what, value, unit, met):
+    def _bar(what, value, met):
         if value is None:
             return f"- {what}: **not measured**"
-        return f"- {what}: {value:.1f} {unit}, **{'met' if met else 'NOT met'}**"
+        return f"- {what}: {value:.1f} times, **{'met' if met else 'NOT met'}**"
 
     def _command_list(self):
         lines = [f"    {command}" for command in self._commands]
-        counted = [f"{machine} retired {count / 1e9:.2f} thousand million instructions in "
-                   f"the last run from {how}" + (", programs included" if how == "disk" else "")
-                   for (machine, how), count in self._figures.counters.items()]
-        return "\n".join(lines) + ("\n\n" + ".\n".join(counted) + "." if counted else "")
+        counters = self._figures.counters
+        if counters:
+            lines += ["", "Instructions retired in the last run:", ""]
+        for (machine, how), count in counters.items():
+            extent = ", with the programs" if how == "disk" else ""
+            lines.append(f"- {machine}, from {how}{extent}: {count / 1e6:.0f} million")
+        return "\n".join(lines)
 
 
 def write(path, text):

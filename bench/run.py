@@ -62,7 +62,6 @@ class Bench:
         self._bochs = machines.Bochs()
         ours = [machines.Faumachine(chosen.program, engine)
                 for engine in chosen.engines.split(",")]
-        self._engines = [machine.name for machine in ours]
         self._booting = [machines.Qemu(), *ours]
         self._progress = Progress()
         self._figures = figures.Figures()
@@ -84,6 +83,7 @@ class Bench:
         for machine in [*self._booting, self._bochs]:
             if not machine.available():
                 self._progress.say(f"{machine.name} is not installed: left out")
+                self._figures.failures.append(f"{machine.name}: not installed")
         self._booting = [machine for machine in self._booting if machine.available()]
         if not self._bochs.available():
             self._bochs_repetitions = 0
@@ -110,15 +110,15 @@ class Bench:
 
     def report(self):
         tested = [*self._booting, *([self._bochs] if self._bochs_repetitions else [])]
-        versions = [machine.version() + (report.commit() if machine.name in self._engines
-                                         else "") for machine in tested]
+        versions = [machine.version() + (report.commit() if machine.engine else "")
+                    for machine in tested]
         versions += [f"guest: Debian's kernel {self._kernel}, {machines.MEMORY_MIB} MiB",
                      "programs: `" + machines.in_words(guest.COMPILER) + "`"]
         commands = [machines.in_words(machine.command(how)) for machine in tested
                     for how in machine.boots]
-        names = [self._native.name, *(machine.name for machine in tested)]
-        return report.Report(self._figures, names, self._engines, commands,
-                             dict.fromkeys(versions), self._progress.loads)
+        engines = {machine.engine: machine.name for machine in tested if machine.engine}
+        return report.Report(self._figures, [machine.name for machine in tested], engines,
+                             commands, dict.fromkeys(versions), self._progress.loads)
 
 
 def main():
