@@ -1,9 +1,10 @@
-/* clock/clock.h: virtual time and timers. All time that a guest can see comes from here.
+/* clock/clock.h: virtual time and timers. All time that a guest can see comes from
+ * here.
  *
  * A clock counts nanoseconds since the machine was created. CLOCK_KIND_HOST follows the
  * host's monotonic clock; CLOCK_KIND_COUNTED follows a counter of retired instructions
- * (one instruction is one nanosecond) plus the time skipped while the CPU was halted, so
- * that the same input gives the same run; CLOCK_KIND_MANUAL is for unit tests.
+ * (one instruction is one nanosecond) plus the time skipped while the CPU was halted,
+ * so that the same input gives the same run; CLOCK_KIND_MANUAL is for unit tests.
  *
  * Timers fire in order of their deadline, and of arming where deadlines are equal.
  * Thread: any that holds the machine lock. Saved by: nobody; the owner of a timer saves
@@ -54,8 +55,8 @@ uint64_t clock_now_ns(struct clock *clock);
 uint64_t clock_next_deadline_ns(const struct clock *clock);
 
 /* Calls back every timer whose deadline has come by the time of the call; returns how
- * many. One that arms itself again for later waits for the next call: on a host clock it
- * could be due for ever. */
+ * many. One that arms itself again for later waits for the next call: on a host clock
+ * it could be due for ever. */
 unsigned clock_run_timers(struct clock *clock);
 
 /* counted and manual clocks: jump ahead to `time_ns` if that is later than now. */

@@ -51,13 +51,25 @@ static bool create_host_side(struct machine *machine, struct error *error)
     return consoles_open(machine, error);
 }
 
+static bool on_cpu_thread(const struct machine *machine)
+{
+    return pthread_equal(pthread_self(), machine->cpu_thread);
+}
+
+/* Counted clock. The event loop asks too, when input arrives for a device: within its
+ * block the CPU's place is known to its own thread only, so it gets the block's start.
+ */
 static uint64_t retired(void *opaque)
 {
-    return cpu_retired(opaque);
+    const struct machine *machine = opaque;
+    return on_cpu_thread(machine)
+               ? cpu_retired(&machine->cpu)
+               : __atomic_load_n(&machine->cpu.retired, __ATOMIC_RELAXED);
 }
 
 /* Counted clock: the CPU must not run past a deadline that has just come nearer. It
- * leaves the engine after the instruction that did this, and gets a new budget. */
+ * leaves the engine after the instruction that did this, and gets a new budget. Another
+ * thread cannot tell which budget it has, so it always makes it leave. */
 static void deadline_changed(void *opaque)
 {
     struct machine *machine = opaque;
@@ -67,9 +79,9 @@ static void deadline_changed(void *opaque)
         return;
     }
     uint64_t now_ns = clock_now_ns(&machine->clock);
-    uint64_t end = cpu_retired(cpu) + (deadline_ns > now_ns ? deadline_ns - now_ns : 0);
-    if (end < cpu->budget_end) {
-        cpu_kick(cpu);
+    uint64_t left_ns = deadline_ns > now_ns ? deadline_ns - now_ns : 0;
+    if (!on_cpu_thread(machine) || cpu_retired(cpu) + left_ns < cpu->budget_end) {
+        machine_wake_cpu(machine);
     }
 }
 
@@ -83,8 +95,7 @@ static void host_deadline_changed(void *opaque)
     struct cpu *cpu = &machine->cpu;
     uint64_t deadline_ns = clock_next_deadline_ns(&machine->clock);
     bool soon = deadline_ns < clock_now_ns(&machine->clock) + UNTOLD_NS;
-    if (soon || !machine->powered_on ||
-        !pthread_equal(pthread_self(), machine->cpu_thread)) {
+    if (soon || !machine->powered_on || !on_cpu_thread(machine)) {
         event_loop_deadline_changed(machine->loop);
         return;
     }
@@ -99,10 +110,11 @@ static bool create_parts(struct machine *machine, struct error *error)
 {
     const struct machine_config *config = &machine->config;
     struct clock *clock = &machine->clock;
+    machine->cpu_thread = pthread_self();
     clock_init(clock, config->clock, config->epoch_s);
     if (config->clock == CLOCK_KIND_COUNTED) {
         clock->retired = retired;
-        clock->retired_opaque = &machine->cpu;
+        clock->retired_opaque = machine;
         clock->deadline_changed = deadline_changed;
         clock->deadline_opaque = machine;
         machine->cpu.random_state = COUNTED_SEED;

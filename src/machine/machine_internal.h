@@ -75,7 +75,7 @@ struct machine {
     int stop_fd;         /* eventfd: machine_stop() */
     bool stop_requested;
     bool powered_on;
-    pthread_t cpu_thread; /* who is in machine_run(), when powered on */
+    pthread_t cpu_thread; /* who created the machine and runs it */
     /* Host clock: the CPU's thread has armed a timer that the event loop does not know
      * of. It waits for it itself if the CPU halts soon, or else tells the loop. */
     bool untold_deadline;

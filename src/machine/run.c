@@ -193,7 +193,6 @@ struct machine_result machine_run(struct machine *machine, uint64_t instructions
             return result;
         }
         lock_take(&machine->lock);
-        machine->cpu_thread = pthread_self();
         reset(machine);
         consoles_connect(machine);
         machine->powered_on = true;

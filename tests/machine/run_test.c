@@ -12,6 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cpu/core/instruction.h"
 #include "machine/machine_internal.h"
 
 enum {
@@ -22,7 +23,8 @@ enum {
 };
 
 /* A machine whose BIOS is `code`, to be run from f000:0000. */
-static struct machine *create(const uint8_t *code, size_t length, enum clock_kind clock)
+static struct machine *create(const uint8_t *code, size_t length, enum clock_kind clock,
+                              uint16_t exit_port)
 {
     static uint8_t bios[BIOS_BYTES];
     static const uint8_t jump_to_start[] = {0xe9, 0x0d, 0x00};
@@ -37,6 +39,7 @@ static struct machine *create(const uint8_t *code, size_t length, enum clock_kin
         .ram_bytes = 4 << 20,
         .bios = path,
         .clock = clock,
+        .debug_exit_port = exit_port,
     };
     struct error error = {.text = ""};
     struct machine *machine = machine_create(&config, &error);
@@ -52,16 +55,23 @@ static void *stop_soon(void *machine)
     return NULL;
 }
 
-/* Runs `code` until another thread stops it. */
-static void run_and_stop(const uint8_t *code, size_t length, enum clock_kind clock)
+/* Runs a machine while another thread does something to it. */
+static struct machine_result run_beside(struct machine *machine,
+                                        void *(*something)(void *machine))
 {
-    struct machine *machine = create(code, length, clock);
     pthread_t thread;
     alarm(LIMIT_S);
-    assert_int_equal(pthread_create(&thread, NULL, stop_soon, machine), 0);
+    assert_int_equal(pthread_create(&thread, NULL, something, machine), 0);
     struct machine_result result = machine_run(machine, 0);
     alarm(0);
     pthread_join(thread, NULL);
+    return result;
+}
+
+static void run_and_stop(const uint8_t *code, size_t length, enum clock_kind clock)
+{
+    struct machine *machine = create(code, length, clock, 0);
+    struct machine_result result = run_beside(machine, stop_soon);
     assert_int_equal(result.end, MACHINE_END_STOPPED);
     machine_destroy(machine);
 }
@@ -105,6 +115,88 @@ static void busy(void **state)
     run_and_stop(code, sizeof(code), CLOCK_KIND_HOST);
 }
 
+static void *type_a_key(void *opaque)
+{
+    struct machine *machine = opaque;
+    usleep(STOP_AFTER_US);
+    lock_take(&machine->lock);
+    ns16550a_receive(machine->uarts[0], (const uint8_t *)"x", 1);
+    lock_release(&machine->lock);
+    return NULL;
+}
+
+/* A byte below the trigger level of the UART's FIFO arms a timer, the only one there
+ * is: the halted CPU must hear of it, on a counted clock too. */
+static void input_wakes_by_timer(void **state)
+{
+    enum { EXIT_PORT = 0x501 };
+    static const uint8_t code[] = {
+        0x31, 0xc0, 0x8e, 0xd8,             /* xor ax, ax; mov ds, ax */
+        0x8e, 0xd0, 0xbc, 0x00, 0x70,       /* mov ss, ax; mov sp, 0x7000 */
+        0xc7, 0x06, 0x30, 0x00, 0x39, 0x00, /* vector 12 is f000:0039, the end below */
+        0xc7, 0x06, 0x32, 0x00, 0x00, 0xf0, /* */
+        0xb0, 0x11, 0xe6, 0x20, 0xb0, 0x08, /* the interrupt controller's ICW1 and 2, */
+        0xe6, 0x21, 0xb0, 0x04, 0xe6, 0x21, /* ICW3, */
+        0xb0, 0x01, 0xe6, 0x21,             /* ICW4, */
+        0xb0, 0xef, 0xe6, 0x21,             /* and only irq 4 open */
+        0xba, 0xfa, 0x03, 0xb0, 0xc1, 0xee, /* FCR: FIFOs, 14 bytes */
+        0xba, 0xf9, 0x03, 0xb0, 0x01, 0xee, /* IER: received data */
+        0xfb, 0xf4, 0xeb, 0xfd,             /* sti; hlt; jmp back to the hlt */
+        0xba, 0x01, 0x05, 0xb0, 0x00, 0xee, /* out 0x501, 0: isa-debug-exit */
+        0xf4,
+    };
+    for (enum clock_kind clock = CLOCK_KIND_HOST; clock <= CLOCK_KIND_COUNTED;
+         clock++) {
+        struct machine *machine = create(code, sizeof(code), clock, EXIT_PORT);
+        struct machine_result result = run_beside(machine, type_a_key);
+        assert_int_equal(result.end, MACHINE_END_DEBUG_EXIT);
+        machine_destroy(machine);
+    }
+}
+
+static void *ask_for_time(void *opaque)
+{
+    struct machine *machine = opaque;
+    struct timer timer;
+    uint64_t *now_ns = malloc(sizeof(*now_ns));
+    assert_non_null(now_ns);
+    *now_ns = clock_now_ns(&machine->clock);
+    timer_init(&timer, &machine->clock, NULL, NULL);
+    timer_set_ns(&timer, *now_ns + 1000000);
+    timer_cancel(&timer);
+    return now_ns;
+}
+
+/* The CPU changes block and place in it while another thread, with input for a device,
+ * looks at the counted clock: what it sees must be a time that there has been. Nor can
+ * it know how far the CPU is going to run: it makes it look at the deadline. */
+static void time_for_another_thread(void **state)
+{
+    static const uint8_t code[] = {0xf4};
+    struct machine *machine = create(code, sizeof(code), CLOCK_KIND_COUNTED, 0);
+    struct cpu *cpu = &machine->cpu;
+    const struct instruction *blocks = calloc(64, sizeof(*blocks));
+    assert_non_null(blocks);
+    cpu->retired = 1000;
+    cpu->block_start = blocks + 40;
+    cpu->current = blocks + 45;
+    assert_int_equal(clock_now_ns(&machine->clock), 1005);
+    cpu->current = blocks; /* halfway into the next block */
+    atomic_store(&cpu->request, 0);
+
+    pthread_t thread;
+    void *seen_ns;
+    assert_int_equal(pthread_create(&thread, NULL, ask_for_time, machine), 0);
+    pthread_join(thread, &seen_ns);
+    assert_int_equal(*(uint64_t *)seen_ns, 1000);
+    assert_true(atomic_load(&cpu->request) & CPU_REQUEST_KICK);
+
+    free(seen_ns);
+    cpu->block_start = cpu->current = NULL;
+    free((void *)blocks);
+    machine_destroy(machine);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -112,6 +204,8 @@ int main(void)
         cmocka_unit_test(halted_with_fast_timer),
         cmocka_unit_test(halted_for_good),
         cmocka_unit_test(busy),
+        cmocka_unit_test(input_wakes_by_timer),
+        cmocka_unit_test(time_for_another_thread),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -13,7 +13,7 @@
 enum { EAGER_LIMIT = 1000000 };
 
 static struct clock clock; /* of the test that runs */
-static char fired[16]; /* a letter for each timer that fired */
+static char fired[16];     /* a letter for each timer that fired */
 
 static void note(void *opaque)
 {
