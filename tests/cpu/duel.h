@@ -8,6 +8,7 @@
 
 enum {
     DUEL_CODE_MAX = 320,
+    DUEL_CODE_FILLER = 0x90, /* around the code: NOP */
     DUEL_TEXT_BYTES = 16384,
     DUEL_CODE_PHYSICAL = 0x100000,
     DUEL_DATA_PHYSICAL = 0x110000, /* the read-only page follows */

@@ -121,7 +121,7 @@ static void print_summary(const struct oracle_test *test)
         sum.faulted += counts->faulted;
         sum.undefined_differences += counts->undefined_differences;
         print_counts(test, row);
-        if (counts->run == 0) {
+        if (why || counts->run == 0) {
             not_run++;
             printf("row %4u %s not compared: %s\n", row, instruction_rows[row].mnemonic,
                    why ? why : "the processor does not report its feature");

@@ -23,7 +23,8 @@ enum {
     INSTRUCTIONS_MIN = 5,
     INSTRUCTIONS_MAX = 20,
     INSTRUCTION_BYTES_MAX = 16,
-    ATTEMPTS = 400, /* to find the next instruction */
+    ITERATIONS_MAX = 64, /* of a repeated instruction */
+    ATTEMPTS = 400,      /* to find the next instruction */
     FAILURES_SHOWN = 10,
     EXIT_SKIPPED = 77,
 };
@@ -66,10 +67,20 @@ static int step_on_host(struct duel_case *next)
     memcpy((void *)(uintptr_t)address, next->code, next->length);
     memcpy((void *)(uintptr_t)ORACLE_DATA, next->data, sizeof(next->data));
     uint32_t eip = next->before.eip;
-    host_oracle_run(&next->before, UINT16_MAX, eip, eip, &outcome);
+    host_oracle_run(&next->before, ITERATIONS_MAX, eip, eip, &outcome);
     memcpy(next->data, (void *)(uintptr_t)ORACLE_DATA, sizeof(next->data));
+    memset((void *)(uintptr_t)address, DUEL_CODE_FILLER, next->length);
     next->before.eflags &= ~(uint32_t)(EFLAGS_TF | EFLAGS_RF);
     return outcome.vector;
+}
+
+/* Whether the instruction just tried leads back into the sequence, or into itself, or
+ * goes on repeating. */
+static bool jumps_into(const struct sequence_test *test, unsigned length, int vector)
+{
+    uint32_t first = test->duel_case.first_eip;
+    uint32_t behind = test->next.before.eip + length;
+    return vector < 0 && test->tried.before.eip - first < behind - first;
 }
 
 /* Makes up an instruction that fits without changing what is there: registers and
@@ -94,8 +105,9 @@ static bool find_next(struct sequence_test *test, struct isa_generator *generato
             continue;
         }
         test->tried.length = length;
-        struct duel_case *tried = &test->tried;
-        if (step_on_host(tried) < 0 || random_one_in(&generator->random, 50)) {
+        int vector = step_on_host(&test->tried);
+        if ((vector < 0 || random_one_in(&generator->random, 50)) &&
+            !jumps_into(test, length, vector)) {
             return true;
         }
     }
@@ -129,7 +141,7 @@ static void grow(struct sequence_test *test, struct isa_generator *generator)
             break; /* a jump, or a fault */
         }
     }
-    sequence->max_steps = UINT16_MAX;
+    sequence->max_steps = INSTRUCTIONS_MAX * ITERATIONS_MAX;
     sequence->last_eip = sequence->first_eip + sequence->length - 1;
 }
 

@@ -192,49 +192,11 @@ static void steer_operand(struct isa_generator *generator, struct duel_case *due
     }
 }
 
-unsigned isa_random_instruction(struct isa_generator *generator, unsigned row,
-                                struct duel_case *duel_case, uint8_t *code, bool steer,
-                                struct instruction *decoded)
-{
-    struct isa_encoding encoding;
-    uint32_t mode = code_mode(duel_case);
-    memset(decoded, 0, sizeof(*decoded));
-    isa_encode(&generator->random, row, !(mode & CODE_MODE_32), &encoding);
-    enum decode_result result = decode_instruction(
-        decoded, encoding.bytes, encoding.length, duel_case->before.eip, mode);
-    if (result == DECODE_OK) {
-        if (isa_unsuited(generator, instruction_row(decoded)) ||
-            feature_missing(generator, decoded)) {
-            return 0;
-        }
-        if (steer) {
-            uint32_t target = 0;
-            if (decoded->memory) {
-                steer_operand(generator, duel_case, &encoding, decoded);
-                decode_instruction(decoded, encoding.bytes, encoding.length,
-                                   duel_case->before.eip, mode);
-                target = steering_operand_address(duel_case, decoded);
-            }
-            steering_favour(generator, duel_case, decoded, target);
-            set_stack16_high(&duel_case->before);
-        }
-        encoding.length = decoded->length;
-    } else {
-        decoded->row = (uint16_t)row;
-        decoded->length = 0;
-    }
-    memcpy(code, encoding.bytes, encoding.length);
-    return encoding.length;
-}
-
 /* Forms of suited rows that are better left alone. */
 static bool is_unsuited_form(const struct duel_case *duel_case,
                              const struct instruction *decoded)
 {
     const struct instruction_row *row = instruction_row(decoded);
-    if (decoded->length == 0) {
-        return false;
-    }
     /* Operands of SHA1… and SHA256… need no alignment by AMD. */
     if (strncmp(row->mnemonic, "SHA", 3) == 0 && decoded->memory &&
         steering_operand_address(duel_case, decoded) % 16 != 0) {
@@ -263,6 +225,45 @@ static bool is_unsuited_form(const struct duel_case *duel_case,
     return row->map == OPCODE_MAP_0F && row->opcode == 0x0d && !decoded->memory;
 }
 
+unsigned isa_random_instruction(struct isa_generator *generator, unsigned row,
+                                struct duel_case *duel_case, uint8_t *code, bool steer,
+                                struct instruction *decoded)
+{
+    struct isa_encoding encoding;
+    uint32_t mode = code_mode(duel_case);
+    memset(decoded, 0, sizeof(*decoded));
+    isa_encode(&generator->random, row, !(mode & CODE_MODE_32), &encoding);
+    enum decode_result result = decode_instruction(
+        decoded, encoding.bytes, encoding.length, duel_case->before.eip, mode);
+    if (result == DECODE_OK) {
+        if (isa_unsuited(generator, instruction_row(decoded)) ||
+            feature_missing(generator, decoded)) {
+            return 0;
+        }
+        if (steer) {
+            uint32_t target = 0;
+            if (decoded->memory) {
+                steer_operand(generator, duel_case, &encoding, decoded);
+                decode_instruction(decoded, encoding.bytes, encoding.length,
+                                   duel_case->before.eip, mode);
+                target = steering_operand_address(duel_case, decoded);
+            }
+            steering_favour(generator, duel_case, decoded, target);
+            set_stack16_high(&duel_case->before);
+        }
+        steering_note_exemptions(duel_case, decoded);
+        if (is_unsuited_form(duel_case, decoded)) {
+            return 0;
+        }
+        encoding.length = decoded->length;
+    } else {
+        decoded->row = (uint16_t)row;
+        decoded->length = 0;
+    }
+    memcpy(code, encoding.bytes, encoding.length);
+    return encoding.length;
+}
+
 bool isa_generate(struct isa_generator *generator, unsigned row,
                   struct duel_case *duel_case, struct instruction *decoded)
 {
@@ -271,7 +272,7 @@ bool isa_generate(struct isa_generator *generator, unsigned row,
     isa_random_state(generator, duel_case);
     duel_case->length = isa_random_instruction(generator, row, duel_case,
                                                duel_case->code, true, decoded);
-    if (duel_case->length == 0 || is_unsuited_form(duel_case, decoded)) {
+    if (duel_case->length == 0) {
         return false;
     }
     duel_case->undefined_flags = instruction_rows[decoded->row].flags_undefined;

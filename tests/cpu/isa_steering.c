@@ -134,7 +134,8 @@ void steering_move_operand(struct duel_case *duel_case, struct isa_encoding *enc
 uint16_t steering_selector(struct random *random)
 {
     static const uint16_t selectors[] = {
-        0, /* with RPL 3 the host's IRET would make it 0 before we see it */
+        0,
+        3,
         ORACLE_CS,
         ORACLE_DS,
         ORACLE_DS,
@@ -351,8 +352,8 @@ static void note_vector_exemptions(struct duel_case *duel_case,
     }
 }
 
-static void note_exemptions(struct duel_case *duel_case,
-                            const struct instruction *decoded)
+void steering_note_exemptions(struct duel_case *duel_case,
+                              const struct instruction *decoded)
 {
     static const char *const partial[] = {"PUSHA", "POPA", NULL};
     static const char *const several_pages[] = {"PUSHA",  "POPA",    "ENTER",  "FNSAVE",
@@ -387,5 +388,4 @@ void steering_favour(struct isa_generator *generator, struct duel_case *duel_cas
     favour_selector(random, duel_case, decoded, target);
     favour_arithmetic(random, duel_case, decoded, target);
     favour_vector(random, duel_case, decoded, target);
-    note_exemptions(duel_case, decoded);
 }

@@ -22,8 +22,12 @@ uint32_t steering_operand_address(const struct duel_case *duel_case,
 void steering_move_operand(struct duel_case *duel_case, struct isa_encoding *encoding,
                            const struct instruction *decoded, uint32_t target);
 
-/* Row by row: values that let the instruction succeed, and what the comparison must
- * know. `target`: linear address of the memory operand, if any. */
+/* What the comparison must know about the instruction. */
+void steering_note_exemptions(struct duel_case *duel_case,
+                              const struct instruction *decoded);
+
+/* Row by row: values that let the instruction succeed. `target`: linear address of the
+ * memory operand, if any. */
 void steering_favour(struct isa_generator *generator, struct duel_case *duel_case,
                      const struct instruction *decoded, uint32_t target);
 
