@@ -8,7 +8,7 @@ static void print_line(const char *prefix, const char *format, va_list arguments
 {
     char text[512];
     vsnprintf(text, sizeof(text), format, arguments);
-    fprintf(stderr, "faumachine: %s%s\r\n", prefix, text);
+    fprintf(stderr, "faumachine: %s%s\n", prefix, text);
 }
 
 void log_warning(struct log *log, const char *format, ...)

@@ -1,8 +1,8 @@
 /* base/log.h: what the simulator has to say while a guest runs.
  *
  * A log belongs to one machine. Messages go to the host's standard error, one line
- * each. Guest errors (a driver that writes nonsense) are shown only when asked for and
- * are limited in number per place. Thread: any. Saved by: nobody. */
+ * each. Guest errors (a driver that writes nonsense) are shown only when asked for, and
+ * not without end. Thread: any. Saved by: nobody. */
 #ifndef BASE_LOG_H
 #define BASE_LOG_H
 

@@ -1,3 +1,4 @@
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <unistd.h>
@@ -23,6 +24,18 @@ static void print_line(void *opaque, const char *line)
     fputs(line, opaque);
 }
 
+/* The exit status after printing: a full disk is no success. */
+static int flush_output(void)
+{
+    struct error error;
+    if (fflush(stdout) == 0) {
+        return 0;
+    }
+    error_set_errno(&error, errno, "cannot write to standard output");
+    cli_print_error(&error);
+    return 1;
+}
+
 static int print_help(void)
 {
     puts("Usage: faumachine [run] [options] [DISK]\n"
@@ -31,13 +44,13 @@ static int print_help(void)
          "-hda DISK. Options are spelled as QEMU does, with one dash or two:\n");
     options_describe(print_line, stdout);
     puts("\nThe manual page faumachine(1) has the rest.");
-    return fflush(stdout) == 0 ? 0 : 1;
+    return flush_output();
 }
 
 static int print_version(void)
 {
     puts("faumachine " FAUMACHINE_VERSION);
-    return fflush(stdout) == 0 ? 0 : 1;
+    return flush_output();
 }
 
 int main(int argc, char *argv[])

@@ -1,6 +1,7 @@
 #define _GNU_SOURCE /* sigabbrev_np */
 #include "cli/run.h"
 
+#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -10,7 +11,13 @@ enum { EXIT_PROBLEM = 1 };
 
 void cli_print_error(const struct error *error)
 {
-    fprintf(stderr, "faumachine: %s\n", error->text);
+    char line[sizeof(error->text)];
+    size_t length = 0;
+    for (; error->text[length]; length++) {
+        bool control = iscntrl((unsigned char)error->text[length]);
+        line[length] = control ? '?' : error->text[length];
+    }
+    fprintf(stderr, "faumachine: %.*s\n", (int)length, line);
 }
 
 static int status_of(const struct machine_result *result)

@@ -9,7 +9,7 @@
  * or the options did not allow. */
 int run_machine(const struct options *options);
 
-/* "faumachine: …" on standard error. */
+/* "faumachine: …" on standard error: one line, whatever characters a name has in it. */
 void cli_print_error(const struct error *error);
 
 #endif

@@ -43,6 +43,18 @@ class BadInput(harness.TestCase):
         self.refuse("-serial", "file:" + self.path("no/such"), disk, hint="no/such")
         self.refuse("-serial", "unix:" + self.path("socket"), disk, hint="socket")
 
+    def test_names_with_control_characters(self):
+        """A message stays one line."""
+        self.refuse(self.path("two\nlines.img"), hint="two?lines.img")
+
+    def test_full_output(self):
+        """Help and version that cannot be written."""
+        for option in "-help", "-version":
+            with open("/dev/full", "w", encoding="ascii") as full:
+                result = run(option, stdout=full)
+            self.assertEqual(result.returncode, 1)
+            self.assertEqual(result.stderr.count(b"\n"), 1, result.stderr)
+
     def test_disks(self):
         """Images that are none."""
         self.refuse(self.path("missing.img"), hint="missing.img")
