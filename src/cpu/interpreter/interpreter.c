@@ -57,6 +57,7 @@ static bool take_exception(struct cpu *cpu)
     bool has_error = cpu->pending.has_error;
     uint32_t error = cpu->pending.error;
     cpu->shadow = 0;
+    cpu->halted = false; /* by the trap after a single-stepped HLT, too */
     set_stepping(cpu, false);
     cpu->dr6_pending = 0;
     if (cpu->delivering == EXCEPTION_DF) {

@@ -1,0 +1,82 @@
+/* The engine's corners: halting, the stack outside protected mode, code in memory that
+ * is not RAM, and state that must not depend on the host. */
+#include "cpu/mmu/access.h"
+#include "cpu_fixture.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+#include <cmocka.h>
+
+enum {
+    RAM_BYTES = 4 << 20,
+    CODE = 0x100000, /* linear and physical */
+};
+
+static struct cpu_fixture fixture;
+
+static int setup_real(void **state)
+{
+    struct error error;
+    (void)state;
+    if (!cpu_fixture_create(&fixture, RAM_BYTES, &error)) {
+        fprintf(stderr, "%s\n", error.text);
+        return -1;
+    }
+    return 0;
+}
+
+static int setup_protected(void **state)
+{
+    if (setup_real(state) != 0) {
+        return -1;
+    }
+    cpu_fixture_protected_mode(&fixture, 0);
+    for (uint32_t page = 0; page < 2; page++) {
+        uint32_t address = CODE + page * PAGE_BYTES;
+        cpu_fixture_map(&fixture, address, address, true, true);
+    }
+    fixture.cpu->eip = CODE;
+    fixture.cpu->regs[REGISTER_ESP] = FIXTURE_STACK_TOP;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    cpu_fixture_destroy(&fixture);
+    return 0;
+}
+
+static void run_to_halt(uint32_t eip)
+{
+    fixture.cpu->eip = eip;
+    fixture.cpu->halted = false;
+    assert_int_equal(interpreter_engine.run(fixture.cpu, 1000), CPU_EXIT_HALT);
+}
+
+/* The trap after a single-stepped HLT wakes the CPU (SDM vol. 2, HLT). */
+static void test_trap_wakes_halted_cpu(void **state)
+{
+    (void)state;
+    struct cpu_fixture_exception exception;
+    cpu_fixture_store(&fixture, CODE, "\xf4", 1);
+    fixture.cpu->system_flags |= EFLAGS_TF;
+    run_to_halt(CODE);
+    assert_int_equal(fixture.cpu->eip, FIXTURE_HANDLERS + 2 * EXCEPTION_DB + 1);
+    assert_true(cpu_fixture_exception(&fixture, &exception));
+    assert_int_equal(exception.vector, EXCEPTION_DB);
+    assert_int_equal(exception.eip, CODE + 1);
+}
+
+#define TEST(function, setup) cmocka_unit_test_setup_teardown(function, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_trap_wakes_halted_cpu, setup_protected),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
