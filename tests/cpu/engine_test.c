@@ -71,12 +71,34 @@ static void test_trap_wakes_halted_cpu(void **state)
     assert_int_equal(exception.eip, CODE + 1);
 }
 
+/* SS.B outlives protected mode, as the limits do: ESP counts in whole. */
+static void test_big_stack_in_real_mode(void **state)
+{
+    (void)state;
+    enum { SEGMENT = 0x100, TOP = 0x20000 };
+    struct cpu *cpu = fixture.cpu;
+    struct segment *stack = &cpu->segments[SEGMENT_SS];
+    cpu_fixture_load_segment(&fixture, SEGMENT_CS, SEGMENT);
+    stack->access |= SEGMENT_BIG | SEGMENT_GRANULAR;
+    stack->limit = UINT32_MAX;
+    segment_update(stack);
+    cpu_update_mode(cpu);
+    cpu->regs[REGISTER_EAX] = 0x1234;
+    cpu->regs[REGISTER_ESP] = TOP;
+    cpu_fixture_store(&fixture, SEGMENT * 16, "\x50\xf4", 2); /* push ax; hlt */
+    run_to_halt(0);
+    assert_int_equal(cpu->regs[REGISTER_ESP], TOP - 2);
+    assert_int_equal(*cpu_fixture_ram(&fixture, TOP - 2), 0x34);
+    assert_int_equal(*cpu_fixture_ram(&fixture, TOP - 1), 0x12);
+}
+
 #define TEST(function, setup) cmocka_unit_test_setup_teardown(function, setup, teardown)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_trap_wakes_halted_cpu, setup_protected),
+        TEST(test_big_stack_in_real_mode, setup_real),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

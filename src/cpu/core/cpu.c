@@ -61,7 +61,7 @@ void cpu_update_mode(struct cpu *cpu)
         cpu->cpl = cpu_v86(cpu) ? 3 : 0;
     }
     cpu->access_rights = access_rights(cpu);
-    cpu->stack_mask = protected && (stack->access & SEGMENT_BIG) ? UINT32_MAX : 0xffff;
+    cpu->stack_mask = stack->access & SEGMENT_BIG ? UINT32_MAX : 0xffff;
     cpu->code_mode =
         (cpu->segments[SEGMENT_CS].access & SEGMENT_BIG ? CODE_MODE_32 : 0) |
         (protected ? CODE_MODE_VEX : 0) | (cpu->cpl == 3 ? CODE_MODE_USER : 0);

@@ -214,7 +214,7 @@ struct cpu {
     /* Derived from the above; kept by cpu_update_mode(). */
     uint8_t cpl;
     uint8_t access_rights; /* of data accesses at this CPL: enum mmu_rights */
-    uint32_t stack_mask;   /* 0xffff or all ones, from SS.B (and 0xffff outside PM) */
+    uint32_t stack_mask;   /* 0xffff or all ones, from SS.B (in any mode) */
     uint32_t code_mode;    /* what decoding depends on: enum code_mode bits */
 
     /* Running. */
