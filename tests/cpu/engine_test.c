@@ -13,9 +13,11 @@
 enum {
     RAM_BYTES = 4 << 20,
     CODE = 0x100000, /* linear and physical */
+    VIDEO = 0x10000000, /* physical; plain memory outside RAM */
 };
 
 static struct cpu_fixture fixture;
+static uint8_t video[PAGE_BYTES];
 
 static int setup_real(void **state)
 {
@@ -92,6 +94,28 @@ static void test_big_stack_in_real_mode(void **state)
     assert_int_equal(*cpu_fixture_ram(&fixture, TOP - 1), 0x12);
 }
 
+/* Nobody watches writes to video memory: code there is decoded anew each time. */
+static void test_code_in_video_memory(void **state)
+{
+    (void)state;
+    struct cpu *cpu = fixture.cpu;
+    memory_add(&fixture.memory,
+               &(struct memory_region){.name = "video",
+                                       .start = VIDEO,
+                                       .bytes = sizeof(video),
+                                       .priority = MEMORY_PRIORITY_PCI,
+                                       .read = video,
+                                       .write = video});
+    cpu_fixture_map(&fixture, VIDEO, VIDEO, true, true);
+    memcpy(video, "\xb0\x01\xf4", 3); /* mov al, 1; hlt */
+    cpu->regs[REGISTER_EAX] = 0;
+    run_to_halt(VIDEO);
+    assert_int_equal(cpu->regs[REGISTER_EAX], 1);
+    supervisor_write8(cpu, VIDEO + 1, 2);
+    run_to_halt(VIDEO);
+    assert_int_equal(cpu->regs[REGISTER_EAX], 2);
+}
+
 #define TEST(function, setup) cmocka_unit_test_setup_teardown(function, setup, teardown)
 
 int main(void)
@@ -99,6 +123,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_trap_wakes_halted_cpu, setup_protected),
         TEST(test_big_stack_in_real_mode, setup_real),
+        TEST(test_code_in_video_memory, setup_protected),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

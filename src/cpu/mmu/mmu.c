@@ -129,6 +129,12 @@ static uint64_t ram_offset_of(const struct cpu *cpu, const uint8_t *host)
     return inside ? (uint64_t)(host - ram->host) : UINT64_MAX;
 }
 
+/* Nobody tells when such memory is written: video memory. */
+static bool is_unwatched(const struct memory_region *region, uint64_t ram_offset)
+{
+    return ram_offset == UINT64_MAX && region->write;
+}
+
 /* Enters the page into the table, as far as plain memory and rights allow. */
 static void fill_entry(struct cpu *cpu, gla_t address, enum mmu_rights rights,
                        const struct translation *translation,
@@ -146,6 +152,7 @@ static void fill_entry(struct cpu *cpu, gla_t address, enum mmu_rights rights,
                       cpu->wiring.memory->ram->code_lines[ram_offset >> PAGE_SHIFT];
     bool fast_write = translation->writable && translation->dirty && !holds_code &&
                       region->write == region->read;
+    bool fast_fetch = translation->executable && !is_unwatched(region, ram_offset);
     struct tlb_entry *entry =
         &cpu->mmu->tlb[rights][(address >> PAGE_SHIFT) & (TLB_ENTRIES - 1)];
     entry->host = host - (uintptr_t)linear;
@@ -153,7 +160,7 @@ static void fill_entry(struct cpu *cpu, gla_t address, enum mmu_rights rights,
     entry->large = translation->large;
     entry->read_tag = linear | TLB_TAG_VALID;
     entry->write_tag = fast_write ? linear | TLB_TAG_VALID : 0;
-    entry->execute_tag = translation->executable ? linear | TLB_TAG_VALID : 0;
+    entry->execute_tag = fast_fetch ? linear | TLB_TAG_VALID : 0;
 }
 
 struct mmu_target mmu_reach(struct cpu *cpu, gla_t address, enum mmu_access access,
@@ -177,6 +184,7 @@ struct mmu_target mmu_reach(struct cpu *cpu, gla_t address, enum mmu_access acce
     if (base) {
         target.host = base + (translation.physical - region->start);
         target.ram_offset = ram_offset_of(cpu, target.host);
+        target.unwatched = is_unwatched(region, target.ram_offset);
     }
     return target;
 }
@@ -330,12 +338,12 @@ const uint8_t *mmu_fetch(struct cpu *cpu, gla_t address, uint64_t *ram_offset)
 {
     enum mmu_rights rights = cpu->cpl == 3 ? MMU_USER : MMU_SUPERVISOR;
     const struct tlb_entry *entry = tlb_entry(cpu->mmu, address, rights);
-    const uint8_t *host;
     if (tlb_hits(entry->execute_tag, address, 1)) {
-        host = entry->host + (uintptr_t)address;
-    } else {
-        host = mmu_reach(cpu, address, MMU_EXECUTE, rights).host;
+        const uint8_t *host = entry->host + (uintptr_t)address;
+        *ram_offset = ram_offset_of(cpu, host);
+        return host;
     }
-    *ram_offset = host ? ram_offset_of(cpu, host) : UINT64_MAX;
-    return host;
+    struct mmu_target target = mmu_reach(cpu, address, MMU_EXECUTE, rights);
+    *ram_offset = target.ram_offset;
+    return target.unwatched ? NULL : target.host;
 }

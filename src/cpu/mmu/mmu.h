@@ -83,7 +83,8 @@ void mmu_load_pdptes(struct cpu *cpu, uint32_t cr3);
 enum mmu_access { MMU_READ, MMU_WRITE, MMU_EXECUTE };
 
 /* Where instruction bytes at linear `address` come from: host memory of that byte (the
- * rest of the page follows), or NULL if it is not plain memory. Raises #PF.
+ * rest of the page follows), or NULL if it is not plain memory, or such whose changes
+ * nobody sees (video memory). Raises #PF.
  * `*ram_offset` gets its place in RAM, or UINT64_MAX outside RAM (ROM). */
 const uint8_t *mmu_fetch(struct cpu *cpu, gla_t address, uint64_t *ram_offset);
 

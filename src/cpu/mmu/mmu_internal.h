@@ -28,6 +28,7 @@ struct mmu_target {
     uint8_t *host; /* of the byte at the address; NULL: not plain memory */
     gpa_t physical;
     uint64_t ram_offset; /* of the byte in RAM; UINT64_MAX outside RAM */
+    bool unwatched;      /* code there may change without anybody being told */
 };
 
 struct mmu_target mmu_reach(struct cpu *cpu, gla_t address, enum mmu_access access,
