@@ -116,6 +116,22 @@ static void test_code_in_video_memory(void **state)
     assert_int_equal(cpu->regs[REGISTER_EAX], 2);
 }
 
+/* The host's x87 notes where its last instruction and operand were: addresses of this
+ * process, which are no part of the guest's state. */
+static void test_no_host_pointers_in_state(void **state)
+{
+    (void)state;
+    static const uint8_t none[FPU_AREA_MXCSR - FPU_AREA_OPCODE];
+    struct cpu *cpu = fixture.cpu;
+    /* fninit; fldpi; fstp qword [CODE + 0x100]; hlt */
+    static const char code[] = "\xdb\xe3\xd9\xeb\xdd\x1d\x00\x01\x10\x00\xf4";
+    cpu_fixture_store(&fixture, CODE, code, sizeof(code) - 1);
+    run_to_halt(CODE);
+    assert_false(cpu->fpu.live);
+    assert_memory_equal(cpu->fpu.area + FPU_AREA_OPCODE, none, sizeof(none));
+    assert_memory_equal(cpu->fpu.area + FPU_AREA_MXCSR_MASK, none, 4);
+}
+
 #define TEST(function, setup) cmocka_unit_test_setup_teardown(function, setup, teardown)
 
 int main(void)
@@ -124,6 +140,7 @@ int main(void)
         TEST(test_trap_wakes_halted_cpu, setup_protected),
         TEST(test_big_stack_in_real_mode, setup_real),
         TEST(test_code_in_video_memory, setup_protected),
+        TEST(test_no_host_pointers_in_state, setup_protected),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

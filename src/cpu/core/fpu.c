@@ -19,6 +19,16 @@ static void host_xrstor(const void *area, uint64_t mask)
                      : "memory");
 }
 
+/* What the host stores beside the guest's state: where its own last x87 instruction and
+ * operand were (the guest's are kept elsewhere), and which bits its MXCSR has. */
+static void forget_host(struct cpu *cpu)
+{
+    fpu_area_put16(cpu, FPU_AREA_OPCODE, 0);
+    fpu_area_put64(cpu, FPU_AREA_INSTRUCTION, 0);
+    fpu_area_put64(cpu, FPU_AREA_OPERAND, 0);
+    fpu_area_put32(cpu, FPU_AREA_MXCSR_MASK, 0);
+}
+
 void fpu_park_slow(struct cpu *cpu)
 {
     uint64_t mask = cpu->cpuid.host_xsave_mask;
@@ -36,6 +46,7 @@ void fpu_park_slow(struct cpu *cpu)
         __asm__ volatile("fxsave (%0)" : : "r"(cpu->fpu.area) : "memory");
         __asm__ volatile("fninit\n\tldmxcsr %0" : : "m"(mxcsr));
     }
+    forget_host(cpu);
     cpu->fpu.live = false;
 }
 
@@ -131,6 +142,7 @@ void fpu_loaded(struct cpu *cpu)
     cpuid_init(&cpu->cpuid);
     /* XRSTOR faults on a header with reserved bits (SDM vol. 1, section 13.8). */
     __builtin_memset(cpu->fpu.area + FPU_AREA_XSTATE_BV, 0, FPU_AREA_HEADER_BYTES);
+    forget_host(cpu);
     fpu_area_put64(cpu, FPU_AREA_XSTATE_BV, ALL_COMPONENTS);
     fpu_set_mxcsr(cpu, fpu_area_get32(cpu, FPU_AREA_MXCSR) & MXCSR_BITS);
     fpu_area_set_words(cpu, fpu_area_get16(cpu, FPU_AREA_CONTROL),
