@@ -132,6 +132,15 @@ static void test_no_host_pointers_in_state(void **state)
     assert_memory_equal(cpu->fpu.area + FPU_AREA_MXCSR_MASK, none, 4);
 }
 
+/* RDRAND goes on where it was when a saved state is loaded. */
+static void test_random_numbers_are_state(void **state)
+{
+    (void)state;
+    uint64_t before = state_hash(0, cpu_fields, fixture.cpu);
+    fixture.cpu->random_state++;
+    assert_int_not_equal(state_hash(0, cpu_fields, fixture.cpu), before);
+}
+
 #define TEST(function, setup) cmocka_unit_test_setup_teardown(function, setup, teardown)
 
 int main(void)
@@ -141,6 +150,7 @@ int main(void)
         TEST(test_big_stack_in_real_mode, setup_real),
         TEST(test_code_in_video_memory, setup_protected),
         TEST(test_no_host_pointers_in_state, setup_protected),
+        TEST(test_random_numbers_are_state, setup_real),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
