@@ -213,7 +213,9 @@ static void compare_outcomes(const struct duel_case *duel_case,
     if (duel_case->exemptions & DUEL_ANY_PAGE) {
         return;
     }
-    if (host->error != guest->error) {
+    /* The fixture's own tables are present, but not for the user. */
+    uint32_t present = guest->vector == EXCEPTION_PF && guest->cr2 >= FIXTURE_TABLES;
+    if (host->error != (guest->error & ~present)) {
         differ(result, "error code: host %x, ours %x\n", host->error, guest->error);
     }
     if (host->vector == EXCEPTION_PF && host->cr2 != guest->cr2) {
