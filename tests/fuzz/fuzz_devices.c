@@ -21,10 +21,20 @@ static uint16_t pick_port(struct fuzz *fuzz)
     return port;
 }
 
+/* Starts of fw_cfg's DMA, which may be of 4 GiB: not too many of them. */
+static bool starts_long_transfer(uint16_t port)
+{
+    enum { FW_CFG_DMA = 0x518 };
+    return (port & ~3) == FW_CFG_DMA;
+}
+
 static void access_port(struct fuzz *fuzz)
 {
     struct port_space *ports = &fuzz->machine->ports;
     uint16_t port = pick_port(fuzz);
+    if (starts_long_transfer(port) && !fuzz_one_in(fuzz, 1000)) {
+        return;
+    }
     unsigned width = 1U << fuzz_below(fuzz, 3);
     if (fuzz_one_in(fuzz, 2)) {
         port_read(ports, port, width);
@@ -47,6 +57,36 @@ static void access_pci(struct fuzz *fuzz)
         port_read(ports, port, width);
     } else {
         port_write(ports, port, fuzz_interesting(fuzz), width);
+    }
+}
+
+/* What firmware does: devices decode their ports and memory. */
+static void enable_pci(struct fuzz *fuzz)
+{
+    enum { ADDRESS = 0xcf8, DATA = 0xcfc };
+    static const struct {
+        uint32_t function, offset, value;
+    } setup[] = {
+        {1 << 3 | 1, 0x04, 5},          /* IDE: ports, bus master */
+        {1 << 3 | 1, 0x20, 0xc001},     /* where the bus master's are */
+        {1 << 3 | 1, 0x40, 0x80008000}, /* both channels decode */
+        {1 << 3 | 3, 0x04, 1},          /* power management */
+        {1 << 3 | 3, 0x40, 0x601},      {1 << 3 | 3, 0x80, 1},
+        {1 << 3 | 3, 0x90, 0x701},      {1 << 3 | 3, 0xd2, 9},
+        {2 << 3, 0x10, 0xfd000000}, /* VGA */
+        {2 << 3, 0x18, 0xfebf0000},     {2 << 3, 0x04, 3},
+    };
+    struct port_space *ports = &fuzz->machine->ports;
+    for (unsigned i = 0; i < ARRAY_LENGTH(setup); i++) {
+        uint32_t register_address = setup[i].offset & 0xfc;
+        port_write(ports, ADDRESS,
+                   0x80000000 | setup[i].function << 8 | register_address, 4);
+        if (setup[i].offset & 3) {
+            port_write(ports, (uint16_t)(DATA + (setup[i].offset & 3)), setup[i].value,
+                       1);
+        } else {
+            port_write(ports, DATA, setup[i].value, 4);
+        }
     }
 }
 
@@ -203,6 +243,11 @@ int main(int count, char **arguments)
     }
     while (fuzz_next(&fuzz)) {
         fuzz_reset(&fuzz);
+        if (!fuzz_one_in(&fuzz, 8)) {
+            lock_take(&fuzz.machine->lock);
+            enable_pci(&fuzz);
+            lock_release(&fuzz.machine->lock);
+        }
         for (unsigned i = 0; i < ACCESSES; i++) {
             torment(&fuzz);
         }
