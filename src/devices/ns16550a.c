@@ -456,7 +456,7 @@ static bool ns16550a_loaded(void *device, struct error *error)
     }
     uart->lsr_errors &= LSR_ERRORS;
     timer_set_ns(&uart->timeout, uart->timeout_deadline_ns);
-    update_interrupt(uart);
+    ns16550a_reset_lines(uart);
     return true;
 }
 
