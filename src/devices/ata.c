@@ -62,7 +62,8 @@ void ata_fail(struct ata_drive *drive, uint8_t error)
 
 /* -- reset -- */
 
-void ata_drive_set_defaults(struct ata_drive *drive)
+/* Settings as after power-on. */
+static void set_defaults(struct ata_drive *drive)
 {
     drive->heads = ATA_DEFAULT_HEADS;
     drive->sectors_per_track = ATA_DEFAULT_SECTORS_PER_TRACK;
@@ -72,7 +73,8 @@ void ata_drive_set_defaults(struct ata_drive *drive)
     drive->look_ahead = true;
 }
 
-void ata_drive_sign(struct ata_drive *drive)
+/* Signature and status of a drive that has been reset or has diagnosed itself. */
+static void sign(struct ata_drive *drive)
 {
     drive->current = drive->previous = (struct ata_task_file){
         .sector_count = 1,
@@ -86,7 +88,7 @@ void ata_drive_sign(struct ata_drive *drive)
     drive->interrupt = false;
     drive->sleeping = false;
     if (drive->revert_to_defaults) {
-        ata_drive_set_defaults(drive);
+        set_defaults(drive);
     }
 }
 
@@ -98,13 +100,13 @@ static void reset_drive(struct ata_drive *drive)
     if (drive->then) {
         drive->reset_wanted = true;
     } else {
-        ata_drive_sign(drive);
+        sign(drive);
     }
 }
 
 static void power_on_drive(struct ata_drive *drive)
 {
-    ata_drive_set_defaults(drive);
+    set_defaults(drive);
     drive->smart = true;
     drive->standby = false;
     drive->revert_to_defaults = false;
@@ -151,7 +153,7 @@ void ata_channel_attach(struct ata_channel *channel, unsigned index,
 static void finish_late_reset(struct ata_drive *drive)
 {
     drive->reset_wanted = false;
-    ata_drive_sign(drive);
+    sign(drive);
     if (drive->channel->control & ATA_CONTROL_RESET) {
         drive->status = ATA_STATUS_BUSY;
     }
@@ -284,7 +286,7 @@ static void write_task_file(struct ata_drive *drive, unsigned offset, uint8_t va
 static void diagnose(struct ata_channel *channel)
 {
     for (unsigned i = 0; i < ATA_DRIVES; i++) {
-        ata_drive_sign(&channel->drives[i]);
+        sign(&channel->drives[i]);
     }
     ata_set_interrupt(&channel->drives[0], true);
 }

@@ -53,10 +53,6 @@ void ata_fail(struct ata_drive *drive, uint8_t error);
 /* Submits a request to the back end, with BSY set, and goes on with `then`. */
 void ata_request(struct ata_drive *drive, enum block_operation operation,
                  uint8_t *buffer, uint32_t sectors, ata_continuation *then);
-/* Settings as after power-on. */
-void ata_drive_set_defaults(struct ata_drive *drive);
-/* Signature and status of a drive that has been reset or has diagnosed itself. */
-void ata_drive_sign(struct ata_drive *drive);
 
 /* -- ata_commands.c -- */
 

@@ -402,12 +402,6 @@ void mc146818_set(struct mc146818 *rtc, uint8_t index, uint8_t value)
     rtc->cmos[index] = value;
 }
 
-uint8_t mc146818_get(const struct mc146818 *rtc, uint8_t index)
-{
-    assert(index >= MC146818_FIRST_RAM && index < MC146818_BYTES);
-    return rtc->cmos[index];
-}
-
 bool mc146818_nmi_masked(const struct mc146818 *rtc)
 {
     return rtc->index & INDEX_NMI_MASK;

@@ -23,7 +23,6 @@ struct mc146818 *mc146818_create(struct log *log, struct port_space *ports,
 
 /* RAM as firmware and setup left it; `index`: 0x0e-0x7f. It survives a reset. */
 void mc146818_set(struct mc146818 *rtc, uint8_t index, uint8_t value);
-uint8_t mc146818_get(const struct mc146818 *rtc, uint8_t index);
 
 /* Bit 7 of port 0x70: no NMI reaches the CPU. */
 bool mc146818_nmi_masked(const struct mc146818 *rtc);

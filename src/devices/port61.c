@@ -4,7 +4,6 @@
 
 enum {
     TIMER_GATE = 0x01,
-    SPEAKER_DATA = 0x02,
     SYSTEM_ERROR_DISABLE = 0x04,
     CHANNEL_CHECK_DISABLE = 0x08,
     WRITABLE = 0x0f,
@@ -37,12 +36,6 @@ bool port61_report_error(struct port61 *port, uint8_t source)
     }
     port->errors |= source;
     return true;
-}
-
-bool port61_speaker_level(struct port61 *port)
-{
-    return (port->control & SPEAKER_DATA) &&
-           i8254_channel_output(port->pit, SPEAKER_CHANNEL);
 }
 
 static uint32_t port61_read(void *opaque, uint16_t offset, unsigned width)

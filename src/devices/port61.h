@@ -26,7 +26,4 @@ struct port61 *port61_create(struct log *log, struct port_space *ports,
  * RTC's index port may still mask that). */
 bool port61_report_error(struct port61 *port, uint8_t source);
 
-/* What the speaker's membrane gets: channel 2's output and the data bit. */
-bool port61_speaker_level(struct port61 *port);
-
 #endif

@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -209,7 +208,7 @@ uint64_t machine_hash(struct machine *machine)
     return hash;
 }
 
-void machine_print_statistics(struct machine *machine, void *stream)
+void machine_print_statistics(struct machine *machine, FILE *stream)
 {
     const struct cpu_statistics *s = &machine->statistics;
     const struct {

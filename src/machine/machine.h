@@ -9,6 +9,8 @@
 #include "base/types.h"
 #include "clock/clock.h"
 
+#include <stdio.h>
+
 enum {
     MACHINE_DISKS = 4,
     MACHINE_SERIAL_LINES = 2,
@@ -33,7 +35,6 @@ struct machine_config {
     const char *debug_console; /* port 0x402: character specification */
     bool show_guest_errors;
     uint16_t debug_exit_port; /* isa-debug-exit; 0: none */
-    uint64_t stop_after;      /* instructions; 0: never */
 };
 
 enum machine_end {
@@ -41,7 +42,7 @@ enum machine_end {
     MACHINE_END_RESET,      /* with no_reboot */
     MACHINE_END_DEBUG_EXIT, /* `exit_code` holds (value << 1) | 1 */
     MACHINE_END_STOPPED,    /* machine_stop() */
-    MACHINE_END_BUDGET,     /* stop_after instructions were retired */
+    MACHINE_END_BUDGET,     /* as many instructions as asked for were retired */
     MACHINE_END_HOST_ERROR, /* the host failed us: see `error` */
 };
 
@@ -60,16 +61,17 @@ struct machine *machine_create(const struct machine_config *config,
 void machine_destroy(struct machine *machine);
 
 /* Powers on and runs until the machine ends. May be called again to go on after
- * MACHINE_END_BUDGET; `budget` adds to the instructions retired so far, 0: no limit. */
-struct machine_result machine_run(struct machine *machine, uint64_t budget);
+ * MACHINE_END_BUDGET, which comes `instructions` after the call (0: never). */
+struct machine_result machine_run(struct machine *machine, uint64_t instructions);
 
 /* Ends machine_run() soon. Async-signal-safe. */
 void machine_stop(struct machine *machine);
 
-/* Hash of registers, devices and RAM: equal machines have equal hashes. */
+/* Hash of registers, devices and RAM: equal machines have equal hashes. Not while
+ * machine_run() runs. */
 uint64_t machine_hash(struct machine *machine);
 
 /* Prints counters (-stats) to `stream`. */
-void machine_print_statistics(struct machine *machine, void *stream);
+void machine_print_statistics(struct machine *machine, FILE *stream);
 
 #endif

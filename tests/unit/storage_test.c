@@ -108,8 +108,8 @@ static void test_read_and_write(void **state)
     const struct fixture *fixture = *state;
     struct block_backend *backend = must_open(fixture->image, false, false);
     uint8_t buffer[3 * BLOCK_SECTOR_BYTES];
-    assert_int_equal(block_sectors(backend), SECTORS);
-    assert_false(block_is_read_only(backend));
+    assert_int_equal(block_device_of(backend)->sectors, SECTORS);
+    assert_false(block_device_of(backend)->read_only);
     assert_int_equal(submit(backend, BLOCK_READ, 61, 3, buffer), 0);
     assert_int_equal(buffer[0], 61);
     assert_int_equal(buffer[sizeof(buffer) - 1], 63);
@@ -142,7 +142,7 @@ static void test_snapshot_leaves_the_image(void **state)
     uint8_t buffer[4 * BLOCK_SECTOR_BYTES];
     chmod(fixture->image, 0400);
     struct block_backend *backend = must_open(fixture->image, false, true);
-    assert_false(block_is_read_only(backend));
+    assert_false(block_device_of(backend)->read_only);
     memset(buffer, 0xcc, sizeof(buffer));
     assert_int_equal(submit(backend, BLOCK_WRITE, 10, 1, buffer), 0);
     assert_int_equal(submit(backend, BLOCK_WRITE, 12, 1, buffer), 0);
@@ -203,7 +203,7 @@ static void test_read_only(void **state)
     const struct fixture *fixture = *state;
     struct block_backend *backend = must_open(fixture->image, true, false);
     uint8_t buffer[BLOCK_SECTOR_BYTES] = {0};
-    assert_true(block_is_read_only(backend));
+    assert_true(block_device_of(backend)->read_only);
     assert_int_equal(submit(backend, BLOCK_WRITE, 0, 1, buffer), EROFS);
     assert_int_equal(submit(backend, BLOCK_FLUSH, 0, 0, NULL), 0);
     block_close(backend);

@@ -56,9 +56,6 @@ struct character {
 /* From now on bytes come from `input_fd` and go to `output_fd`; -1: none. */
 void character_set_descriptors(struct character *character, int input_fd,
                                int output_fd);
-/* Forgets what has not been written. */
-void character_discard_output(struct character *character);
-void character_write_out(struct character *character);
 /* Writes what is queued; gives up when nothing moves for `patience_ms` or a signal
  * comes. */
 void character_flush(struct character *character, unsigned patience_ms);

@@ -65,15 +65,10 @@ void character_set_descriptors(struct character *character, int input_fd, int ou
                                                             : PIPE_WRITE_BYTES;
     }
     if (output_fd < 0) {
-        character_discard_output(character);
+        character->output_first = 0; /* nobody is left to get it */
+        character->output_count = 0;
     }
     update_watches(character);
-}
-
-void character_discard_output(struct character *character)
-{
-    character->output_first = 0;
-    character->output_count = 0;
 }
 
 static ssize_t write_some(const struct character *character, const uint8_t *bytes,
@@ -89,7 +84,7 @@ static ssize_t write_some(const struct character *character, const uint8_t *byte
     return written;
 }
 
-void character_write_out(struct character *character)
+static void write_out(struct character *character)
 {
     size_t until_end = OUTPUT_QUEUE_BYTES - character->output_first;
     size_t count = character->output_count;
@@ -142,7 +137,7 @@ void character_flush(struct character *character, unsigned patience_ms)
         if (poll(&polled, 1, (int)patience_ms) <= 0) {
             return;
         }
-        character_write_out(character);
+        write_out(character);
     }
 }
 
@@ -176,7 +171,7 @@ static void on_event(void *opaque, unsigned events)
 {
     struct character *character = opaque;
     if ((events & EVENT_WRITABLE) && character->output_fd >= 0) {
-        character_write_out(character);
+        write_out(character);
     }
     if ((events & EVENT_READABLE) && character->input_fd >= 0) {
         read_in(character);

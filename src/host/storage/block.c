@@ -16,9 +16,52 @@ struct block_backend {
     char *path;
 };
 
+static int read_sectors(struct block_backend *backend,
+                        const struct block_request *request)
+{
+    return backend->snapshot
+               ? overlay_read(&backend->overlay, &backend->image, request->sector,
+                              request->count, request->buffer)
+               : file_read(backend->image.fd, request->sector, request->count,
+                           request->buffer);
+}
+
+static int write_sectors(struct block_backend *backend,
+                         const struct block_request *request)
+{
+    if (backend->device.read_only) {
+        return EROFS;
+    }
+    return backend->snapshot ? overlay_write(&backend->overlay, request->sector,
+                                             request->count, request->buffer)
+                             : file_write(backend->image.fd, request->sector,
+                                          request->count, request->buffer);
+}
+
+/* What -snapshot keeps disappears anyway: only an image is worth waiting for. */
+static int flush(struct block_backend *backend)
+{
+    if (backend->snapshot || backend->device.read_only) {
+        return 0;
+    }
+    return fdatasync(backend->image.fd) < 0 ? errno : 0;
+}
+
 static void submit(void *opaque, const struct block_request *request)
 {
-    block_submit(opaque, request);
+    struct block_backend *backend = opaque;
+    uint64_t sectors = backend->device.sectors;
+    int result = EINVAL;
+    bool inside =
+        request->sector <= sectors && request->count <= sectors - request->sector;
+    if (request->operation == BLOCK_FLUSH) {
+        result = flush(backend);
+    } else if (inside && request->operation == BLOCK_READ) {
+        result = read_sectors(backend, request);
+    } else if (inside && request->operation == BLOCK_WRITE) {
+        result = write_sectors(backend, request);
+    }
+    request->completion(request->opaque, result);
 }
 
 static const struct block_device_ops device_ops = {.submit = submit};
@@ -71,61 +114,4 @@ void block_close(struct block_backend *backend)
 struct block_device *block_device_of(struct block_backend *backend)
 {
     return &backend->device;
-}
-
-uint64_t block_sectors(const struct block_backend *backend)
-{
-    return backend->device.sectors;
-}
-
-bool block_is_read_only(const struct block_backend *backend)
-{
-    return backend->device.read_only;
-}
-
-static int read_sectors(struct block_backend *backend,
-                        const struct block_request *request)
-{
-    return backend->snapshot
-               ? overlay_read(&backend->overlay, &backend->image, request->sector,
-                              request->count, request->buffer)
-               : file_read(backend->image.fd, request->sector, request->count,
-                           request->buffer);
-}
-
-static int write_sectors(struct block_backend *backend,
-                         const struct block_request *request)
-{
-    if (backend->device.read_only) {
-        return EROFS;
-    }
-    return backend->snapshot ? overlay_write(&backend->overlay, request->sector,
-                                             request->count, request->buffer)
-                             : file_write(backend->image.fd, request->sector,
-                                          request->count, request->buffer);
-}
-
-/* What -snapshot keeps disappears anyway: only an image is worth waiting for. */
-static int flush(struct block_backend *backend)
-{
-    if (backend->snapshot || backend->device.read_only) {
-        return 0;
-    }
-    return fdatasync(backend->image.fd) < 0 ? errno : 0;
-}
-
-void block_submit(struct block_backend *backend, const struct block_request *request)
-{
-    uint64_t sectors = backend->device.sectors;
-    int result = EINVAL;
-    bool inside =
-        request->sector <= sectors && request->count <= sectors - request->sector;
-    if (request->operation == BLOCK_FLUSH) {
-        result = flush(backend);
-    } else if (inside && request->operation == BLOCK_READ) {
-        result = read_sectors(backend, request);
-    } else if (inside && request->operation == BLOCK_WRITE) {
-        result = write_sectors(backend, request);
-    }
-    request->completion(request->opaque, result);
 }

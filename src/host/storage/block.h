@@ -21,13 +21,8 @@ struct block_backend *block_open(const char *path, bool read_only, bool snapshot
 /* Flushes and closes. NULL is fine. */
 void block_close(struct block_backend *backend);
 
-/* What a disk controller is given; lives as long as the back end. */
+/* What a disk controller is given; lives as long as the back end. Completions run
+ * before block_device_submit() returns; out of range: EINVAL. */
 struct block_device *block_device_of(struct block_backend *backend);
-
-uint64_t block_sectors(const struct block_backend *backend);
-bool block_is_read_only(const struct block_backend *backend);
-
-/* The completion may run before this returns. Out of range: EINVAL. */
-void block_submit(struct block_backend *backend, const struct block_request *request);
 
 #endif
