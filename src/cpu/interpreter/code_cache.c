@@ -2,6 +2,7 @@
 #include "cpu/interpreter/code_cache.h"
 
 #include "cpu/core/exception.h"
+#include "cpu/core/fpu.h"
 #include "cpu/decoder/decoder.h"
 #include "cpu/interpreter/handlers.h"
 #include "cpu/mmu/access.h"
@@ -141,7 +142,7 @@ static void kill_lines(struct cpu *cpu, uint64_t page, uint64_t lines)
     if (!(*code_lines & lines)) {
         return;
     }
-    *code_lines = 0;
+    uint64_t still_code = 0;
     struct block **place = &cache->pages[page];
     while (*place) {
         struct block *block = *place;
@@ -150,10 +151,12 @@ static void kill_lines(struct cpu *cpu, uint64_t page, uint64_t lines)
             kill_block(cache, block);
             cpu->statistics->blocks_invalidated++;
         } else {
-            *code_lines |= block->lines;
+            still_code |= block->lines;
             place = &block->same_page;
         }
     }
+    /* At once: whoever writes RAM by DMA may be looking. */
+    *code_lines = still_code;
 }
 
 /* Bits of the lines from `first` to `last`, offsets in one page. */
@@ -208,6 +211,7 @@ void code_cache_ram_written(void *opaque, uint64_t ram_offset, uint64_t bytes)
 void code_cache_apply_pending(struct cpu *cpu)
 {
     struct code_cache *cache = cpu->code_cache;
+    fpu_park(cpu);
     lock_take(cpu->wiring.lock);
     if (cache->pending_count > PENDING_WRITES) {
         code_cache_flush(cpu);
@@ -333,8 +337,8 @@ static void enter_block(struct cpu *cpu, struct block *block, uint64_t ram_offse
 }
 
 /* Decodes a new block; NULL if its first instruction needs decode_single(). */
-static struct block *make_block(struct cpu *cpu, const uint8_t *host,
-                                uint64_t ram_offset)
+static struct block *make_block_locked(struct cpu *cpu, const uint8_t *host,
+                                       uint64_t ram_offset)
 {
     struct code_cache *cache = cpu->code_cache;
     if (cache->arena_used + BLOCK_BYTES_MAXIMUM > ARENA_BYTES) {
@@ -351,6 +355,18 @@ static struct block *make_block(struct cpu *cpu, const uint8_t *host,
     cache->arena_used += (bytes + 15) & ~(size_t)15;
     enter_block(cpu, block, ram_offset);
     cpu->statistics->blocks_decoded++;
+    return block;
+}
+
+/* DMA holds the lock, too: it writes either before the bytes are read here, or when it
+ * can see that they have been decoded. Nothing in between raises an exception. */
+static struct block *make_block(struct cpu *cpu, const uint8_t *host,
+                                uint64_t ram_offset)
+{
+    fpu_park(cpu);
+    lock_take(cpu->wiring.lock);
+    struct block *block = make_block_locked(cpu, host, ram_offset);
+    lock_release(cpu->wiring.lock);
     return block;
 }
 
