@@ -12,7 +12,7 @@
 
 enum {
     RAM_BYTES = 4 << 20,
-    CODE = 0x100000, /* linear and physical */
+    CODE = 0x100000,    /* linear and physical */
     VIDEO = 0x10000000, /* physical; plain memory outside RAM */
 };
 
@@ -99,13 +99,12 @@ static void test_code_in_video_memory(void **state)
 {
     (void)state;
     struct cpu *cpu = fixture.cpu;
-    memory_add(&fixture.memory,
-               &(struct memory_region){.name = "video",
-                                       .start = VIDEO,
-                                       .bytes = sizeof(video),
-                                       .priority = MEMORY_PRIORITY_PCI,
-                                       .read = video,
-                                       .write = video});
+    memory_add(&fixture.memory, &(struct memory_region){.name = "video",
+                                                        .start = VIDEO,
+                                                        .bytes = sizeof(video),
+                                                        .priority = MEMORY_PRIORITY_PCI,
+                                                        .read = video,
+                                                        .write = video});
     cpu_fixture_map(&fixture, VIDEO, VIDEO, true, true);
     memcpy(video, "\xb0\x01\xf4", 3); /* mov al, 1; hlt */
     cpu->regs[REGISTER_EAX] = 0;
@@ -132,6 +131,44 @@ static void test_no_host_pointers_in_state(void **state)
     assert_memory_equal(cpu->fpu.area + FPU_AREA_MXCSR_MASK, none, 4);
 }
 
+static void kick(void *opaque, uint64_t offset, uint32_t value, unsigned width)
+{
+    (void)offset, (void)value, (void)width;
+    cpu_kick(opaque);
+}
+
+/* What a device asks for is seen before the next instruction, whichever instruction
+ * wrote to it. */
+static void test_devices_are_heard_at_once(void **state)
+{
+    (void)state;
+    enum { REGISTERS = 0x20000000 };
+    static const struct memory_ops ops = {.write = kick, .widths = 1 | 2 | 4};
+    static const struct {
+        const char *code;
+        uint32_t length;
+    } stores[] = {
+        {"\xa2\x00\x00\x00\x20\x90\xf4", 5},         /* mov [moffs], al; nop; hlt */
+        {"\xa3\x00\x00\x00\x20\x90\xf4", 5},         /* mov [moffs], eax */
+        {"\x89\x05\x00\x00\x00\x20\x90\xf4", 6},     /* mov [disp], eax */
+        {"\x0f\xc3\x05\x00\x00\x00\x20\x90\xf4", 7}, /* movnti [disp], eax */
+    };
+    struct cpu *cpu = fixture.cpu;
+    memory_add(&fixture.memory, &(struct memory_region){.name = "registers",
+                                                        .start = REGISTERS,
+                                                        .bytes = PAGE_BYTES,
+                                                        .priority = MEMORY_PRIORITY_PCI,
+                                                        .ops = &ops,
+                                                        .opaque = cpu});
+    cpu_fixture_map(&fixture, REGISTERS, REGISTERS, true, true);
+    for (unsigned i = 0; i < ARRAY_LENGTH(stores); i++) {
+        cpu_fixture_store(&fixture, CODE, stores[i].code, stores[i].length + 2);
+        cpu->eip = CODE;
+        assert_int_equal(interpreter_engine.run(cpu, 1000), CPU_EXIT_KICK);
+        assert_int_equal(cpu->eip, CODE + stores[i].length);
+    }
+}
+
 /* RDRAND goes on where it was when a saved state is loaded. */
 static void test_random_numbers_are_state(void **state)
 {
@@ -150,6 +187,7 @@ int main(void)
         TEST(test_big_stack_in_real_mode, setup_real),
         TEST(test_code_in_video_memory, setup_protected),
         TEST(test_no_host_pointers_in_state, setup_protected),
+        TEST(test_devices_are_heard_at_once, setup_protected),
         TEST(test_random_numbers_are_state, setup_real),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

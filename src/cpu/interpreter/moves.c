@@ -44,27 +44,16 @@ HANDLERS_ONE(mov_Zb_Ib)
 HANDLERS_SIZED(mov_Zv_Iv)
 
 /* Accumulator and a direct offset. */
-#define MOV_OFFSET(T, load, store)                                                     \
-    HANDLER(load)                                                                      \
-    {                                                                                  \
-        REG_##T(cpu, REGISTER_EAX) =                                                   \
-            SEGMENT_READ_##T(cpu, i->segment, instruction_offset(cpu, i));             \
-        GO_ON;                                                                         \
-    }                                                                                  \
-    HANDLER(store)                                                                     \
-    {                                                                                  \
-        SEGMENT_WRITE_##T(cpu, i->segment, instruction_offset(cpu, i),                 \
-                          REG_##T(cpu, REGISTER_EAX));                                 \
-        GO_ON;                                                                         \
-    }
-
-MOV_OFFSET(uint8_t, mov_AL_Ob, mov_Ob_AL)
-MOV_OFFSET(uint16_t, mov_eAX_Ov_16, mov_Ov_eAX_16)
-MOV_OFFSET(uint32_t, mov_eAX_Ov_32, mov_Ov_eAX_32)
-HANDLERS_ONE(mov_AL_Ob)
-HANDLERS_ONE(mov_Ob_AL)
-HANDLERS_SIZED(mov_eAX_Ov)
-HANDLERS_SIZED(mov_Ov_eAX)
+USE_E(mov_AL_Ob, uint8_t, REG_uint8_t(cpu, REGISTER_EAX) = a)
+USE_E(mov_eAX_Ov_16, uint16_t, REG_uint16_t(cpu, REGISTER_EAX) = a)
+USE_E(mov_eAX_Ov_32, uint32_t, cpu->regs[REGISTER_EAX] = a)
+STORE_E(mov_Ob_AL, uint8_t, REG_uint8_t(cpu, REGISTER_EAX))
+STORE_E(mov_Ov_eAX_16, uint16_t, REG_uint16_t(cpu, REGISTER_EAX))
+STORE_E(mov_Ov_eAX_32, uint32_t, cpu->regs[REGISTER_EAX])
+HANDLERS_BYTE(mov_AL_Ob)
+HANDLERS_BYTE(mov_Ob_AL)
+HANDLERS_WORD(mov_eAX_Ov)
+HANDLERS_WORD(mov_Ov_eAX)
 
 USE_E(movzx_Gv_Eb_16, uint8_t, REG_uint16_t(cpu, i->reg) = a)
 USE_E(movzx_Gv_Eb_32, uint8_t, cpu->regs[i->reg] = a)
@@ -207,7 +196,7 @@ HANDLER(cmpxchg8b_Mq)
     }
     cpu->arithmetic.ax =
         (uint16_t)((cpu->arithmetic.ax & ~ARITHMETIC_ZF) | (equal ? ARITHMETIC_ZF : 0));
-    GO_ON;
+    return i + 1;
 }
 
 HANDLERS_ONE(cmpxchg8b_Mq)
@@ -217,13 +206,13 @@ HANDLER(xlat)
     uint32_t offset = cpu->regs[REGISTER_EBX] + (cpu->regs[REGISTER_EAX] & 0xff);
     REG_uint8_t(cpu, REGISTER_EAX) =
         segment_read8(cpu, i->segment, offset & i->address_mask);
-    GO_ON;
+    return i + 1;
 }
 
 HANDLER(movnti_Md_Gd)
 {
     segment_write32(cpu, i->segment, instruction_offset(cpu, i), cpu->regs[i->reg]);
-    GO_ON;
+    return i + 1;
 }
 
 HANDLERS_ONE(xlat)
@@ -306,7 +295,7 @@ const struct handler_set exec_sfence = HANDLER_SET_ONE(nop);
 HANDLER(clflush_Mb)
 {
     segment_read8(cpu, i->segment, instruction_offset(cpu, i));
-    GO_ON;
+    return i + 1;
 }
 
 HANDLERS_ONE(clflush_Mb)

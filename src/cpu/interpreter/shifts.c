@@ -82,7 +82,7 @@ static inline uint32_t bit_string_offset_32(struct cpu *cpu,
         linear_write##bits(                                                            \
             cpu, address,                                                              \
             alu_##op##_uint##bits##_t(FLAGS, a, REG_uint##bits##_t(cpu, i->reg)));     \
-        GO_ON;                                                                         \
+        return i + 1;                                                                  \
     }
 
 #define BIT_REGISTER(op)                                                               \
@@ -106,7 +106,7 @@ BIT_REGISTER(btc)
         uint##bits##_t a =                                                             \
             segment_read##bits(cpu, i->segment, bit_string_offset_##bits(cpu, i));     \
         alu_bt_uint##bits##_t(FLAGS, a, REG_uint##bits##_t(cpu, i->reg));              \
-        GO_ON;                                                                         \
+        return i + 1;                                                                  \
     }
 
 BIT_TEST_REGISTER(16)
