@@ -279,6 +279,9 @@ static bool interpreter_create(struct cpu *cpu, struct error *error)
 
 static void interpreter_destroy(struct cpu *cpu)
 {
+    struct memory_map *map = cpu->wiring.memory;
+    map->listener.changed = NULL;
+    map->listener.code_written = NULL;
     host_unit_destroy(cpu);
     code_cache_destroy(cpu);
     mmu_destroy(cpu);
