@@ -178,15 +178,15 @@ static const struct instruction *transfer(struct cpu *cpu,
                                           const struct instruction *instruction,
                                           unsigned width, string_iteration *iterate)
 {
+    /* Also where nothing is left to repeat. */
+    port_check(cpu, register_port(cpu), width);
     if (!string_repeats(instruction)) {
-        port_check(cpu, register_port(cpu), width);
         iterate(cpu, instruction, width);
         return instruction_leave(cpu, instruction);
     }
     if (string_count(cpu, instruction) == 0) {
         return instruction_leave(cpu, instruction);
     }
-    port_check(cpu, register_port(cpu), width);
     for (unsigned i = 0; i < UNINTERRUPTED; i++) {
         iterate(cpu, instruction, width);
         string_account(cpu, instruction, 1);
