@@ -169,6 +169,28 @@ static void test_devices_are_heard_at_once(void **state)
     }
 }
 
+/* A 4 GiB segment has no end, be it of conforming code. */
+static void test_operand_wraps_at_4_gib(void **state)
+{
+    (void)state;
+    struct cpu *cpu = fixture.cpu;
+    cpu_fixture_map(&fixture, 0xfffff000, CODE + PAGE_BYTES, true, true);
+    cpu_fixture_map(&fixture, 0, CODE + PAGE_BYTES, true, true);
+    cpu_fixture_store(&fixture, CODE + PAGE_BYTES + 0xffe, "\x11\x22", 2);
+    cpu_fixture_store(&fixture, CODE + PAGE_BYTES, "\x33\x44", 2);
+    /* mov eax, cs:[0xfffffffe]; hlt */
+    cpu_fixture_store(&fixture, CODE, "\x2e\xa1\xfe\xff\xff\xff\xf4", 7);
+    for (unsigned conforming = 0; conforming < 2; conforming++) {
+        struct segment *code = &cpu->segments[SEGMENT_CS];
+        code->access |= conforming ? SEGMENT_CONFORMING : 0;
+        segment_update(code);
+        cpu->regs[REGISTER_EAX] = 0;
+        run_to_halt(CODE);
+        assert_int_equal(cpu->eip, CODE + 7);
+        assert_int_equal(cpu->regs[REGISTER_EAX], 0x44332211);
+    }
+}
+
 /* RDRAND goes on where it was when a saved state is loaded. */
 static void test_random_numbers_are_state(void **state)
 {
@@ -188,6 +210,7 @@ int main(void)
         TEST(test_code_in_video_memory, setup_protected),
         TEST(test_no_host_pointers_in_state, setup_protected),
         TEST(test_devices_are_heard_at_once, setup_protected),
+        TEST(test_operand_wraps_at_4_gib, setup_protected),
         TEST(test_random_numbers_are_state, setup_real),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

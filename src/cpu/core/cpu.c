@@ -38,6 +38,19 @@ void segment_update(struct segment *segment)
     }
 }
 
+bool segment_holds(const struct segment *segment, uint32_t offset, unsigned bytes)
+{
+    uint64_t last = (uint64_t)offset + bytes - 1;
+    bool expand_down =
+        !(segment->access & SEGMENT_CODE) && (segment->access & SEGMENT_EXPAND_DOWN);
+    if (expand_down) {
+        uint64_t top = segment->access & SEGMENT_BIG ? UINT32_MAX : 0xffff;
+        return offset > segment->limit && last <= top;
+    }
+    /* A 4 GiB segment does not end: operands wrap to offset 0. */
+    return last <= segment->limit || segment->limit == UINT32_MAX;
+}
+
 /* enum mmu_rights, which this room does not see: supervisor, user, or user with checks
  * of alignment (SDM vol. 3, section 6.15, #AC). */
 static uint8_t access_rights(const struct cpu *cpu)

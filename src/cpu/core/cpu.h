@@ -271,6 +271,8 @@ void cpu_loaded(struct cpu *cpu);
 
 /* Recomputes read_end and write_end from the rest. */
 void segment_update(struct segment *segment);
+/* Whether offset … offset + bytes - 1 is inside the segment's limit. */
+bool segment_holds(const struct segment *segment, uint32_t offset, unsigned bytes);
 /* Recomputes cpl (from CS/SS and mode), access_rights (also from AM, AC), stack_mask,
  * code_mode. */
 void cpu_update_mode(struct cpu *cpu);

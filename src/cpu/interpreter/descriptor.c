@@ -97,16 +97,3 @@ struct segment segment_null(uint16_t selector)
 {
     return (struct segment){.selector = selector};
 }
-
-bool segment_holds(const struct segment *segment, uint32_t offset, unsigned bytes)
-{
-    uint64_t last = (uint64_t)offset + bytes - 1;
-    bool expand_down =
-        !(segment->access & SEGMENT_CODE) && (segment->access & SEGMENT_EXPAND_DOWN);
-    if (expand_down) {
-        uint64_t top = segment->access & SEGMENT_BIG ? UINT32_MAX : 0xffff;
-        return offset > segment->limit && last <= top;
-    }
-    /* A 4 GiB segment does not end: operands wrap to offset 0. */
-    return last <= segment->limit || segment->limit == UINT32_MAX;
-}

@@ -171,7 +171,4 @@ struct segment descriptor_segment(const struct descriptor *descriptor,
 /* What a segment register holds after a null selector was loaded: nothing usable. */
 struct segment segment_null(uint16_t selector);
 
-/* Whether offset … offset + bytes - 1 is inside the segment's limit. */
-bool segment_holds(const struct segment *segment, uint32_t offset, unsigned bytes);
-
 #endif

@@ -9,19 +9,6 @@ static _Noreturn void segment_fault(struct cpu *cpu, unsigned segment)
     cpu_raise_error(cpu, segment == SEGMENT_SS ? EXCEPTION_SS : EXCEPTION_GP, 0);
 }
 
-/* Whether offset … offset + bytes - 1 is inside the segment. Offsets wrap at 4 GiB. */
-static bool inside_limit(const struct segment *segment, uint32_t offset, unsigned bytes)
-{
-    uint64_t last = (uint64_t)offset + bytes - 1;
-    bool expand_down =
-        !(segment->access & SEGMENT_CODE) && (segment->access & SEGMENT_EXPAND_DOWN);
-    if (!expand_down) {
-        return last <= segment->limit;
-    }
-    uint64_t top = segment->access & SEGMENT_BIG ? UINT32_MAX : 0xffff;
-    return offset > segment->limit && last <= top;
-}
-
 gla_t segment_check_slow(struct cpu *cpu, unsigned segment, uint32_t offset,
                          unsigned bytes, bool write)
 {
@@ -36,9 +23,7 @@ gla_t segment_check_slow(struct cpu *cpu, unsigned segment, uint32_t offset,
             segment_fault(cpu, segment);
         }
     }
-    /* A 4 GiB segment does not end: operands wrap to offset 0. */
-    bool whole = s->limit == UINT32_MAX && !(s->access & SEGMENT_EXPAND_DOWN);
-    if (!whole && !inside_limit(s, offset, bytes)) {
+    if (!segment_holds(s, offset, bytes)) {
         segment_fault(cpu, segment);
     }
     return s->base + offset;
