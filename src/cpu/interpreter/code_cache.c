@@ -253,7 +253,8 @@ static void finish_block(struct block *block)
     };
 }
 
-struct block *code_cache_decode_single(struct cpu *cpu)
+/* A block of one instruction, for one use, from wherever its bytes are. */
+static struct block *decode_single(struct cpu *cpu)
 {
     const struct segment *cs = &cpu->segments[SEGMENT_CS];
     struct block *block = cpu->code_cache->single;
@@ -376,7 +377,7 @@ static struct block *find_slow(struct cpu *cpu, gla_t linear)
     uint64_t ram_offset;
     const uint8_t *host = mmu_fetch(cpu, linear, &ram_offset);
     if (!host) {
-        return code_cache_decode_single(cpu);
+        return decode_single(cpu);
     }
     uint32_t mode = cpu->code_mode;
     struct block *block = *bucket_of(cache, host, cpu->eip);
@@ -387,7 +388,7 @@ static struct block *find_slow(struct cpu *cpu, gla_t linear)
     if (!block) {
         block = make_block(cpu, host, ram_offset);
     }
-    return block ? block : code_cache_decode_single(cpu);
+    return block ? block : decode_single(cpu);
 }
 
 struct block *code_cache_find(struct cpu *cpu)
@@ -403,7 +404,7 @@ struct block *code_cache_find(struct cpu *cpu)
     gla_t linear = cs->base + cpu->eip;
     block = find_slow(cpu, linear);
     if (block->last > cs->limit || block->last < block->eip) {
-        return code_cache_decode_single(cpu);
+        return decode_single(cpu);
     }
     if (block != cpu->code_cache->single) {
         *jump_cache_entry(cpu, linear) =

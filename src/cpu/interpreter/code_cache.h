@@ -76,9 +76,6 @@ void code_cache_flush(struct cpu *cpu);
  * be fetched or decoded. The result holds at least one instruction. */
 struct block *code_cache_find(struct cpu *cpu);
 
-/* As above, for one instruction only, and never from the cache. */
-struct block *code_cache_decode_single(struct cpu *cpu);
-
 /* RAM has changed: kills what was decoded from there, or, from another thread than the
  * CPU's, asks for it (CPU_REQUEST_CODE). The listener of struct memory_map. */
 void code_cache_ram_written(void *cpu, uint64_t ram_offset, uint64_t bytes);

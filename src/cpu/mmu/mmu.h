@@ -91,7 +91,4 @@ const uint8_t *mmu_fetch(struct cpu *cpu, gla_t address, uint64_t *ram_offset);
 /* One instruction byte from wherever it is, devices included. Raises #PF. */
 uint8_t mmu_fetch_byte(struct cpu *cpu, gla_t address);
 
-/* Translation without side effects (debuggers, monitors): false if not mapped. */
-bool mmu_translate_debug(struct cpu *cpu, gla_t address, gpa_t *physical);
-
 #endif
