@@ -258,7 +258,7 @@ struct cpuid_result cpuid_leaf(const struct cpu *cpu, uint32_t leaf, uint32_t su
     if (leaf >= LEAF_EXTENDED && leaf <= LEAF_EXTENDED + 8) {
         return extended_leaf(cpu, leaf);
     }
-    /* Leaves that do not exist answer as the last basic one (SDM vol. 2, CPUID), on
-     * AMD's processors with zeros. */
+    /* Leaves that do not exist answer with zeros, as AMD's processors do; Intel's show
+     * the last basic one (SDM vol. 2, CPUID). */
     return basic_leaf(cpu, leaf, subleaf);
 }

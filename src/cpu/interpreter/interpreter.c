@@ -73,20 +73,16 @@ static bool take_exception(struct cpu *cpu)
         cpu->statistics->page_faults++;
     }
     cpu->delivering = (int16_t)vector;
-    cpu->delivering_external = true;
     interrupt_deliver(cpu, (uint8_t)vector, INTERRUPT_EXCEPTION, has_error, error,
                       cpu->eip);
     cpu->delivering = -1;
-    cpu->delivering_external = false;
     return true;
 }
 
 static void take_external(struct cpu *cpu, uint8_t vector)
 {
     cpu->halted = false;
-    cpu->delivering_external = true;
     interrupt_deliver(cpu, vector, INTERRUPT_HARDWARE, false, 0, cpu->eip);
-    cpu->delivering_external = false;
 }
 
 static void take_interrupt(struct cpu *cpu)
@@ -161,8 +157,7 @@ static inline void run_block(struct cpu *cpu, const struct block *block)
     do {
         cpu->current = instruction;
         instruction = instruction->execute(cpu, instruction);
-    } while (instruction &&
-             !atomic_load_explicit(&cpu->request, memory_order_relaxed));
+    } while (instruction && !atomic_load_explicit(&cpu->request, memory_order_relaxed));
     if (instruction) {
         cpu->eip = instruction->eip;
     }

@@ -8,8 +8,6 @@ static const struct instruction *interrupt(struct cpu *cpu,
 {
     interrupt_deliver(cpu, vector, source, false, 0, instruction_next_eip(instruction));
     cpu->statistics->software_interrupts++;
-    /* TF is clear now: the step over the instruction ends in the handler. */
-    cpu->single_step = false;
     return NULL;
 }
 
