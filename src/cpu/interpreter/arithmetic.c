@@ -83,56 +83,58 @@ MODIFY_E(not_Ev_32, uint32_t, ~a)
 HANDLERS_BYTE(not_Eb)
 HANDLERS_WORD(not_Ev)
 
-#define STEP_REGISTER(op, T)                                                           \
-    REG_##T(cpu, i->reg) = alu_##op##_##T(FLAGS, REG_##T(cpu, i->reg));                \
-    GO_ON;
+#define STEP_REGISTER(op, bits)                                                        \
+    HANDLER(op##_Zv_##bits)                                                            \
+    {                                                                                  \
+        REG_uint##bits##_t(cpu, i->reg) =                                              \
+            alu_##op##_uint##bits##_t(FLAGS, REG_uint##bits##_t(cpu, i->reg));         \
+        GO_ON;                                                                         \
+    }
 
-HANDLER(inc_Zv_16){STEP_REGISTER(inc, uint16_t)}
-
-HANDLER(inc_Zv_32){STEP_REGISTER(inc, uint32_t)}
-
-HANDLER(dec_Zv_16){STEP_REGISTER(dec, uint16_t)}
-
-HANDLER(dec_Zv_32){STEP_REGISTER(dec, uint32_t)}
-
-HANDLERS_SIZED(inc_Zv) HANDLERS_SIZED(dec_Zv)
+STEP_REGISTER(inc, 16)
+STEP_REGISTER(inc, 32)
+STEP_REGISTER(dec, 16)
+STEP_REGISTER(dec, 32)
+HANDLERS_SIZED(inc_Zv)
+HANDLERS_SIZED(dec_Zv)
 
 /* Multiplication. */
 #define AX REG_uint16_t(cpu, REGISTER_EAX)
 #define EAX cpu->regs[REGISTER_EAX]
 #define EDX cpu->regs[REGISTER_EDX]
 
-    USE_E(mul_Eb, uint8_t, AX = alu_mul_uint8_t(FLAGS, (uint8_t)EAX, a))
-        USE_E(mul_Ev_16, uint16_t,
-              alu_mul_uint16_t(FLAGS, &AX, &REG_uint16_t(cpu, REGISTER_EDX), a))
-            USE_E(mul_Ev_32, uint32_t, alu_mul_uint32_t(FLAGS, &EAX, &EDX, a))
-                HANDLERS_BYTE(mul_Eb) HANDLERS_WORD(mul_Ev)
+USE_E(mul_Eb, uint8_t, AX = alu_mul_uint8_t(FLAGS, (uint8_t)EAX, a))
+USE_E(mul_Ev_16, uint16_t,
+      alu_mul_uint16_t(FLAGS, &AX, &REG_uint16_t(cpu, REGISTER_EDX), a))
+USE_E(mul_Ev_32, uint32_t, alu_mul_uint32_t(FLAGS, &EAX, &EDX, a))
+HANDLERS_BYTE(mul_Eb)
+HANDLERS_WORD(mul_Ev)
 
-                    USE_E(imul_Eb, uint8_t,
-                          AX = alu_imul1_uint8_t(FLAGS, (uint8_t)EAX, a))
-                        USE_E(imul_Ev_16, uint16_t,
-                              alu_imul1_uint16_t(FLAGS, &AX,
-                                                 &REG_uint16_t(cpu, REGISTER_EDX), a))
-                            USE_E(imul_Ev_32, uint32_t,
-                                  alu_imul1_uint32_t(FLAGS, &EAX, &EDX, a))
-                                HANDLERS_BYTE(imul_Eb) HANDLERS_WORD(imul_Ev)
+USE_E(imul_Eb, uint8_t, AX = alu_imul1_uint8_t(FLAGS, (uint8_t)EAX, a))
+USE_E(imul_Ev_16, uint16_t,
+      alu_imul1_uint16_t(FLAGS, &AX, &REG_uint16_t(cpu, REGISTER_EDX), a))
+USE_E(imul_Ev_32, uint32_t, alu_imul1_uint32_t(FLAGS, &EAX, &EDX, a))
+HANDLERS_BYTE(imul_Eb)
+HANDLERS_WORD(imul_Ev)
 
-#define IMUL_FORMS(name, T)                                                            \
+#define IMUL(name, T)                                                                  \
     USE_E(name, T, REG_##T(cpu, i->reg) = alu_imul_##T(FLAGS, REG_##T(cpu, i->reg), a))
-                                    FOR_BOTH_WIDTHS(IMUL_FORMS, imul_Gv_Ev)
-                                        HANDLERS_WORD(imul_Gv_Ev)
 
-#define IMUL_IMMEDIATE_FORMS(name, T)                                                  \
+IMUL(imul_Gv_Ev_16, uint16_t)
+IMUL(imul_Gv_Ev_32, uint32_t)
+HANDLERS_WORD(imul_Gv_Ev)
+
+#define IMUL_IMMEDIATE(name, T)                                                        \
     USE_E(name, T, REG_##T(cpu, i->reg) = alu_imul_##T(FLAGS, a, (T)i->immediate))
-                                            FOR_BOTH_WIDTHS(IMUL_IMMEDIATE_FORMS,
-                                                            imul_Gv_Ev_Iz)
-                                                HANDLERS_WORD(imul_Gv_Ev_Iz)
 
-    /* Division. #DE where the divisor is 0 or the quotient does not fit; the host's
-     * unit then sees only what it can divide. */
-    static void divide_unsigned(struct cpu *cpu, uint64_t dividend, uint32_t divisor,
-                                uint32_t largest, uint32_t *quotient,
-                                uint32_t *remainder)
+IMUL_IMMEDIATE(imul_Gv_Ev_Iz_16, uint16_t)
+IMUL_IMMEDIATE(imul_Gv_Ev_Iz_32, uint32_t)
+HANDLERS_WORD(imul_Gv_Ev_Iz)
+
+/* Division. #DE where the divisor is 0 or the quotient does not fit; the host's unit
+ * then sees only what it can divide. */
+static void divide_unsigned(struct cpu *cpu, uint64_t dividend, uint32_t divisor,
+                            uint32_t largest, uint32_t *quotient, uint32_t *remainder)
 {
     if (divisor == 0 || dividend / divisor > largest) {
         cpu_raise(cpu, EXCEPTION_DE);

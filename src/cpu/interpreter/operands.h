@@ -187,9 +187,4 @@ static inline uint64_t modify_read_slow(struct cpu *cpu, gla_t address, unsigned
     };
 #define HANDLERS_ONE(name) const struct handler_set exec_##name = HANDLER_SET_ONE(name);
 
-/* Both widths of a template, `macro(name_16, uint16_t)` and `macro(name_32, uint32_t)`,
- * where the macro's body uses T. */
-#define FOR_BOTH_WIDTHS(macro, name)                                                   \
-    macro(name##_16, uint16_t) macro(name##_32, uint32_t)
-
 #endif
