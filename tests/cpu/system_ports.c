@@ -2,7 +2,7 @@
  */
 #include "system_world.h"
 
-#include "cpu/interpreter/debug.h"
+#include "cpu/core/debug.h"
 #include "cpu/interpreter/system.h"
 
 #include <setjmp.h>

@@ -1,7 +1,7 @@
 /* Control and debug registers: MOV, LMSW, SMSW, CLTS (SDM vol. 2; vol. 3, 2.5, 17.2).
  */
 #include "cpu/core/cpuid.h"
-#include "cpu/interpreter/debug.h"
+#include "cpu/core/debug.h"
 #include "cpu/interpreter/system.h"
 #include "cpu/interpreter/system_operands.h"
 

@@ -7,7 +7,7 @@
 #include "cpu/core/exception.h"
 #include "cpu/core/fpu.h"
 #include "cpu/interpreter/code_cache.h"
-#include "cpu/interpreter/debug.h"
+#include "cpu/core/debug.h"
 #include "cpu/interpreter/host_unit.h"
 #include "cpu/interpreter/string_loop.h"
 #include "cpu/interpreter/system.h"

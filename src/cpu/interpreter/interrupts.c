@@ -1,6 +1,6 @@
 /* Delivery of interrupts and exceptions (SDM vol. 2, INT n; vol. 3, chapters 6 and 20).
  */
-#include "cpu/interpreter/debug.h"
+#include "cpu/core/debug.h"
 #include "cpu/interpreter/far_stack.h"
 #include "cpu/interpreter/far_transfer.h"
 #include "cpu/interpreter/segments.h"

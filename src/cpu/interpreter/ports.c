@@ -1,5 +1,5 @@
 /* IN, OUT, INS, OUTS, and who may use a port (SDM vol. 2; vol. 1, 18.5). */
-#include "cpu/interpreter/debug.h"
+#include "cpu/core/debug.h"
 #include "cpu/interpreter/descriptor.h"
 #include "cpu/interpreter/string_loop.h"
 #include "cpu/interpreter/system.h"

@@ -4,7 +4,7 @@
  * task's context. */
 #include "cpu/interpreter/task_switch.h"
 
-#include "cpu/interpreter/debug.h"
+#include "cpu/core/debug.h"
 #include "cpu/interpreter/far_stack.h"
 #include "cpu/interpreter/segments.h"
 #include "cpu/interpreter/system.h"

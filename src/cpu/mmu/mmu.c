@@ -1,12 +1,10 @@
 #include "cpu/mmu/mmu.h"
 
-#include "cpu/core/fpu.h"
+#include "cpu/core/debug.h"
 #include "cpu/mmu/access.h"
 #include "cpu/mmu/mmu_internal.h"
 
-#include <assert.h>
 #include <stdlib.h>
-#include <string.h>
 
 bool mmu_create(struct cpu *cpu, struct error *error)
 {
@@ -94,32 +92,12 @@ void mmu_protect_ram_page(struct cpu *cpu, uint64_t ram_offset)
     }
 }
 
-/* Data breakpoints (DR7, SDM vol. 3, section 17.2.4) that watch bytes of a range. */
-static uint32_t watch_hits(const struct cpu *cpu, gla_t first, unsigned bytes,
-                           bool write)
-{
-    static const uint8_t lengths[] = {1, 2, 8, 4};
-    enum { TYPE_EXECUTE = 0, TYPE_WRITE = 1, TYPE_PORT = 2 };
-    uint32_t hits = 0;
-    for (unsigned i = 0; i < 4; i++) {
-        unsigned type = (cpu->dr[7] >> (16 + 4 * i)) & 3;
-        unsigned length = lengths[(cpu->dr[7] >> (18 + 4 * i)) & 3];
-        uint32_t start = cpu->dr[i] & ~(length - 1);
-        bool enabled = (cpu->dr[7] >> (2 * i)) & 3;
-        bool kind =
-            type != TYPE_EXECUTE && type != TYPE_PORT && (write || type != TYPE_WRITE);
-        if (enabled && kind && first < (uint64_t)start + length &&
-            start < (uint64_t)first + bytes) {
-            hits |= 1U << i;
-        }
-    }
-    return hits;
-}
-
+/* Accesses to watched pages take the slow path. */
 static bool page_is_watched(const struct cpu *cpu, gla_t address)
 {
-    return (cpu->dr[7] & 0xff) &&
-           watch_hits(cpu, address & ~(uint32_t)PAGE_OFFSET_MASK, PAGE_BYTES, true);
+    return debug_breakpoints_enabled(cpu) &&
+           debug_match_data(cpu, address & ~(uint32_t)PAGE_OFFSET_MASK, PAGE_BYTES,
+                            true);
 }
 
 static uint64_t ram_offset_of(const struct cpu *cpu, const uint8_t *host)
@@ -225,8 +203,7 @@ static uint64_t read_in_page(struct cpu *cpu, gla_t address, unsigned bytes,
         return read_bus(cpu, target.physical, bytes);
     }
     uint64_t value = 0;
-    __builtin_memcpy(&value, target.host, bytes == 8 ? 8 : 0);
-    for (unsigned i = 0; bytes < 8 && i < bytes; i++) {
+    for (unsigned i = 0; i < bytes; i++) {
         value |= (uint64_t)target.host[i] << (8 * i);
     }
     return value;
@@ -263,8 +240,8 @@ static void check_alignment(struct cpu *cpu, gla_t address, unsigned bytes,
 
 static void note_watchpoints(struct cpu *cpu, gla_t address, unsigned bytes, bool write)
 {
-    if (cpu->dr[7] & 0xff) {
-        cpu->dr6_pending |= watch_hits(cpu, address, bytes, write);
+    if (debug_breakpoints_enabled(cpu)) {
+        cpu->dr6_pending |= debug_match_data(cpu, address, bytes, write);
     }
 }
 

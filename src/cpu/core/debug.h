@@ -1,7 +1,7 @@
-/* cpu/interpreter/debug.h: breakpoints by debug registers (Intel SDM vol. 3, 17.2).
+/* cpu/core/debug.h: breakpoints by debug registers (Intel SDM vol. 3, 17.2).
  * Results are the bits B0 to B3 of DR6. Thread: the CPU's own. */
-#ifndef CPU_INTERPRETER_DEBUG_H
-#define CPU_INTERPRETER_DEBUG_H
+#ifndef CPU_CORE_DEBUG_H
+#define CPU_CORE_DEBUG_H
 
 #include "cpu/core/cpu.h"
 

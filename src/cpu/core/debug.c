@@ -1,4 +1,4 @@
-#include "cpu/interpreter/debug.h"
+#include "cpu/core/debug.h"
 
 enum { BREAKPOINTS = 4 };
 enum breakpoint_type { TYPE_EXECUTE, TYPE_WRITE, TYPE_PORT, TYPE_ACCESS };
