@@ -67,16 +67,22 @@ struct event_loop *event_loop_create(struct lock *lock, struct clock *clock,
     return loop;
 }
 
+void event_loop_stop(struct event_loop *loop)
+{
+    if (loop && loop->started) {
+        atomic_store(&loop->stopping, true);
+        event_loop_wake(loop);
+        pthread_join(loop->thread, NULL);
+        loop->started = false;
+    }
+}
+
 void event_loop_destroy(struct event_loop *loop)
 {
     if (!loop) {
         return;
     }
-    if (loop->started) {
-        atomic_store(&loop->stopping, true);
-        event_loop_wake(loop);
-        pthread_join(loop->thread, NULL);
-    }
+    event_loop_stop(loop);
     if (loop->clock->deadline_opaque == loop) {
         loop->clock->deadline_changed = NULL;
         loop->clock->deadline_opaque = NULL;

@@ -20,9 +20,12 @@ typedef void event_callback(void *opaque, unsigned events);
  * deadline_changed callback yet gets event_loop_deadline_changed. */
 struct event_loop *event_loop_create(struct lock *lock, struct clock *clock,
                                      struct error *error);
-/* Stops and joins the thread; call without the lock. NULL is fine. */
-void event_loop_destroy(struct event_loop *loop);
 bool event_loop_start(struct event_loop *loop, struct error *error);
+/* Stops and joins the thread; call without the lock. Nobody is called back any more;
+ * watches may still be changed. Not started or NULL is fine. */
+void event_loop_stop(struct event_loop *loop);
+/* Stops it, if that has not been done. NULL is fine. */
+void event_loop_destroy(struct event_loop *loop);
 
 /* Watches `fd` for `events`; one watch per fd, a second call changes it, events = 0
  * ends it. Call with the lock held (or before the start). */

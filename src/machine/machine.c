@@ -162,10 +162,10 @@ void machine_destroy(struct machine *machine)
     if (!machine) {
         return;
     }
-    lock_take(&machine->lock);
-    consoles_close(machine);
-    lock_release(&machine->lock);
+    /* From here on there is one thread: no timer or input finds half a machine. */
+    event_loop_stop(machine->loop);
     machine->clock.deadline_changed = NULL;
+    consoles_close(machine);
     event_loop_destroy(machine->loop);
     if (machine->cpu.code_cache) {
         machine->engine->destroy(&machine->cpu);

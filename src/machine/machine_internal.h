@@ -92,6 +92,7 @@ void pc_reset(struct machine *machine);
 bool consoles_open(struct machine *machine, struct error *error);
 /* The UARTs exist now: input may flow. */
 void consoles_connect(struct machine *machine);
+/* Waits for readers of what has been written; the event loop is stopped before. */
 void consoles_close(struct machine *machine);
 
 /* Interrupts the CPU's thread, wherever it is. Lock held. */

@@ -159,6 +159,23 @@ static void leaves_counted_clocks_alone(void **state)
     assert_int_equal(atomic_load(&f->calls), 0);
 }
 
+/* Who takes a machine apart wants quiet, but has watches to end. */
+static void stopped_loop_calls_nobody(void **state)
+{
+    struct fixture *f = *state;
+    timer_init(&f->timer, &f->clock, on_timer, f);
+    event_loop_watch(f->loop, f->pipe[0], EVENT_READABLE, on_readable, f);
+    event_loop_stop(f->loop); /* not started: nothing to do */
+    start(f);
+    event_loop_stop(f->loop);
+    timer_set_ns(&f->timer, 0);
+    assert_int_equal(write(f->pipe[1], "a", 1), 1);
+    event_loop_watch(f->loop, f->pipe[0], EVENT_READABLE, on_readable, f);
+    sleep_ms(50);
+    assert_int_equal(atomic_load(&f->calls), 0);
+    event_loop_watch(f->loop, f->pipe[0], 0, NULL, NULL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -169,6 +186,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(fires_timers_in_time, set_up, tear_down),
         cmocka_unit_test_setup_teardown(notices_an_earlier_deadline, set_up, tear_down),
         cmocka_unit_test_setup_teardown(leaves_counted_clocks_alone, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(stopped_loop_calls_nobody, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
