@@ -33,7 +33,7 @@ static bool cpu_can_wake(struct machine *machine)
 {
     struct cpu *cpu = &machine->cpu;
     uint32_t request = atomic_load(&cpu->request);
-    return (request & CPU_REQUEST_NMI) ||
+    return ((request & CPU_REQUEST_NMI) && !cpu->nmi_blocked) ||
            ((request & CPU_REQUEST_INTERRUPT) && (cpu->system_flags & EFLAGS_IF));
 }
 

@@ -101,6 +101,42 @@ static void halted_with_fast_timer(void **state)
     run_and_stop(code, sizeof(code), CLOCK_KIND_HOST);
 }
 
+static bool time_went_on;
+
+/* A second NMI while the first is handled; looks whether time goes on. */
+static void *raise_second_nmi(void *opaque)
+{
+    struct machine *machine = opaque;
+    usleep(STOP_AFTER_US);
+    lock_take(&machine->lock);
+    machine->cpu.nmi_blocked = true;
+    cpu_raise_nmi(&machine->cpu);
+    uint64_t before_ns = clock_now_ns(&machine->clock);
+    lock_release(&machine->lock);
+    usleep(STOP_AFTER_US);
+    lock_take(&machine->lock);
+    time_went_on = clock_now_ns(&machine->clock) > before_ns;
+    lock_release(&machine->lock);
+    machine_stop(machine);
+    return NULL;
+}
+
+/* An NMI that has to wait for IRET does not wake the CPU. */
+static void halted_in_nmi_handler(void **state)
+{
+    static const uint8_t code[] = {
+        0xb0, 0x34, 0xe6, 0x43, /* mov al, 0x34; out 0x43, al: channel 0, mode 2 */
+        0xb0, 0x00, 0xe6, 0x40, /* mov al, 0; out 0x40, al */
+        0xb0, 0x10, 0xe6, 0x40, /* mov al, 0x10; out 0x40, al */
+        0xfb, 0xf4, 0xeb, 0xfd, /* sti; hlt; jmp back to the hlt */
+    };
+    struct machine *machine = create(code, sizeof(code), CLOCK_KIND_COUNTED, 0);
+    struct machine_result result = run_beside(machine, raise_second_nmi);
+    assert_int_equal(result.end, MACHINE_END_STOPPED);
+    assert_true(time_went_on);
+    machine_destroy(machine);
+}
+
 static void halted_for_good(void **state)
 {
     static const uint8_t code[] = {0xfa, 0xf4, 0xeb, 0xfc}; /* cli; hlt; jmp */
@@ -202,6 +238,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(halted_with_masked_timer),
         cmocka_unit_test(halted_with_fast_timer),
+        cmocka_unit_test(halted_in_nmi_handler),
         cmocka_unit_test(halted_for_good),
         cmocka_unit_test(busy),
         cmocka_unit_test(input_wakes_by_timer),
