@@ -3,6 +3,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <limits.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -111,17 +112,24 @@ static bool region_covers(const struct memory_region *region, gpa_t address)
            address - region->start < region->bytes;
 }
 
-const struct memory_region *memory_find(const struct memory_map *map, gpa_t address,
-                                        gpa_t *last)
+const struct memory_region *memory_find_below(const struct memory_map *map,
+                                              gpa_t address, int priority)
 {
     const struct memory_region *best = NULL;
     for (unsigned i = 0; i < MEMORY_REGIONS; i++) {
         const struct memory_region *region = &map->regions[i];
-        if (region_covers(region, address) &&
+        if (region_covers(region, address) && region->priority < priority &&
             (!best || region->priority > best->priority)) {
             best = region;
         }
     }
+    return best;
+}
+
+const struct memory_region *memory_find(const struct memory_map *map, gpa_t address,
+                                        gpa_t *last)
+{
+    const struct memory_region *best = memory_find_below(map, address, INT_MAX);
     if (last) {
         gpa_t end = best ? best->start + best->bytes - 1 : UINT64_MAX;
         for (unsigned i = 0; i < MEMORY_REGIONS; i++) {

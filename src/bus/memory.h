@@ -9,8 +9,9 @@
  * RAM is one memfd, mapped once, lazily allocated by the host. RAM knows in which
  * 64-byte lines translated or decoded code lives; whoever writes RAM around the CPU
  * (DMA, loaders) uses memory_write(), which tells the listener.
- * Thread: any that holds the machine lock; the CPU's own thread may look up regions and
- * reach host memory without it. Saved by: the machine (RAM), devices (their regions).
+ * Thread: any that holds the machine lock; but only the CPU's own changes the map, so
+ * that it may look up regions and reach host memory without the lock. Saved by: the
+ * machine (RAM), devices (their regions).
  */
 #ifndef BUS_MEMORY_H
 #define BUS_MEMORY_H
@@ -93,6 +94,11 @@ void memory_remove(struct memory_map *map, unsigned handle);
  * up to which the same region is seen without a gap. */
 const struct memory_region *memory_find(const struct memory_map *map, gpa_t address,
                                         gpa_t *last);
+
+/* The region that would be seen at `address` if there were none with `priority` or
+ * more; or NULL. */
+const struct memory_region *memory_find_below(const struct memory_map *map,
+                                              gpa_t address, int priority);
 
 /* Register accesses: `region` must have been found at `address`. */
 uint32_t memory_region_read(const struct memory_region *region, gpa_t address,

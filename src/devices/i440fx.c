@@ -144,16 +144,7 @@ static uint8_t section_state(const struct i440fx *bridge, unsigned section)
 static const struct memory_region *find_below_shadow(const struct memory_map *map,
                                                      gpa_t address)
 {
-    const struct memory_region *best = NULL;
-    for (unsigned i = 0; i < MEMORY_REGIONS; i++) {
-        const struct memory_region *region = &map->regions[i];
-        if (region->bytes && region->priority < MEMORY_PRIORITY_SHADOW &&
-            address >= region->start && address - region->start < region->bytes &&
-            (!best || region->priority > best->priority)) {
-            best = region;
-        }
-    }
-    return best;
+    return memory_find_below(map, address, MEMORY_PRIORITY_SHADOW);
 }
 
 /* Reads of a write-only section that no single ROM covers. */

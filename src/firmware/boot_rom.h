@@ -12,7 +12,12 @@
 
 #include "devices/fw_cfg.h"
 
-enum { BOOT_ROM_MAP_BYTES = 128 * 24 };
+enum {
+    BOOT_ROM_MAP_BYTES = 128 * 24,
+    /* At the top of RAM the BIOS keeps its tables, at most 256 KiB: load nothing there.
+     */
+    BIOS_RESERVED_BYTES = 1 << 20,
+};
 
 /* Gives fw_cfg the ROM, and a boot order that tries it first. */
 void boot_rom_add(struct fw_cfg *fw_cfg);

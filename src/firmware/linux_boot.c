@@ -57,8 +57,6 @@ enum {
     HEAP_END_POINTER = 0x10000 - 0x200, /* offset of the segment's end, - 0x200 */
     CMDLINE_ADDRESS = 0x20000,
     KERNEL_ADDRESS = 0x100000,
-    /* At the top of RAM the BIOS keeps its tables: at most 256 KiB. */
-    BIOS_RESERVED_BYTES = 1 << 20,
 };
 
 #define ADDRESS_LIMIT (1ULL << 32)

@@ -17,7 +17,6 @@ enum {
     FLAGS_REQUIRED_MASK = 0xffff,
     FLAG_ADDRESSES = 1 << 16,
     LOWEST_ADDRESS = 1 << 20,
-    BIOS_RESERVED_BYTES = 1 << 20, /* for the BIOS's tables at the top of RAM */
 };
 
 enum info_flags {

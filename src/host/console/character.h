@@ -39,7 +39,8 @@ struct character *character_open(const char *specification, bool multiplexed,
                                  const struct character_commands *commands,
                                  struct event_loop *loop, struct log *log,
                                  struct error *error);
-/* Flushes what can be flushed without waiting, restores the terminal. NULL is fine. */
+/* Waits for a reader that still takes output, for a few seconds at most after the last
+ * byte it took; restores the terminal. NULL is fine. */
 void character_close(struct character *character);
 
 void character_connect(struct character *character,

@@ -1,4 +1,4 @@
-/* "null" or "none": takes everything, gives nothing. */
+/* "null": takes everything, gives nothing. */
 #include "host/console/character_internal.h"
 
 static bool open_null(struct character *character, const char *argument,
