@@ -169,6 +169,28 @@ static void test_devices_are_heard_at_once(void **state)
     }
 }
 
+/* The MMU's generations start again after 2^32 flushes; what a jump cache noted in the
+ * first of them is long gone then. */
+static void test_generations_start_again(void **state)
+{
+    (void)state;
+    struct mmu *mmu = fixture.cpu->mmu;
+    fixture.cpu->regs[REGISTER_EAX] = 0;
+    cpu_fixture_store(&fixture, CODE, "\xb0\x01\xf4", 3); /* mov al, 1; hlt */
+    cpu_fixture_store(&fixture, CODE + PAGE_BYTES, "\xb0\x02\xf4", 3);
+    run_to_halt(CODE);
+    uint32_t first = mmu->generation;
+    mmu->generation += 1U << 31;
+    mmu_flush_all(fixture.cpu);
+    run_to_halt(CODE + PAGE_BYTES);
+    cpu_fixture_map(&fixture, CODE, CODE + PAGE_BYTES, true, true);
+    mmu->generation = first - 1;
+    mmu_flush_all(fixture.cpu);
+    assert_int_equal(mmu->generation, first);
+    run_to_halt(CODE);
+    assert_int_equal(fixture.cpu->regs[REGISTER_EAX], 2);
+}
+
 /* A 4 GiB segment has no end, be it of conforming code. */
 static void test_operand_wraps_at_4_gib(void **state)
 {
@@ -211,6 +233,7 @@ int main(void)
         TEST(test_no_host_pointers_in_state, setup_protected),
         TEST(test_devices_are_heard_at_once, setup_protected),
         TEST(test_operand_wraps_at_4_gib, setup_protected),
+        TEST(test_generations_start_again, setup_protected),
         TEST(test_random_numbers_are_state, setup_real),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

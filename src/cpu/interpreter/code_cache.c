@@ -78,11 +78,18 @@ static void clear_words(void *memory, size_t bytes)
     }
 }
 
+static void forget_jumps(struct cpu *cpu)
+{
+    struct code_cache *cache = cpu->code_cache;
+    clear_words(cache->jumps, sizeof(cache->jumps));
+    cache->jumps_since = cpu->mmu->generation;
+}
+
 void code_cache_flush(struct cpu *cpu)
 {
     struct code_cache *cache = cpu->code_cache;
     struct ram *ram = cpu->wiring.memory->ram;
-    clear_words(cache->jumps, sizeof(cache->jumps));
+    forget_jumps(cpu);
     clear_words(cache->buckets, sizeof(cache->buckets));
     for (uint64_t page = 0; ram && page < ram->bytes >> PAGE_SHIFT; page++) {
         if (cache->pages[page]) {
@@ -397,6 +404,10 @@ struct block *code_cache_find(struct cpu *cpu)
     struct block *block = jump_cache_find(cpu);
     if (block) {
         return block;
+    }
+    /* Every flush leads to a miss: this comes long before generations start again. */
+    if (cpu->mmu->generation - cpu->code_cache->jumps_since > UINT32_MAX / 2) {
+        forget_jumps(cpu);
     }
     if (cpu->eip > cs->limit) {
         cpu_raise_error(cpu, EXCEPTION_GP, 0);

@@ -3,7 +3,7 @@
  * A block is a straight run of instructions from one page, decoded once. It is found by
  * where its bytes are in host memory, its EIP and the mode it was decoded for. A jump
  * cache in front, indexed by linear address, spares the translation; its entries are
- * good for one generation of the MMU's.
+ * good for one generation of the MMU's, and forgotten before generations come again.
  *
  * Blocks know which 64-byte lines of RAM they came from. A write to such a line kills
  * the blocks on it at once: a dead block is no longer found, and if it is the one that
@@ -54,6 +54,7 @@ struct pending_write {
 
 struct code_cache {
     struct jump_cache_entry jumps[JUMP_CACHE_ENTRIES];
+    uint32_t jumps_since; /* the MMU's generation when they were forgotten last */
     struct block *buckets[CODE_CACHE_BUCKETS];
     struct block **pages; /* first block of each page of RAM */
     uint8_t *arena;
