@@ -243,7 +243,6 @@ static void load_cpu(struct fuzz *fuzz, const struct plan *plan)
         for (unsigned i = 0; i < 4; i++) {
             cpu->pdpte[i] = PAGE_TABLE | 1;
         }
-        cpu->pdpte_valid = true;
     }
     cpu->cr3 = PAGE_DIRECTORY;
     cpu_loaded(cpu);

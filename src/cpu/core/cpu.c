@@ -81,12 +81,12 @@ void cpu_update_mode(struct cpu *cpu)
 }
 
 /* What both RESET# and INIT# do; CR0.CD and NW are the caller's. */
-static void initialize(struct cpu *cpu, uint32_t signature)
+static void initialize(struct cpu *cpu)
 {
     for (unsigned i = 0; i < REGISTER_COUNT; i++) {
         cpu->regs[i] = 0;
     }
-    cpu->regs[REGISTER_EDX] = signature;
+    cpu->regs[REGISTER_EDX] = cpu->cpuid.signature;
     cpu->eip = RESET_EIP;
     cpu_set_eflags(cpu, 0);
     for (unsigned i = 0; i < SEGMENT_COUNT; i++) {
@@ -140,19 +140,18 @@ void cpu_reset(struct cpu *cpu)
     }
     cpu->sysenter_cs = cpu->sysenter_esp = cpu->sysenter_eip = 0;
     cpu->mcg_status = 0;
-    cpu->pdpte_valid = 0;
     for (unsigned i = 0; i < ARRAY_LENGTH(cpu->pdpte); i++) {
         cpu->pdpte[i] = 0;
     }
     cpu->a20_mask = UINT32_MAX;
     atomic_store(&cpu->a20_line, true);
-    initialize(cpu, cpuid_signature());
+    initialize(cpu);
     cpu->tsc_offset -= cpu_tsc(cpu);
 }
 
 void cpu_init_signal(struct cpu *cpu)
 {
-    initialize(cpu, cpuid_signature());
+    initialize(cpu);
 }
 
 void cpu_kick(struct cpu *cpu)

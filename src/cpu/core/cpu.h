@@ -155,8 +155,8 @@ enum {
     CPU_REQUEST_NMI = 4,
     CPU_REQUEST_FLUSH = 8, /* the memory map has changed: drop translations */
     CPU_REQUEST_A20 = 16,  /* the A20 line has changed */
-    CPU_REQUEST_STEP = 64, /* single steps: blocks are not chained */
     CPU_REQUEST_CODE = 32, /* another thread wrote RAM that holds decoded code */
+    CPU_REQUEST_STEP = 64, /* single steps: blocks are not chained */
 };
 
 /* Why single instructions must be run one by one just now. */
@@ -203,8 +203,7 @@ struct cpu {
     uint64_t tsc_offset; /* added to virtual time; wraps */
     uint64_t mcg_status;
     uint64_t random_state; /* of RDRAND and RDSEED */
-    uint32_t pdpte_valid;  /* PAE: the four entries were loaded from this CR3 */
-    uint64_t pdpte[4];
+    uint64_t pdpte[4];     /* PAE: as they were when CR3 was loaded */
     struct fpu fpu;
     uint8_t shadow; /* CPU_SHADOW_… */
     bool halted;

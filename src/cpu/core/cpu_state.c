@@ -42,7 +42,6 @@ const struct state_field cpu_fields[] = {
     CPU_FIELD(tsc_offset),
     CPU_FIELD(mcg_status),
     CPU_FIELD(random_state),
-    CPU_FIELD(pdpte_valid),
     CPU_FIELD(pdpte),
     CPU_FIELD(fpu.area),
     CPU_FIELD(fpu.opcode),

@@ -30,6 +30,9 @@ enum descriptor_type {
     DESCRIPTOR_GATE_32 = 8, /* the bit that tells 32-bit gates and TSSs */
 };
 
+/* Where the I/O map starts in a 32-bit TSS: the offset of that offset. */
+enum { TSS_IO_MAP = 0x66 };
+
 enum {
     SELECTOR_RPL = 3,
     SELECTOR_LOCAL = 4,          /* TI: in the LDT */

@@ -5,10 +5,7 @@
 #include "cpu/interpreter/system.h"
 #include "cpu/interpreter/system_operands.h"
 
-enum {
-    TSS_IO_MAP = 0x66,
-    UNINTERRUPTED = 64, /* iterations between two looks at the rest of the machine */
-};
+enum { UNINTERRUPTED = 64 /* iterations at most, before others get a turn */ };
 
 /* Whether the bitmap at the end of the TSS allows all ports of the access. Two bytes
  * are read whatever the width; both must be inside the TSS. */
