@@ -5,8 +5,6 @@
 #include "cpu/interpreter/system.h"
 #include "cpu/interpreter/system_operands.h"
 
-enum { UNINTERRUPTED = 64 /* iterations at most, before others get a turn */ };
-
 /* Whether the bitmap at the end of the TSS allows all ports of the access. Two bytes
  * are read whatever the width; both must be inside the TSS. */
 static bool io_map_allows(struct cpu *cpu, uint16_t port, unsigned width)
@@ -56,7 +54,6 @@ static const struct instruction *in(struct cpu *cpu,
     return instruction + 1;
 }
 
-/* The device may have raised an interrupt or changed the memory map: look at once. */
 static const struct instruction *out(struct cpu *cpu,
                                      const struct instruction *instruction,
                                      uint16_t port, unsigned width)
@@ -64,7 +61,7 @@ static const struct instruction *out(struct cpu *cpu,
     uint32_t value = cpu->regs[REGISTER_EAX];
     port_check(cpu, port, width);
     output(cpu, port, width == 4 ? value : value & ((1U << (8 * width)) - 1), width);
-    return instruction_leave(cpu, instruction);
+    return instruction + 1;
 }
 
 static uint16_t immediate_port(const struct instruction *instruction)
@@ -179,24 +176,18 @@ static const struct instruction *transfer(struct cpu *cpu,
     port_check(cpu, register_port(cpu), width);
     if (!string_repeats(instruction)) {
         iterate(cpu, instruction, width);
-        return instruction_leave(cpu, instruction);
+        return instruction + 1;
     }
     if (string_count(cpu, instruction) == 0) {
-        return instruction_leave(cpu, instruction);
+        return instruction + 1;
     }
-    for (unsigned i = 0; i < UNINTERRUPTED; i++) {
+    bool done;
+    do {
         iterate(cpu, instruction, width);
         string_account(cpu, instruction, 1);
-        if (string_count(cpu, instruction) == 0) {
-            /* The engine counts the last iteration. */
-            cpu->retired--;
-            return instruction_leave(cpu, instruction);
-        }
-        if (must_look_up(cpu)) {
-            break;
-        }
-    }
-    return string_leave(cpu, instruction, false);
+        done = string_count(cpu, instruction) == 0;
+    } while (!done && !must_look_up(cpu));
+    return string_leave(cpu, instruction, done);
 }
 
 static const struct instruction *ins_Yb_DX(struct cpu *cpu,
