@@ -2,7 +2,8 @@
  *
  * A function that can fail for a reason outside the simulator (a missing file, a bad
  * option) returns bool and fills in a struct error: it names the thing and the remedy.
- * Mistakes of the guest are no errors (see base/log.h); mistakes of ours are asserts. */
+ * Mistakes of the guest are no errors (see base/log.h); mistakes of ours are asserts.
+ */
 #ifndef BASE_ERROR_H
 #define BASE_ERROR_H
 

@@ -22,7 +22,8 @@ void log_warning(struct log *log, const char *format, ...)
 
 void log_guest_error(struct log *log, const char *device, const char *format, ...)
 {
-    unsigned seen = atomic_fetch_add_explicit(&log->guest_errors, 1, memory_order_relaxed);
+    unsigned seen =
+        atomic_fetch_add_explicit(&log->guest_errors, 1, memory_order_relaxed);
     if (!log->show_guest_errors || seen >= LOG_GUEST_ERRORS_SHOWN) {
         return;
     }

@@ -29,7 +29,8 @@ struct device_class {
     /* State that no table can name (variable length); may be NULL. */
     void (*save_more)(const void *device, struct state_buffer *buffer);
     bool (*load_more)(void *device, struct state_buffer *buffer, struct error *error);
-    void (*destroy)(void *device); /* frees what hangs off it, not itself; may be NULL */
+    void (*destroy)(
+        void *device); /* frees what hangs off it, not itself; may be NULL */
 };
 
 struct device {

@@ -86,9 +86,9 @@ void pci_bus_init(struct pci_bus *bus, struct memory_map *memory,
 
 /* Fills in the header: ids, class code (24 bits: class, subclass, interface), and the
  * standard writable bits. Call before adding BARs. */
-void pci_function_init(struct pci_function *function, const char *name,
-                       uint16_t vendor, uint16_t device, uint8_t revision,
-                       uint32_t class_code, void *opaque);
+void pci_function_init(struct pci_function *function, const char *name, uint16_t vendor,
+                       uint16_t device, uint8_t revision, uint32_t class_code,
+                       void *opaque);
 
 /* Makes the function visible at slot.function. */
 void pci_bus_add(struct pci_bus *bus, struct pci_function *function, unsigned slot,

@@ -111,7 +111,8 @@ uint64_t state_hash_bytes(uint64_t seed, const void *bytes, size_t length)
 uint64_t state_hash(uint64_t seed, const struct state_field *fields, const void *object)
 {
     for (const struct state_field *field = fields; field->name; field++) {
-        seed = state_hash_bytes(seed, (const char *)object + field->offset, field->size);
+        seed =
+            state_hash_bytes(seed, (const char *)object + field->offset, field->size);
     }
     return seed;
 }

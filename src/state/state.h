@@ -19,14 +19,17 @@ struct state_field {
     bool is_flag; /* of type bool, or an array of that: only 0 and 1 may be loaded */
 };
 
+/* Whether `value` is of type bool or an array of that. */
+#define STATE_IS_FLAG(value)                                                           \
+    _Generic((value), bool : true, bool * : true, default : false)
+
 /* Any scalar, array or plain struct member without pointers. A bool within a struct
  * member is not checked: its owner does, or gives it a row of its own. */
 #define STATE_FIELD(type, member, since)                                               \
     {                                                                                  \
         .name = #member, .offset = offsetof(type, member),                             \
         .size = sizeof(((type *)0)->member), .since_version = (since),                 \
-        .is_flag = _Generic(((type *)0)->member, bool: true, bool *: true,             \
-                            default: false),                                           \
+        .is_flag = STATE_IS_FLAG(((type *)0)->member),                                 \
     }
 #define STATE_END                                                                      \
     {                                                                                  \
