@@ -75,31 +75,30 @@ def follow(process, source, result, until, limit_s):
 
 
 class Source:
-    """Bytes of the console as they come."""
+    """Bytes of the console as they come. Its file need not be there yet."""
 
     def __init__(self, process, console_file):
-        if console_file:
-            while not os.path.exists(console_file) and process.poll() is None:
-                time.sleep(POLL_S)
-            self._file = open(console_file, "rb", buffering=0)
-        else:
-            self._file = process.stdout
+        self._path = console_file
+        self._file = process.stdout
+        if self._file:
             os.set_blocking(self._file.fileno(), False)
-        self._is_pipe = not console_file
 
     def read(self):
         """Waits a little; b"" or None if nothing came."""
-        if self._is_pipe:
+        if not self._path:
             select.select([self._file], [], [], POLL_S)
-        else:
-            time.sleep(POLL_S)
-        return self._file.read()
+            return self._file.read()
+        time.sleep(POLL_S)
+        if not self._file and os.path.exists(self._path):
+            self._file = open(self._path, "rb", buffering=0)
+        return self._file and self._file.read()
 
     def __enter__(self):
         return self
 
     def __exit__(self, *_):
-        self._file.close()
+        if self._file:
+            self._file.close()
 
 
 def cpu_seconds(pid):

@@ -81,22 +81,23 @@ class Bochs(Machine):
         return f"Bochs {package or 'of unknown version'} (Debian)"
 
     def command(self, how):
-        return [self.program, "-q", "-f", "bochsrc", "-rc", "bochs-commands"]
+        return [self.program, "-q", "-f", "bochsrc", "-rc", "commands"]
 
     def boot(self, folder, how, until, limit_s):
-        self._configure(folder)
-        serial = os.path.join(folder, "bochs-serial")
-        if os.path.exists(serial):
-            os.remove(serial)
-        return console.run(self.command(how), folder, until, limit_s, serial)
+        # A new folder each time: Bochs writes to the image, and locks it with a file that
+        # stays there when Bochs is ended.
+        own = os.path.join(folder, "bochs")
+        shutil.rmtree(own, ignore_errors=True)
+        os.mkdir(own)
+        shutil.copy(os.path.join(folder, "disk.img"), own)
+        self._configure(own)
+        return console.run(self.command(how), own, until, limit_s,
+                           os.path.join(own, "serial"))
 
     @staticmethod
     def _configure(folder):
-        # Bochs writes to its image, so it gets one of its own.
-        image = os.path.join(folder, "disk.img")
-        shutil.copyfile(image, os.path.join(folder, "bochs-disk.img"))
-        cylinders = os.path.getsize(image) // (512 * 16 * 63)
-        with open(os.path.join(folder, "bochs-commands"), "w", encoding="ascii") as file:
+        cylinders = os.path.getsize(os.path.join(folder, "disk.img")) // (512 * 16 * 63)
+        with open(os.path.join(folder, "commands"), "w", encoding="ascii") as file:
             file.write("c\n")
         with open(os.path.join(folder, "bochsrc"), "w", encoding="ascii") as file:
             file.write(f"""\
@@ -104,9 +105,9 @@ megs: {MEMORY_MIB}
 romimage: file=/usr/share/bochs/BIOS-bochs-latest
 vgaromimage: file=/usr/share/vgabios/vgabios.bin
 display_library: rfb, options="timeout=0"
-com1: enabled=1, mode=file, dev=bochs-serial
+com1: enabled=1, mode=file, dev=serial
 ata0: enabled=1, ioaddr1=0x1f0, ioaddr2=0x3f0, irq=14
-ata0-master: type=disk, path=bochs-disk.img, mode=flat, cylinders={cylinders}, heads=16, spt=63
+ata0-master: type=disk, path=disk.img, mode=flat, cylinders={cylinders}, heads=16, spt=63
 boot: disk
 cpu: model=corei7_sandy_bridge_2600k, count=1, ips=100000000, reset_on_triple_fault=0
 clock: sync=none
