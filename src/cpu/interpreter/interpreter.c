@@ -76,6 +76,7 @@ static bool take_exception(struct cpu *cpu)
     interrupt_deliver(cpu, (uint8_t)vector, INTERRUPT_EXCEPTION, has_error, error,
                       cpu->eip);
     cpu->delivering = -1;
+    cpu->retired++;
     return true;
 }
 
