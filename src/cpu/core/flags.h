@@ -2,9 +2,10 @@
  *
  * Arithmetic flags are kept as LAHF and SETO leave them in AX: AH holds SF ZF AF PF CF
  * in their EFLAGS positions, AL holds OF as 0 or 1. Producing them costs two host
- * instructions, testing one is a single TEST, and flags that the manual leaves undefined
- * come out as the host's own processor defines them, which is what the engines that run
- * guest code natively show, too. Source: Intel SDM vol. 1, section 3.4.3. */
+ * instructions, testing one is a single TEST, and flags that the manual leaves
+ * undefined come out as the host's own processor defines them, which is what the
+ * engines that run guest code natively show, too. Source: Intel SDM vol. 1,
+ * section 3.4.3. */
 #ifndef CPU_CORE_FLAGS_H
 #define CPU_CORE_FLAGS_H
 

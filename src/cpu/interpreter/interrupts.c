@@ -10,8 +10,8 @@
 
 enum {
     GATE_BYTES = 8,
-    VECTOR_BYTES = 4, /* in the real-mode table: IP, CS */
-    ERROR_IDT = 2,    /* the error code names a vector */
+    VECTOR_BYTES = 4,           /* in the real-mode table: IP, CS */
+    ERROR_IDT = 2,              /* the error code names a vector */
     REDIRECTION_MAP_BYTES = 32, /* just below the I/O map */
 };
 

@@ -2,9 +2,9 @@
  *
  * Each iteration is complete in itself: registers are updated, it counts as a retired
  * instruction, and a fault or an interrupt in the middle leaves EIP at the instruction
- * with the rest still to do (Intel SDM vol. 2, "REP"). A handler that repeats, and whose
- * string_count() is not 0, does one iteration or several, calls string_account(), and
- * goes on so until the count is 0 or somebody else wants a turn: string_leave(). */
+ * with the rest still to do (Intel SDM vol. 2, "REP"). A handler that repeats, and
+ * whose string_count() is not 0, does one iteration or several, calls string_account(),
+ * and goes on so until the count is 0 or somebody else wants a turn: string_leave(). */
 #ifndef CPU_INTERPRETER_STRING_LOOP_H
 #define CPU_INTERPRETER_STRING_LOOP_H
 

@@ -18,7 +18,7 @@ enum { TLB_BITS = 10, TLB_ENTRIES = 1 << TLB_BITS, TLB_ENTRY_SHIFT = 5 };
 struct tlb_entry {
     uint32_t read_tag, write_tag, execute_tag;
     bool global;
-    bool large; /* from a 2 or 4 MiB page: INVLPG anywhere in that drops it */
+    bool large;      /* from a 2 or 4 MiB page: INVLPG anywhere in that drops it */
     uint8_t *host;   /* of guest-linear address 0, so to speak: host + address */
     uint64_t unused; /* a power of two is cheaper to index */
 };
