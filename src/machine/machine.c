@@ -174,7 +174,10 @@ void machine_destroy(struct machine *machine)
         device_destroy(machine->devices[i]);
     }
     for (unsigned i = 0; i < MACHINE_DISKS; i++) {
-        block_close(machine->disks[i]);
+        struct error error;
+        if (!block_close(machine->disks[i], &error)) {
+            log_warning(&machine->log, "%s", error.text);
+        }
     }
     firmware_roms_destroy(&machine->roms);
     ram_destroy(&machine->ram);

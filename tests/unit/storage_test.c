@@ -17,6 +17,12 @@
 #include <unistd.h>
 #include <cmocka.h>
 
+static void close_block(struct block_backend *backend)
+{
+    struct error error;
+    assert_true(block_close(backend, &error));
+}
+
 enum { SECTORS = 64 };
 
 struct fixture {
@@ -116,13 +122,13 @@ static void test_read_and_write(void **state)
     memset(buffer, 0xaa, sizeof(buffer));
     assert_int_equal(submit(backend, BLOCK_WRITE, 7, 2, buffer), 0);
     assert_int_equal(submit(backend, BLOCK_FLUSH, 0, 0, NULL), 0);
-    block_close(backend);
+    close_block(backend);
     backend = must_open(fixture->image, true, false);
     assert_int_equal(submit(backend, BLOCK_READ, 8, 2, buffer), 0);
     assert_int_equal(buffer[0], 0xaa);
     assert_int_equal(buffer[BLOCK_SECTOR_BYTES], 9);
-    block_close(backend);
-    block_close(NULL);
+    close_block(backend);
+    close_block(NULL);
 }
 
 static void test_out_of_range(void **state)
@@ -133,7 +139,7 @@ static void test_out_of_range(void **state)
     assert_int_equal(submit(backend, BLOCK_READ, SECTORS - 1, 2, buffer), EINVAL);
     assert_int_equal(submit(backend, BLOCK_WRITE, SECTORS, 1, buffer), EINVAL);
     assert_int_equal(submit(backend, BLOCK_READ, UINT64_MAX, 1, buffer), EINVAL);
-    block_close(backend);
+    close_block(backend);
 }
 
 static void test_snapshot_leaves_the_image(void **state)
@@ -152,11 +158,11 @@ static void test_snapshot_leaves_the_image(void **state)
     for (unsigned i = 0; i < 4; i++) {
         assert_int_equal(buffer[i * BLOCK_SECTOR_BYTES + 100], expected[i]);
     }
-    block_close(backend);
+    close_block(backend);
     backend = must_open(fixture->image, true, false);
     assert_int_equal(submit(backend, BLOCK_READ, 10, 4, buffer), 0);
     assert_int_equal(buffer[0], 10);
-    block_close(backend);
+    close_block(backend);
 }
 
 /* Random reads and writes against an array; the seed is fixed, so runs are alike. */
@@ -184,7 +190,7 @@ static void test_snapshot_against_model(void **state)
             }
         }
     }
-    block_close(backend);
+    close_block(backend);
 }
 
 static void test_snapshot_needs_a_directory(void **state)
@@ -195,7 +201,7 @@ static void test_snapshot_needs_a_directory(void **state)
     assert_null(block_open(fixture->image, false, true, &error));
     assert_non_null(strstr(error.text, "TMPDIR"));
     struct block_backend *backend = must_open(fixture->image, false, false);
-    block_close(backend); /* no lock was left behind */
+    close_block(backend); /* no lock was left behind */
 }
 
 static void test_read_only(void **state)
@@ -206,7 +212,7 @@ static void test_read_only(void **state)
     assert_true(block_device_of(backend)->read_only);
     assert_int_equal(submit(backend, BLOCK_WRITE, 0, 1, buffer), EROFS);
     assert_int_equal(submit(backend, BLOCK_FLUSH, 0, 0, NULL), 0);
-    block_close(backend);
+    close_block(backend);
 }
 
 static void test_bad_files(void **state)
@@ -248,13 +254,13 @@ static void test_locking(void **state)
     must_refuse(fixture->image, false, false, "in use");
     must_refuse(fixture->image, true, false, "in use");
     must_refuse(fixture->image, false, true, "in use");
-    block_close(writer);
+    close_block(writer);
     struct block_backend *first = must_open(fixture->image, true, false);
     struct block_backend *second = must_open(fixture->image, false, true);
     must_refuse(fixture->image, false, false, "in use");
-    block_close(first);
-    block_close(second);
-    block_close(must_open(fixture->image, false, false));
+    close_block(first);
+    close_block(second);
+    close_block(must_open(fixture->image, false, false));
 }
 
 /* Another process holds the image, not only another file of this one. */
@@ -305,7 +311,7 @@ static void test_host_refuses_to_write(void **state)
     assert_int_equal(beyond, EFBIG);
     assert_int_equal(submit(backend, BLOCK_READ, 20, 1, buffer), 0);
     assert_int_equal(buffer[0], 20); /* what was not written is not there */
-    block_close(backend);
+    close_block(backend);
 }
 
 static void test_image_shrinks_under_us(void **state)
@@ -316,7 +322,7 @@ static void test_image_shrinks_under_us(void **state)
     assert_int_equal(truncate(fixture->image, 5 * BLOCK_SECTOR_BYTES), 0);
     assert_int_equal(submit(backend, BLOCK_READ, 4, 1, buffer), 0);
     assert_int_equal(submit(backend, BLOCK_READ, 5, 1, buffer), EIO);
-    block_close(backend);
+    close_block(backend);
 }
 
 static void test_holes_stay_holes(void **state)
@@ -327,7 +333,7 @@ static void test_holes_stay_holes(void **state)
     struct block_backend *backend = must_open(fixture->image, false, false);
     uint8_t buffer[BLOCK_SECTOR_BYTES] = {1};
     assert_int_equal(submit(backend, BLOCK_WRITE, 1 << 20, 1, buffer), 0);
-    block_close(backend);
+    close_block(backend);
     struct stat status;
     assert_int_equal(stat(fixture->image, &status), 0);
     assert_int_equal(status.st_size, 1 << 30);

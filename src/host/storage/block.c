@@ -96,19 +96,25 @@ struct block_backend *block_open(const char *path, bool read_only, bool snapshot
     return backend;
 }
 
-void block_close(struct block_backend *backend)
+bool block_close(struct block_backend *backend, struct error *error)
 {
+    bool flushed = true;
     if (!backend) {
-        return;
+        return true;
     }
     if (backend->snapshot) {
         overlay_close(&backend->overlay);
-    } else if (!backend->device.read_only) {
-        fdatasync(backend->image.fd);
+    } else if (!backend->device.read_only && fdatasync(backend->image.fd) < 0) {
+        flushed =
+            error_set_errno(error, errno,
+                            "disk image %s could not be flushed, the guest's last "
+                            "writes may be lost: check the host's disk",
+                            backend->path);
     }
     image_file_close(&backend->image);
     free(backend->path);
     free(backend);
+    return flushed;
 }
 
 struct block_device *block_device_of(struct block_backend *backend)
