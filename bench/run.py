@@ -73,7 +73,7 @@ class Bench:
             sys.exit("bench: no compiler for static i386 programs (gcc-multilib)")
         self._kernel = guest.prepare(self._folder, guest.KINDS)
         self._leave_out_missing()
-        if self._progress.loads[-1] > 0.5:
+        if self._progress.loads[-1] > 1:
             say("the host is busy with something else: wall times will be too long")
         for turn in range(self._repetitions):
             self._take_turn(turn)
