@@ -68,9 +68,6 @@ static int execute(struct rows_world *world, const uint8_t *bytes, unsigned leng
     cpu->halted = false;
     uint32_t code_mode = cpu->code_mode;
     interpreter_engine.run(cpu, 1);
-    if (cpu->eip >= FIXTURE_HANDLERS && !cpu->halted) {
-        interpreter_engine.run(cpu, 1); /* the exception counted; the HLT is to come */
-    }
     bool raised = cpu_fixture_exception(&world->fixture, &exception);
     isa_coverage_add(world->coverage, bytes, length, code_mode, raised);
     if (!raised) {

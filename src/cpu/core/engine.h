@@ -22,8 +22,7 @@ struct cpu_engine {
     void (*destroy)(struct cpu *cpu);
     /* Runs until one of the above; retires at most `budget` instructions, exactly that
      * many on CPU_EXIT_BUDGET. Takes interrupts itself. A repeated string instruction
-     * counts once per iteration; the delivery of an exception counts as one, so that
-     * counted time goes on in a guest whose handlers do nothing but fault. */
+     * counts once per iteration. */
     enum cpu_exit (*run)(struct cpu *cpu, uint64_t budget);
 };
 

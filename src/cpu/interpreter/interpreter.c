@@ -76,7 +76,6 @@ static bool take_exception(struct cpu *cpu)
     interrupt_deliver(cpu, (uint8_t)vector, INTERRUPT_EXCEPTION, has_error, error,
                       cpu->eip);
     cpu->delivering = -1;
-    cpu->retired++;
     return true;
 }
 
@@ -195,7 +194,6 @@ static void step(struct cpu *cpu)
     if (met && !(cpu->shadow & CPU_SHADOW_MOV_SS)) {
         cpu->dr6_pending = 0;
         cpu->dr[6] |= met;
-        cpu->retired--; /* the trap is the end of the instruction, and counts for it */
         cpu_raise(cpu, EXCEPTION_DB);
     }
 }
@@ -206,12 +204,6 @@ static enum cpu_exit run_loop(struct cpu *cpu)
         uint32_t request = atomic_load_explicit(&cpu->request, memory_order_relaxed);
         if (request) {
             serve_caches(cpu, request);
-        }
-        /* Before interrupts: their delivery may raise exceptions, which count. */
-        if (cpu->retired >= cpu->budget_end) {
-            return cpu->halted ? CPU_EXIT_HALT : CPU_EXIT_BUDGET;
-        }
-        if (request) {
             serve_interrupts(cpu, request);
             if (request & CPU_REQUEST_KICK) {
                 atomic_fetch_and(&cpu->request, ~(uint32_t)CPU_REQUEST_KICK);
@@ -220,6 +212,9 @@ static enum cpu_exit run_loop(struct cpu *cpu)
         }
         if (cpu->halted) {
             return CPU_EXIT_HALT;
+        }
+        if (cpu->retired >= cpu->budget_end) {
+            return CPU_EXIT_BUDGET;
         }
         if (must_step(cpu)) {
             step(cpu);
