@@ -56,9 +56,6 @@ bool duel_create(struct duel *duel, struct error *error)
     cpu_fixture_map(fixture, ORACLE_READ_ONLY, read_only, false, true);
     memcpy(cpu_fixture_ram(fixture, read_only), host_memory(ORACLE_READ_ONLY),
            ORACLE_READ_ONLY_BYTES);
-    memset(duel->guest_code, DUEL_CODE_FILLER, sizeof(duel->guest_code));
-    memset(host_memory(ORACLE_CODE), DUEL_CODE_FILLER, ORACLE_CODE_BYTES);
-    cpu_fixture_store(fixture, DUEL_CODE_PHYSICAL, duel->guest_code, ORACLE_CODE_BYTES);
     return true;
 }
 
@@ -74,13 +71,16 @@ gla_t duel_code_address(const struct oracle_state *state, uint32_t eip)
     return eip + (selector & 4 ? oracle_segments[selector >> 3].base : 0);
 }
 
-static void place_code(struct duel *duel, const struct duel_case *duel_case,
-                       const uint8_t *bytes)
+/* The whole area, for bit strings and odd pointers reach far and may have written there
+ * before. */
+static void place_code(struct duel *duel, const struct duel_case *duel_case)
 {
     gla_t address = duel_code_address(&duel_case->before, duel_case->before.eip);
-    memcpy(host_memory(address), bytes, duel_case->length);
-    cpu_fixture_store(&duel->fixture, DUEL_CODE_PHYSICAL + (address - ORACLE_CODE),
-                      bytes, duel_case->length);
+    memset(duel->code, DUEL_CODE_FILLER, ORACLE_CODE_BYTES);
+    memcpy(duel->code + (address - ORACLE_CODE), duel_case->code, duel_case->length);
+    memcpy(host_memory(ORACLE_CODE), duel->code, ORACLE_CODE_BYTES);
+    cpu_fixture_store(&duel->fixture, DUEL_CODE_PHYSICAL, duel->code,
+                      ORACLE_CODE_BYTES);
 }
 
 static void run_on_host(const struct duel_case *duel_case, struct duel_side *host)
@@ -285,6 +285,18 @@ static void compare_memory(const struct duel_case *duel_case,
     }
 }
 
+static void compare_code(struct duel *duel, struct duel_result *result)
+{
+    const uint8_t *host = host_memory(ORACLE_CODE);
+    const uint8_t *guest = cpu_fixture_ram(&duel->fixture, DUEL_CODE_PHYSICAL);
+    for (unsigned i = 0; i < ORACLE_CODE_BYTES; i++) {
+        if (host[i] != guest[i]) {
+            differ(result, "[%08x]: host %02x, ours %02x, before %02x\n",
+                   ORACLE_CODE + i, host[i], guest[i], duel->code[i]);
+        }
+    }
+}
+
 static void compare_vector_state(const struct duel_case *duel_case,
                                  struct duel_result *result)
 {
@@ -310,16 +322,13 @@ static void compare_vector_state(const struct duel_case *duel_case,
 void duel_run(struct duel *duel, const struct duel_case *duel_case,
               struct duel_result *result)
 {
-    static const uint8_t filler[DUEL_CODE_MAX] = {[0 ... DUEL_CODE_MAX - 1] =
-                                                      DUEL_CODE_FILLER};
     result->agree = true;
     result->vector_matters = false;
     result->undefined_differences = 0;
     result->text[0] = '\0';
-    place_code(duel, duel_case, duel_case->code);
+    place_code(duel, duel_case);
     run_on_host(duel_case, &result->host);
     run_on_guest(duel, duel_case, &result->host.outcome, &result->guest);
-    place_code(duel, duel_case, filler);
     if ((duel_case->exemptions & DUEL_MASKED) &&
         (result->host.outcome.vector < 0) != (result->guest.outcome.vector < 0)) {
         return;
@@ -330,6 +339,7 @@ void duel_run(struct duel *duel, const struct duel_case *duel_case,
     }
     compare_registers(duel_case, result);
     compare_memory(duel_case, result);
+    compare_code(duel, result);
     compare_vector_state(duel_case, result);
 }
 

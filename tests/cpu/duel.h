@@ -37,7 +37,7 @@ enum duel_exemption {
 
 struct duel {
     struct cpu_fixture fixture;
-    uint8_t guest_code[ORACLE_CODE_BYTES]; /* what the guest's code pages hold */
+    uint8_t code[ORACLE_CODE_BYTES]; /* the code area before the run */
 };
 
 struct duel_case {

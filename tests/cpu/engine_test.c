@@ -213,6 +213,21 @@ static void test_operand_wraps_at_4_gib(void **state)
     }
 }
 
+/* A handler that consists of the exception it handles: nothing is ever executed, and
+ * yet the run ends. */
+static void test_faulting_handler_uses_up_the_budget(void **state)
+{
+    enum { BUDGET = 100 };
+    (void)state;
+    gla_t handler = FIXTURE_HANDLERS + 2 * EXCEPTION_UD;
+    cpu_fixture_store(&fixture, cpu_fixture_table_address(handler), "\x0f\x0b", 2);
+    cpu_fixture_store(&fixture, CODE, "\x0f\x0b", 2);
+    uint64_t before = fixture.cpu->retired;
+    assert_int_equal(interpreter_engine.run(fixture.cpu, BUDGET), CPU_EXIT_BUDGET);
+    assert_int_equal(fixture.cpu->retired, before + BUDGET);
+    assert_int_equal(fixture.cpu->eip, handler);
+}
+
 /* RDRAND goes on where it was when a saved state is loaded. */
 static void test_random_numbers_are_state(void **state)
 {
@@ -234,6 +249,7 @@ int main(void)
         TEST(test_devices_are_heard_at_once, setup_protected),
         TEST(test_operand_wraps_at_4_gib, setup_protected),
         TEST(test_generations_start_again, setup_protected),
+        TEST(test_faulting_handler_uses_up_the_budget, setup_protected),
         TEST(test_random_numbers_are_state, setup_real),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -116,6 +116,7 @@ static void initialize(struct cpu *cpu)
     cpu->current = cpu->block_start = NULL;
     cpu->delivering = -1;
     cpu->delivering_external = false;
+    cpu->delivered_at = UINT64_MAX;
     cpu->dr6_pending = 0;
     cpu_update_mode(cpu);
     atomic_fetch_and(&cpu->request, ~(uint32_t)CPU_REQUEST_NMI);

@@ -217,7 +217,8 @@ struct cpu {
     uint32_t code_mode;    /* what decoding depends on: enum code_mode bits */
 
     /* Running. */
-    uint64_t retired; /* instructions up to the start of the current block */
+    uint64_t retired;      /* instructions up to the start of the current block */
+    uint64_t delivered_at; /* `retired` after the last exception; UINT64_MAX: none */
     const struct instruction *current;     /* being executed (or just executed) */
     const struct instruction *block_start; /* NULL between blocks */
     uint64_t budget_end; /* `retired` at which the engine must return */

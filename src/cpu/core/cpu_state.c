@@ -54,6 +54,7 @@ const struct state_field cpu_fields[] = {
     CPU_FIELD(nmi_blocked),
     CPU_FIELD(a20_mask),
     CPU_FIELD(retired),
+    CPU_FIELD(delivered_at),
     CPU_FIELD(dr6_pending),
     STATE_END,
 };

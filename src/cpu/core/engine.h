@@ -21,8 +21,10 @@ struct cpu_engine {
     bool (*create)(struct cpu *cpu, struct error *error);
     void (*destroy)(struct cpu *cpu);
     /* Runs until one of the above; retires at most `budget` instructions, exactly that
-     * many on CPU_EXIT_BUDGET. Takes interrupts itself. A repeated string instruction
-     * counts once per iteration. */
+     * many on CPU_EXIT_BUDGET. Takes interrupts itself, none after the last of these
+     * instructions. A repeated string instruction counts once per iteration; an
+     * exception that is delivered with no instruction executed since the one before
+     * counts as one, too. */
     enum cpu_exit (*run)(struct cpu *cpu, uint64_t budget);
 };
 

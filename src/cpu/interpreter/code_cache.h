@@ -123,6 +123,7 @@ code_cache_chain(struct cpu *cpu, const struct instruction *instruction)
     }
     cpu->retired = retired;
     cpu->block_start = block->instructions;
+    cpu->current = block->instructions - 1; /* none yet, should the run end here */
     return block->instructions;
 }
 

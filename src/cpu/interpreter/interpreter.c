@@ -79,6 +79,16 @@ static bool take_exception(struct cpu *cpu)
     return true;
 }
 
+/* After an exception has been delivered. Counted time goes on even in a guest whose
+ * handlers do nothing but fault. */
+static void count_delivery(struct cpu *cpu)
+{
+    if (cpu->retired == cpu->delivered_at) {
+        cpu->retired++;
+    }
+    cpu->delivered_at = cpu->retired;
+}
+
 static void take_external(struct cpu *cpu, uint8_t vector)
 {
     cpu->halted = false;
@@ -204,6 +214,12 @@ static enum cpu_exit run_loop(struct cpu *cpu)
         uint32_t request = atomic_load_explicit(&cpu->request, memory_order_relaxed);
         if (request) {
             serve_caches(cpu, request);
+        }
+        /* Before interrupts: what they do belongs to the next run, always. */
+        if (cpu->retired >= cpu->budget_end) {
+            return cpu->halted ? CPU_EXIT_HALT : CPU_EXIT_BUDGET;
+        }
+        if (request) {
             serve_interrupts(cpu, request);
             if (request & CPU_REQUEST_KICK) {
                 atomic_fetch_and(&cpu->request, ~(uint32_t)CPU_REQUEST_KICK);
@@ -212,9 +228,6 @@ static enum cpu_exit run_loop(struct cpu *cpu)
         }
         if (cpu->halted) {
             return CPU_EXIT_HALT;
-        }
-        if (cpu->retired >= cpu->budget_end) {
-            return CPU_EXIT_BUDGET;
         }
         if (must_step(cpu)) {
             step(cpu);
@@ -236,10 +249,13 @@ static enum cpu_exit interpreter_run(struct cpu *cpu, uint64_t budget)
     cpu->block_start = NULL;
     cpu->delivering = -1;
     cpu->delivering_external = false;
-    if (_setjmp(cpu->unwind) != 0 && !take_exception(cpu)) {
-        why = CPU_EXIT_TRIPLE_FAULT;
-    } else {
+    if (_setjmp(cpu->unwind) == 0) {
         why = run_loop(cpu);
+    } else if (take_exception(cpu)) {
+        count_delivery(cpu);
+        why = run_loop(cpu);
+    } else {
+        why = CPU_EXIT_TRIPLE_FAULT;
     }
     fpu_park(cpu);
     return why;
