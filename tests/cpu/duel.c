@@ -2,7 +2,7 @@
 
 #include "cpu/core/exception.h"
 #include "cpu/core/fpu.h"
-#include "disassembly.h"
+#include "disassembly/disassembly.h"
 #include "xsave_area.h"
 
 #include <stdarg.h>
@@ -361,7 +361,8 @@ static void print_state(const char *name, const struct oracle_state *state, bool
 void duel_print(const struct duel_case *duel_case, const struct duel_result *result)
 {
     bool is16 = duel_case->before.segments[SEGMENT_CS] == ORACLE_SEGMENT_CODE16;
-    disassembly_print(duel_case->code, duel_case->length, duel_case->before.eip, is16);
+    disassembly_print(stdout, duel_case->code, duel_case->length, duel_case->before.eip,
+                      is16);
     print_state("before", &duel_case->before, result->vector_matters);
     print_state("host", &result->host.state, result->vector_matters);
     print_state("ours", &result->guest.state, result->vector_matters);
