@@ -30,6 +30,7 @@ static int status_of(const struct machine_result *result)
         return EXIT_PROBLEM;
     case MACHINE_END_POWER_OFF:
     case MACHINE_END_RESET:
+    case MACHINE_END_HALTED:
     case MACHINE_END_STOPPED:
     case MACHINE_END_BUDGET:
         break;

@@ -18,6 +18,8 @@ enum {
     MACHINE_MAXIMUM_RAM_MIB = 3584,
 };
 
+struct cpu_engine;
+
 /* Strings belong to the caller and live as long as the machine; NULL means absent. */
 struct machine_config {
     uint64_t ram_bytes;
@@ -28,10 +30,12 @@ struct machine_config {
     bool snapshot;
     const char *serial[MACHINE_SERIAL_LINES]; /* character specifications */
     bool serial_multiplexed; /* Ctrl-A commands on the line on stdio (-nographic) */
-    const char *engine;      /* "interpreter"; others are refused by name */
+    const char *engine;      /* cpu_engine_find(); refused if not built in */
+    const struct cpu_engine *engine_override; /* this one, whatever its name; or NULL */
     enum clock_kind clock;
-    int64_t epoch_s;           /* RTC at power-on, seconds since 1970 UTC */
-    bool no_reboot;            /* a reset ends the run */
+    int64_t epoch_s; /* RTC at power-on, seconds since 1970 UTC */
+    bool no_reboot;  /* a reset ends the run */
+    bool halt_ends;  /* counted clock: so does a CPU that only input could wake */
     const char *debug_console; /* port 0x402: character specification */
     bool show_guest_errors;
     uint16_t debug_exit_port; /* isa-debug-exit; 0: none */
@@ -40,6 +44,7 @@ struct machine_config {
 enum machine_end {
     MACHINE_END_POWER_OFF,
     MACHINE_END_RESET,      /* with no_reboot */
+    MACHINE_END_HALTED,     /* with halt_ends */
     MACHINE_END_DEBUG_EXIT, /* `exit_code` holds (value << 1) | 1 */
     MACHINE_END_STOPPED,    /* machine_stop() */
     MACHINE_END_BUDGET,     /* as many instructions as asked for were retired */
@@ -60,8 +65,13 @@ struct machine *machine_create(const struct machine_config *config,
                                struct error *error);
 void machine_destroy(struct machine *machine);
 
-/* Powers on and runs until the machine ends. May be called again to go on after
- * MACHINE_END_BUDGET, which comes `instructions` after the call (0: never). */
+/* Resets everything, as the power switch does: the CPU stands before its first
+ * instruction. */
+bool machine_power_on(struct machine *machine, struct error *error);
+
+/* Runs until the machine ends; powers it on if that is still to be done. May be called
+ * again to go on after MACHINE_END_BUDGET, which comes `instructions` after the call
+ * (0: never). */
 struct machine_result machine_run(struct machine *machine, uint64_t instructions);
 
 /* Ends machine_run() soon. Async-signal-safe. */

@@ -71,8 +71,9 @@ struct machine {
     /* Why the run loop has to look up; set with the lock held. */
     bool reset_requested, power_off_requested, debug_exit_requested;
     uint32_t debug_exit_value;
-    pthread_cond_t wake; /* the CPU's thread sleeps on it in HLT; with `lock` */
-    int stop_fd;         /* eventfd: machine_stop() */
+    bool halted_for_good; /* and config.halt_ends: the CPU's thread only */
+    pthread_cond_t wake;  /* the CPU's thread sleeps on it in HLT; with `lock` */
+    int stop_fd;          /* eventfd: machine_stop() */
     bool stop_requested;
     bool powered_on;
     pthread_t cpu_thread; /* who created the machine and runs it */

@@ -25,7 +25,8 @@ static bool counted(const struct machine *machine)
 static bool wants_attention(const struct machine *machine)
 {
     return machine->stop_requested || machine->reset_requested ||
-           machine->power_off_requested || machine->debug_exit_requested;
+           machine->power_off_requested || machine->debug_exit_requested ||
+           machine->halted_for_good;
 }
 
 /* Whether a halted CPU would go on. */
@@ -79,6 +80,8 @@ static void wait_while_halted(struct machine *machine)
             clock_run_timers(&machine->clock);
         } else if (machine->untold_deadline && deadline_ns != CLOCK_NEVER) {
             wait_for_timer(machine, deadline_ns);
+        } else if (machine->config.halt_ends && counted(machine)) {
+            machine->halted_for_good = true;
         } else {
             pthread_cond_wait(&machine->wake, &machine->lock.mutex);
         }
@@ -130,6 +133,11 @@ static bool attend(struct machine *machine, struct machine_result *result)
         result->end = MACHINE_END_STOPPED;
         return true;
     }
+    if (machine->halted_for_good) {
+        machine->halted_for_good = false;
+        result->end = MACHINE_END_HALTED;
+        return true;
+    }
     if (machine->reset_requested && machine->config.no_reboot) {
         machine->reset_requested = false;
         result->end = MACHINE_END_RESET;
@@ -179,6 +187,19 @@ static void run_engine(struct machine *machine)
     }
 }
 
+bool machine_power_on(struct machine *machine, struct error *error)
+{
+    if (!event_loop_start(machine->loop, error)) {
+        return false;
+    }
+    lock_take(&machine->lock);
+    reset(machine);
+    consoles_connect(machine);
+    machine->powered_on = true;
+    lock_release(&machine->lock);
+    return true;
+}
+
 struct machine_result machine_run(struct machine *machine, uint64_t instructions)
 {
     struct machine_result result = {.end = MACHINE_END_STOPPED};
@@ -187,16 +208,9 @@ struct machine_result machine_run(struct machine *machine, uint64_t instructions
                              ? retired + instructions
                              : UINT64_MAX;
     prctl(PR_SET_TIMERSLACK, TIMER_SLACK_NS, 0, 0, 0);
-    if (!machine->powered_on) {
-        if (!event_loop_start(machine->loop, &result.error)) {
-            result.end = MACHINE_END_HOST_ERROR;
-            return result;
-        }
-        lock_take(&machine->lock);
-        reset(machine);
-        consoles_connect(machine);
-        machine->powered_on = true;
-        lock_release(&machine->lock);
+    if (!machine->powered_on && !machine_power_on(machine, &result.error)) {
+        result.end = MACHINE_END_HOST_ERROR;
+        return result;
     }
     lock_take(&machine->lock);
     machine->cpu_thread = pthread_self();
