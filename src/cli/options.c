@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "cli/values.h"
+#include "cpu/engines/engines.h"
 
 enum {
     DEFAULT_RAM_MIB = 128, /* QEMU's */
@@ -174,20 +175,19 @@ static bool apply_device(struct parser *parser, const char *value, struct error 
 
 static bool apply_engine(struct parser *parser, const char *value, struct error *error)
 {
+    const struct cpu_engine *engine = cpu_engine_find(value);
+    if (engine) {
+        parser->options->machine.engine = engine->name;
+        return true;
+    }
     if (strcmp(value, "jit") == 0 || strcmp(value, "direct") == 0) {
         return error_set(error,
-                         "-engine %s: this version has only the interpreter; use "
+                         "-engine %s: this version does not have it; use "
                          "-engine auto or interpreter",
                          value);
     }
-    if (strcmp(value, "auto") != 0 && strcmp(value, "interpreter") != 0) {
-        return error_set(error,
-                         "-engine %s: the engines are interpreter, jit, direct "
-                         "and auto",
-                         value);
-    }
-    parser->options->machine.engine = "interpreter";
-    return true;
+    return error_set(
+        error, "-engine %s: the engines are interpreter, jit, direct and auto", value);
 }
 
 static bool apply_clock(struct parser *parser, const char *value, struct error *error)
@@ -358,7 +358,7 @@ bool options_parse(struct options *options, int count, char *const arguments[],
     *options = (struct options){
         .action = OPTIONS_RUN,
         .machine = {.ram_bytes = (uint64_t)DEFAULT_RAM_MIB << 20,
-                    .engine = "interpreter",
+                    .engine = cpu_engine_find(NULL)->name,
                     .clock = CLOCK_KIND_HOST,
                     .epoch_s = time(NULL)},
     };

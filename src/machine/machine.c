@@ -1,5 +1,6 @@
 #include "machine/machine.h"
 
+#include "cpu/engines/engines.h"
 #include "machine/machine_internal.h"
 
 #include <errno.h>
@@ -15,13 +16,14 @@ enum { COUNTED_SEED = 1 };
 
 static bool choose_engine(struct machine *machine, struct error *error)
 {
+    const struct cpu_engine *override = machine->config.engine_override;
     const char *name = machine->config.engine;
-    if (!name || strcmp(name, "auto") == 0 ||
-        strcmp(name, interpreter_engine.name) == 0) {
-        machine->engine = &interpreter_engine;
-        return true;
+    machine->engine = override ? override : cpu_engine_find(name);
+    if (!machine->engine) {
+        return error_set(error, "-engine %s: not built in; use -engine interpreter",
+                         name);
     }
-    return error_set(error, "-engine %s: not built in; use -engine interpreter", name);
+    return true;
 }
 
 static void stop_requested(void *opaque, unsigned events)

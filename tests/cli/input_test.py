@@ -36,7 +36,6 @@ class BadInput(harness.TestCase):
         self.refuse("-m", "3585", disk, hint="3584")
         self.refuse("-m", "1T", disk, hint="-m 1T")
         self.refuse("-m", hint="needs a value")
-        self.refuse("-engine", "jit", disk, hint="-engine jit")
         self.refuse("-engine", "direct", disk, hint="-engine direct")
         self.refuse("-nographic", "-serial", "nowhere", disk, hint="nowhere")
         self.refuse("-serial", "stdio", "-serial", "stdio", disk, hint="in use")
