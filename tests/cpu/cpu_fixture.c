@@ -28,10 +28,53 @@ enum {
     ACCESS_LDT = 0x0082,
 };
 
+/* Those that memory accesses and instructions of the guest may raise in the host. */
+static const int engine_signals[FIXTURE_SIGNALS] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL,
+                                                    SIGTRAP};
+
+static bool create_engine(struct cpu_fixture *fixture, struct error *error)
+{
+    struct sigaction before[FIXTURE_SIGNALS];
+    for (unsigned i = 0; i < FIXTURE_SIGNALS; i++) {
+        sigaction(engine_signals[i], NULL, &before[i]);
+    }
+    if (!fixture->engine->create(fixture->cpu, error)) {
+        return false;
+    }
+    for (unsigned i = 0; i < FIXTURE_SIGNALS; i++) {
+        sigaction(engine_signals[i], NULL, &fixture->handlers[i]);
+        if (fixture->handlers[i].sa_handler == before[i].sa_handler) {
+            fixture->handlers[i].sa_handler = SIG_DFL;
+        }
+    }
+    return true;
+}
+
+enum cpu_exit cpu_fixture_run(struct cpu_fixture *fixture, uint64_t budget)
+{
+    struct sigaction before[FIXTURE_SIGNALS];
+    for (unsigned i = 0; i < FIXTURE_SIGNALS; i++) {
+        if (fixture->handlers[i].sa_handler != SIG_DFL) {
+            sigaction(engine_signals[i], &fixture->handlers[i], &before[i]);
+        }
+    }
+    enum cpu_exit why = fixture->engine->run(fixture->cpu, budget);
+    for (unsigned i = 0; i < FIXTURE_SIGNALS; i++) {
+        if (fixture->handlers[i].sa_handler != SIG_DFL) {
+            sigaction(engine_signals[i], &before[i], NULL);
+        }
+    }
+    return why;
+}
+
 bool cpu_fixture_create(struct cpu_fixture *fixture, uint64_t ram_bytes,
                         struct error *error)
 {
     memset(fixture, 0, sizeof(*fixture));
+    fixture->engine = cpu_engine_find(tested_engine_name());
+    if (!fixture->engine) {
+        return error_set(error, "engine %s: not built in", tested_engine_name());
+    }
     if (!ram_create(&fixture->ram, "test-ram", ram_bytes, error)) {
         return false;
     }
@@ -55,7 +98,7 @@ bool cpu_fixture_create(struct cpu_fixture *fixture, uint64_t ram_bytes,
     };
     cpu->statistics = calloc(1, sizeof(*cpu->statistics));
     fixture->cpu = cpu;
-    if (!interpreter_engine.create(cpu, error)) {
+    if (!create_engine(fixture, error)) {
         return false;
     }
     cpu_reset(cpu);
@@ -64,7 +107,7 @@ bool cpu_fixture_create(struct cpu_fixture *fixture, uint64_t ram_bytes,
 
 void cpu_fixture_destroy(struct cpu_fixture *fixture)
 {
-    interpreter_engine.destroy(fixture->cpu);
+    fixture->engine->destroy(fixture->cpu);
     free(fixture->cpu->statistics);
     free(fixture->cpu);
     ram_destroy(&fixture->ram);

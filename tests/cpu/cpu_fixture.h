@@ -1,5 +1,6 @@
 /* tests/cpu/cpu_fixture.h: a CPU with RAM and nothing else, for tests.
  *
+ * It runs under the engine of tests/engine.h; a test begins with tested_engine().
  * The machine has RAM from physical address 0, no device and no interrupts; ports read
  * as ones. It comes up as after power-on. cpu_fixture_protected_mode() then lays out
  * tables for a small protected-mode world: paging with nothing mapped but the tables
@@ -11,10 +12,18 @@
 
 #include "base/error.h"
 #include "cpu/core/cpu.h"
-#include "cpu/core/engine.h"
+#include "../engine.h"
+
+#include <signal.h>
+
+enum { FIXTURE_SIGNALS = 5 };
 
 struct cpu_fixture {
     struct cpu *cpu;
+    const struct cpu_engine *engine;
+    /* The signal handlers that the engine's create() has installed; sa_handler is
+     * SIG_DFL where it has not. */
+    struct sigaction handlers[FIXTURE_SIGNALS];
     struct ram ram;
     struct memory_map memory;
     struct port_space ports;
@@ -67,6 +76,10 @@ struct cpu_fixture_exception {
 bool cpu_fixture_create(struct cpu_fixture *fixture, uint64_t ram_bytes,
                         struct error *error);
 void cpu_fixture_destroy(struct cpu_fixture *fixture);
+
+/* Runs the engine. cmocka puts signal handlers of its own into place before each test,
+ * so the engine's are put back meanwhile. */
+enum cpu_exit cpu_fixture_run(struct cpu_fixture *fixture, uint64_t budget);
 
 /* Protected mode with paging, at privilege `cpl` (0 or 3) in the flat segments. */
 void cpu_fixture_protected_mode(struct cpu_fixture *fixture, unsigned cpl);

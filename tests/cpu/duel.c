@@ -39,8 +39,7 @@ static void install_segments(struct cpu_fixture *fixture)
 
 bool duel_create(struct duel *duel, struct error *error)
 {
-    if (!host_oracle_create(error) ||
-        !cpu_fixture_create(&duel->fixture, DUEL_RAM_BYTES, error)) {
+    if (!cpu_fixture_create(&duel->fixture, DUEL_RAM_BYTES, error)) {
         return false;
     }
     struct cpu_fixture *fixture = &duel->fixture;
@@ -62,7 +61,6 @@ bool duel_create(struct duel *duel, struct error *error)
 void duel_destroy(struct duel *duel)
 {
     cpu_fixture_destroy(&duel->fixture);
-    host_oracle_destroy();
 }
 
 gla_t duel_code_address(const struct oracle_state *state, uint32_t eip)
@@ -148,11 +146,11 @@ static void run_on_guest(struct duel *duel, const struct duel_case *duel_case,
     if (duel_case->exemptions & DUEL_ONE_INSTRUCTION) {
         budget = 1;
     }
-    interpreter_engine.run(cpu, budget);
+    cpu_fixture_run(&duel->fixture, budget);
     if ((cpu->shadow & CPU_SHADOW_MOV_SS) || (cpu->cpl == 0 && !cpu->halted)) {
         /* No single-step trap between these two; INT3 and INTO count as instructions,
          * the HLT of their handlers is still to come. */
-        interpreter_engine.run(cpu, 1);
+        cpu_fixture_run(&duel->fixture, 1);
     }
     keep_guest(duel, guest);
     memcpy(guest->data, data, ORACLE_DATA_BYTES);

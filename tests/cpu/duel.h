@@ -1,5 +1,5 @@
 /* tests/cpu/duel.h: the same code from the same state, on the host's processor and on
- * the interpreter; what must agree afterwards. */
+ * the engine under test; what must agree afterwards. */
 #ifndef TESTS_CPU_DUEL_H
 #define TESTS_CPU_DUEL_H
 
@@ -72,6 +72,7 @@ struct duel_result {
     char text[DUEL_TEXT_BYTES]; /* differences, a line each */
 };
 
+/* After host_oracle_create(). */
 bool duel_create(struct duel *duel, struct error *error);
 void duel_destroy(struct duel *duel);
 

@@ -56,7 +56,7 @@ static void run_to_halt(uint32_t eip)
 {
     fixture.cpu->eip = eip;
     fixture.cpu->halted = false;
-    assert_int_equal(interpreter_engine.run(fixture.cpu, 1000), CPU_EXIT_HALT);
+    assert_int_equal(cpu_fixture_run(&fixture, 1000), CPU_EXIT_HALT);
 }
 
 /* The trap after a single-stepped HLT wakes the CPU (SDM vol. 2, HLT). */
@@ -164,7 +164,7 @@ static void test_devices_are_heard_at_once(void **state)
     for (unsigned i = 0; i < ARRAY_LENGTH(stores); i++) {
         cpu_fixture_store(&fixture, CODE, stores[i].code, stores[i].length + 2);
         cpu->eip = CODE;
-        assert_int_equal(interpreter_engine.run(cpu, 1000), CPU_EXIT_KICK);
+        assert_int_equal(cpu_fixture_run(&fixture, 1000), CPU_EXIT_KICK);
         assert_int_equal(cpu->eip, CODE + stores[i].length);
     }
 }
@@ -223,7 +223,7 @@ static void test_faulting_handler_uses_up_the_budget(void **state)
     cpu_fixture_store(&fixture, cpu_fixture_table_address(handler), "\x0f\x0b", 2);
     cpu_fixture_store(&fixture, CODE, "\x0f\x0b", 2);
     uint64_t before = fixture.cpu->retired;
-    assert_int_equal(interpreter_engine.run(fixture.cpu, BUDGET), CPU_EXIT_BUDGET);
+    assert_int_equal(cpu_fixture_run(&fixture, BUDGET), CPU_EXIT_BUDGET);
     assert_int_equal(fixture.cpu->retired, before + BUDGET);
     assert_int_equal(fixture.cpu->eip, handler);
 }
@@ -241,6 +241,9 @@ static void test_random_numbers_are_state(void **state)
 
 int main(void)
 {
+    if (!tested_engine()) {
+        return TEST_SKIPPED;
+    }
     const struct CMUnitTest tests[] = {
         TEST(test_trap_wakes_halted_cpu, setup_protected),
         TEST(test_big_stack_in_real_mode, setup_real),

@@ -45,6 +45,7 @@ void oracle_caught(int number, siginfo_t *info, void *context);
 static struct {
     uint8_t *signal_stack;
     struct sigaction previous[NSIG];
+    stack_t previous_stack;
     struct oracle_state *state;
     struct oracle_outcome *outcome;
     unsigned max_steps;
@@ -251,10 +252,10 @@ static bool install_ldt(struct error *error)
     return true;
 }
 
-void host_oracle_take_signals(void)
+static void take_signals(void)
 {
     stack_t stack = {.ss_sp = oracle.signal_stack, .ss_size = SIGNAL_STACK_BYTES};
-    sigaltstack(&stack, NULL);
+    sigaltstack(&stack, &oracle.previous_stack);
     struct sigaction action = {.sa_sigaction = oracle_signal,
                                .sa_flags = SA_SIGINFO | SA_ONSTACK};
     sigfillset(&action.sa_mask);
@@ -262,6 +263,15 @@ void host_oracle_take_signals(void)
         int number = caught_signals[i];
         sigaction(number, &action, &oracle.previous[number]);
     }
+}
+
+static void return_signals(void)
+{
+    for (unsigned i = 0; i < ARRAY_LENGTH(caught_signals); i++) {
+        int number = caught_signals[i];
+        sigaction(number, &oracle.previous[number], NULL);
+    }
+    sigaltstack(&oracle.previous_stack, NULL);
 }
 
 bool host_oracle_create(struct error *error)
@@ -287,16 +297,6 @@ bool host_oracle_create(struct error *error)
     }
     __asm__ volatile("rdfsbase %0" : "=r"(oracle_host_fs_base));
     return true;
-}
-
-void host_oracle_return_signals(void)
-{
-    for (unsigned i = 0; i < ARRAY_LENGTH(caught_signals); i++) {
-        int number = caught_signals[i];
-        sigaction(number, &oracle.previous[number], NULL);
-    }
-    stack_t none = {.ss_flags = SS_DISABLE};
-    sigaltstack(&none, NULL);
 }
 
 void host_oracle_destroy(void)
@@ -332,5 +332,7 @@ void host_oracle_run(struct oracle_state *state, unsigned max_steps, uint32_t fi
     for (unsigned i = 0; i < ARRAY_LENGTH(frame->regs); i++) {
         frame->regs[i] = state->regs[i];
     }
+    take_signals();
     oracle_enter(frame);
+    return_signals();
 }

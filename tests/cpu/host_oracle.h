@@ -71,13 +71,10 @@ struct oracle_outcome {
 bool host_oracle_create(struct error *error);
 void host_oracle_destroy(void);
 
-/* Around runs: the handlers of SIGTRAP and of the signals that exceptions become.
- * cmocka sets its own before each test, so this belongs into the test itself. */
-void host_oracle_take_signals(void);
-void host_oracle_return_signals(void);
-
 /* Runs from `state` until `max_steps` instructions are done, an exception comes, or EIP
- * is none of [first_eip, last_eip]; leaves the resulting state in `state`. */
+ * is none of [first_eip, last_eip]; leaves the resulting state in `state`. Meanwhile
+ * the handlers of SIGTRAP, and of the signals that exceptions become, are the oracle's.
+ */
 void host_oracle_run(struct oracle_state *state, unsigned max_steps, uint32_t first_eip,
                      uint32_t last_eip, struct oracle_outcome *outcome);
 

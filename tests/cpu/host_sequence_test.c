@@ -1,7 +1,7 @@
 /* Random sequences of instructions against the host's processor.
  *
- * As host_oracle_test, but some twenty instructions in a row run as one block on the
- * interpreter. A sequence is grown on the host: each next instruction is made up for
+ * As host_oracle_test, but some twenty instructions in a row run as one block under
+ * the engine. A sequence is grown on the host: each next instruction is made up for
  * the state in which the ones before leave the machine. Argument: "quick", "full" or
  * "soak". A failure prints FAUMACHINE_SEED and FAUMACHINE_CASE; with both in the
  * environment that sequence runs alone. */
@@ -26,7 +26,6 @@ enum {
     ITERATIONS_MAX = 64, /* of a repeated instruction */
     ATTEMPTS = 400,      /* to find the next instruction */
     FAILURES_SHOWN = 10,
-    EXIT_SKIPPED = 77,
 };
 
 struct sequence_test {
@@ -169,14 +168,12 @@ static void host_agrees(void **state)
 {
     struct sequence_test *test = *state;
     const char *only = getenv("FAUMACHINE_CASE");
-    host_oracle_take_signals();
     if (only) {
         run_case(test, (unsigned)strtoul(only, NULL, 0));
     }
     for (unsigned i = 0; i < test->cases && !only; i++) {
         run_case(test, i);
     }
-    host_oracle_return_signals();
     printf("%u sequences of %u instructions, %u faulted, %u failed\n", test->run,
            test->instructions, test->faulted, test->failed);
     assert_true(test->run > 0);
@@ -193,14 +190,22 @@ int main(int argc, char **argv)
                                                     : CASES_QUICK;
     }
     test.seed = random_seed();
-    if (!duel_create(&test.duel, &error)) {
+    if (!tested_engine()) {
+        return TEST_SKIPPED;
+    }
+    if (!host_oracle_create(&error)) {
         printf("skipped: %s\n", error.text);
-        return EXIT_SKIPPED;
+        return TEST_SKIPPED;
+    }
+    if (!duel_create(&test.duel, &error)) {
+        fprintf(stderr, "%s\n", error.text);
+        return 1;
     }
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_prestate(host_agrees, &test),
     };
     int status = cmocka_run_group_tests_name("sequences", tests, NULL, NULL);
     duel_destroy(&test.duel);
+    host_oracle_destroy();
     return status;
 }

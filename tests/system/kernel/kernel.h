@@ -252,7 +252,22 @@ static inline volatile uint8_t *byte_at(uint32_t address)
 void copy(uint32_t to, const void *from, uint32_t bytes);
 void fill(uint32_t to, uint8_t value, uint32_t bytes);
 
-/* The topics. */
+/* A group of cases. */
+struct topic {
+    const char *name;
+    void (*test)(void);
+};
+
+/* start.S calls main, which begins with boot(): tables, interrupt controllers. Returns
+ * the command line. */
+void main(const uint32_t *multiboot);
+const char *boot(const uint32_t *multiboot);
+/* What follows `key` in the command line, or NULL. */
+const char *boot_argument(const char *line, const char *key);
+/* Runs those that the command line asks for, by "only=" and "skip=". */
+void run_topics(const struct topic *topics, unsigned count, const char *line);
+
+/* The topics of the system tests. */
 void test_segments(void);
 void test_limits(void);
 void test_transfers(void);

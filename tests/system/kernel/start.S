@@ -97,6 +97,8 @@ vector_stubs:
         vector = vector + 1
         .endr
 
+/* With the vector, the error code and the processor's frame on the stack. */
+        .globl trap_common
 trap_common:
         pushal
         pushl %ds
