@@ -182,6 +182,7 @@ struct cpu_wiring {
 struct instruction;
 struct block;
 struct mmu;
+struct views;
 struct code_cache;
 struct host_unit;
 
@@ -239,6 +240,7 @@ struct cpu {
     atomic_bool a20_line;     /* what CPU_REQUEST_A20 shall put into a20_mask */
 
     struct mmu *mmu;               /* cached translations: cpu/mmu */
+    struct views *views;           /* the same as host mappings: likewise; or NULL */
     struct code_cache *code_cache; /* decoded blocks: cpu/interpreter */
     struct host_unit *host_unit;   /* stubs for the host's vector unit: likewise */
     struct cpuid cpuid;            /* what CPUID tells; constant */

@@ -8,7 +8,7 @@
 #define CR0_DEFINED                                                                    \
     (CR0_PE | CR0_MP | CR0_EM | CR0_TS | CR0_ET | CR0_NE | CR0_WP | CR0_AM | CR0_NW |  \
      CR0_CD | CR0_PG)
-#define CR0_TRANSLATION (CR0_PG | CR0_WP | CR0_PE)
+#define CR0_TRANSLATION (CR0_PG | CR0_WP)
 #define CR0_LOADS_PDPTES (CR0_PG | CR0_CD | CR0_NW)
 #define CR4_TRANSLATION (CR4_PSE | CR4_PAE | CR4_PGE)
 #define CR4_DEFINED                                                                    \
@@ -33,6 +33,8 @@ static void write_cr0(struct cpu *cpu, uint32_t value)
     cpu->cr0 = new;
     if (changed & CR0_TRANSLATION) {
         mmu_flush_all(cpu);
+    } else if (changed & CR0_PE) {
+        mmu_flush_entries(cpu);
     }
     cpu_update_mode(cpu);
 }
@@ -48,8 +50,10 @@ static void write_cr4(struct cpu *cpu, uint32_t value)
         mmu_load_pdptes(cpu, cpu->cr3);
     }
     cpu->cr4 = value;
-    if (changed & CR4_TRANSLATION) {
+    if (changed & (CR4_PSE | CR4_PAE)) {
         mmu_flush_all(cpu);
+    } else if (changed & CR4_PGE) {
+        mmu_flush_entries(cpu);
     }
 }
 
@@ -122,9 +126,14 @@ static const struct instruction *mov_Dd_Rd(struct cpu *cpu,
     if (number == 6) {
         cpu->dr[6] = (value & DR6_WRITABLE) | DR6_ONES;
     } else {
+        bool watched = debug_breakpoints_enabled(cpu);
         cpu->dr[number] = number == 7 ? (value & DR7_WRITABLE) | DR7_ONES : value;
-        /* Watched pages are kept out of the TLB. */
-        mmu_flush_all(cpu);
+        /* Watched pages are kept out of the TLB, and all out of the views. */
+        if (debug_breakpoints_enabled(cpu) != watched) {
+            mmu_flush_all(cpu);
+        } else {
+            mmu_flush_entries(cpu);
+        }
     }
     return instruction_leave(cpu, instruction);
 }

@@ -3,6 +3,7 @@
 #include "cpu/core/debug.h"
 #include "cpu/mmu/access.h"
 #include "cpu/mmu/mmu_internal.h"
+#include "cpu/mmu/views.h"
 
 #include <stdlib.h>
 
@@ -28,7 +29,7 @@ static void forget_entry(struct tlb_entry *entry)
     entry->large = false;
 }
 
-void mmu_flush_all(struct cpu *cpu)
+static void forget_all(struct cpu *cpu)
 {
     struct mmu *mmu = cpu->mmu;
     for (unsigned rights = 0; rights < MMU_USER_ALIGNED; rights++) {
@@ -43,6 +44,22 @@ void mmu_flush_all(struct cpu *cpu)
     cpu->statistics->tlb_flushes++;
 }
 
+void mmu_flush_all(struct cpu *cpu)
+{
+    forget_all(cpu);
+    if (cpu->views) {
+        views_flush_all(cpu, true);
+    }
+}
+
+void mmu_flush_entries(struct cpu *cpu)
+{
+    forget_all(cpu);
+    if (cpu->views) {
+        views_flush_all(cpu, false);
+    }
+}
+
 void mmu_flush_non_global(struct cpu *cpu)
 {
     struct mmu *mmu = cpu->mmu;
@@ -55,6 +72,9 @@ void mmu_flush_non_global(struct cpu *cpu)
     }
     mmu->generation++;
     cpu->statistics->tlb_flushes++;
+    if (cpu->views) {
+        views_flush_non_global(cpu);
+    }
 }
 
 void mmu_flush_page(struct cpu *cpu, gla_t address)
@@ -74,6 +94,9 @@ void mmu_flush_page(struct cpu *cpu, gla_t address)
         }
     }
     mmu->generation++;
+    if (cpu->views) {
+        views_flush_page(cpu, address);
+    }
 }
 
 void mmu_protect_ram_page(struct cpu *cpu, uint64_t ram_offset)
@@ -89,6 +112,9 @@ void mmu_protect_ram_page(struct cpu *cpu, uint64_t ram_offset)
                 entry->write_tag = 0;
             }
         }
+    }
+    if (cpu->views) {
+        views_protect_ram_page(cpu, ram_offset);
     }
 }
 

@@ -64,8 +64,11 @@ static inline bool tlb_hits(uint32_t tag, gla_t address, unsigned bytes)
 bool mmu_create(struct cpu *cpu, struct error *error);
 void mmu_destroy(struct cpu *cpu);
 
-/* CR0.PG/WP, CR4.PSE/PAE/PGE, EFER.NXE, A20 or the memory map changed. */
+/* What entries mean has changed: CR0.PG/WP, CR4.PSE/PAE, EFER.NXE, A20, the memory map,
+ * whether anything is watched. */
 void mmu_flush_all(struct cpu *cpu);
+/* CR4.PGE was changed: entries are read anew, global ones included. */
+void mmu_flush_entries(struct cpu *cpu);
 /* CR3 was loaded: all but global pages. */
 void mmu_flush_non_global(struct cpu *cpu);
 /* INVLPG. */

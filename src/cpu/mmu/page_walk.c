@@ -6,13 +6,6 @@
 #include <string.h>
 
 enum {
-    ENTRY_PRESENT = 1U << 0,
-    ENTRY_WRITABLE = 1U << 1,
-    ENTRY_USER = 1U << 2,
-    ENTRY_ACCESSED = 1U << 5,
-    ENTRY_DIRTY = 1U << 6,
-    ENTRY_LARGE = 1U << 7,
-    ENTRY_GLOBAL = 1U << 8,
     ERROR_PRESENT = 1U << 0,
     ERROR_WRITE = 1U << 1,
     ERROR_USER = 1U << 2,
@@ -20,12 +13,6 @@ enum {
     ERROR_FETCH = 1U << 4,
 };
 
-#define ENTRY_NO_EXECUTE (1ULL << 63)
-/* MAXPHYADDR is 36: bits 36-62 of PAE entries are reserved. */
-#define PAE_ADDRESS 0x0000000ffffff000ULL
-#define PAE_RESERVED 0x7ffffff000000000ULL
-/* PDE of a 4 MiB page: bits 13-16 are address bits 32-35, 17-21 are reserved. */
-#define PSE_RESERVED 0x003e0000U
 /* PDPTE: bits 1, 2, 5-8 and those above MAXPHYADDR. */
 #define PDPTE_RESERVED 0xfffffff0000001e6ULL
 
@@ -183,9 +170,8 @@ static void walk_32_bit(struct walk *walk, struct translation *out)
             walk_fault(walk, ERROR_PRESENT | ERROR_RESERVED);
         }
         walk->large = true;
-        gpa_t physical = (pde & 0xffc00000U) | (gpa_t)((pde >> 13) & 0xf) << 32 |
-                         (address & 0x3fffff);
-        walk_finish(walk, pde, pde_address, physical, out);
+        walk_finish(walk, pde, pde_address, large_page_physical(pde, address, false),
+                    out);
         return;
     }
     gpa_t pte_address =
@@ -229,10 +215,10 @@ static void walk_pae(struct walk *walk, struct translation *out)
     gpa_t pde_address = (pdpte & PAE_ADDRESS) | ((address >> 21) & 0x1ff) * 8;
     uint64_t pde = entry_read(cpu, pde_address, 8);
     if (pde & ENTRY_LARGE) {
-        walk_check_pae(walk, pde, PAE_RESERVED | 0x1fe000);
+        walk_check_pae(walk, pde, PAE_LARGE_RESERVED);
         walk->large = true;
-        gpa_t physical = (pde & PAE_ADDRESS & ~0x1fffffULL) | (address & 0x1fffff);
-        walk_finish(walk, pde, pde_address, physical, out);
+        walk_finish(walk, pde, pde_address, large_page_physical(pde, address, true),
+                    out);
         return;
     }
     walk_check_pae(walk, pde, PAE_RESERVED);

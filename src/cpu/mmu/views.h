@@ -1,0 +1,102 @@
+/* cpu/mmu/views.h: guest-linear memory as host mappings, for code that runs natively.
+ *
+ * A view is a window of 4 GiB of host addresses (plus a guard behind it) that shows
+ * guest-linear memory. There is one for supervisor accesses, whatever the page tables'
+ * root, and one per root for user accesses, of which several are kept. Translated code
+ * addresses a view by its base and 32-bit offsets and cannot leave it. Nothing is
+ * mapped until it is touched: the engine then calls views_reach().
+ *
+ * Translations follow the rules of a TLB (Intel SDM vol. 3, section 4.10): stores to
+ * page tables are not noticed, but at each flush (mmu_flush_…, mmu_load_cr3) what is
+ * mapped is compared with the page tables, at the latest when the view is used again,
+ * and what differs is unmapped. A page is mapped writable only while the leaf entry's D
+ * bit is set, and readable while A is; a page of RAM that holds code
+ * (ram->code_lines) is writable in no view.
+ *
+ * Only RAM is mapped. Pages of devices, ROM and video memory, and pages that user code
+ * may reach when it is the supervisor that touches them (they change with each root,
+ * and are touched by few instructions), are left to the interpreter: VIEWS_SOFT.
+ * Thread: the CPU's own. Saved by: nobody. */
+#ifndef CPU_MMU_VIEWS_H
+#define CPU_MMU_VIEWS_H
+
+#include "cpu/core/cpu.h"
+#include "cpu/mmu/mmu.h"
+
+struct views;
+
+/* What -stats shows. */
+struct views_statistics {
+    uint64_t reached; /* calls of views_reach() that mapped something */
+    uint64_t soft;    /* …that found nothing to map */
+    uint64_t mmaps, mprotects, unmaps; /* host calls */
+    uint64_t pages_mapped, pages_unmapped;
+    uint64_t revalidations, pages_compared;
+    uint64_t views_created, views_evicted;
+    uint64_t mappings,
+        mappings_peak; /* estimate of the host's mappings, now and most */
+    uint64_t failed; /* host calls that failed; the page was left to the interpreter */
+};
+
+enum { VIEWS_BUDGET_DEFAULT = 48000 }; /* the kernel allows a process 65530 mappings */
+
+/* Called when the page at guest-linear `page` has (or may have) another translation for
+ * instruction fetches than when views_note_code() was called: whatever remembers host
+ * code by linear address in this view has to forget this page's. `view` as
+ * views_current_id(). */
+typedef void views_code_moved(void *opaque, unsigned view, gla_t page);
+/* All of a view's translations are gone, or its number is about to be used for another
+ * root. */
+typedef void views_code_moved_all(void *opaque, unsigned view);
+
+/* `budget`: how many host mappings may be used; at the limit the least recently used
+ * user view is emptied, then the supervisor's. Fails if the host lacks address space.
+ * Sets cpu->views, from when on mmu.c tells it of flushes. */
+bool views_create(struct cpu *cpu, unsigned budget, struct error *error);
+void views_destroy(struct cpu *cpu);
+
+void views_listen(struct cpu *cpu, views_code_moved *moved, views_code_moved_all *all,
+                  void *opaque);
+
+/* The view for the current root and privilege level, up to date after all flushes so
+ * far. To be called before translated code is entered after anything that may have
+ * changed CPL, CR3 or flushed. Returns the window's base; cheap if nothing changed. */
+uint8_t *views_current(struct cpu *cpu);
+/* The number of the view that views_current() last returned: 0 for the supervisor's,
+ * small. */
+unsigned views_current_id(const struct cpu *cpu);
+enum { VIEWS_MAXIMUM = 64 };
+
+/* Guest-linear address of a host address in the current view's window or its guard;
+ * false if it is elsewhere. An access that starts below 4 GiB and ends above faults in
+ * the guard; it gets the (wrapped) address of the guard's byte. */
+bool views_linear(const struct cpu *cpu, const void *host, gla_t *linear);
+
+enum views_result {
+    VIEWS_MAPPED, /* try again */
+    VIEWS_SOFT,   /* the interpreter must make this access */
+};
+
+/* An access of the current view to `address` has trapped. Raises the guest's #PF, sets
+ * A and D as the access does; maps what it can, neighbours of the same large page
+ * included. A write to a page that holds code is VIEWS_SOFT. */
+enum views_result views_reach(struct cpu *cpu, gla_t address, bool write);
+
+/* Code has been fetched at guest-linear `page` through the current view: from now on
+ * views_code_moved tells of changes. */
+void views_note_code(struct cpu *cpu, gla_t page);
+
+/* From mmu.c. Code has been decoded from this page of RAM: no view may show it
+ * writable from now on. When code_lines of a page is empty again a write makes it
+ * writable, by views_reach(). */
+void views_protect_ram_page(struct cpu *cpu, uint64_t ram_offset);
+/* From mmu.c, with the flushes of the same names. `rebuild`: not only entries, but
+ * their meaning has changed (CR0.PG, WP, CR4.PSE, PAE, EFER.NXE, A20, the memory map):
+ * all is unmapped. */
+void views_flush_all(struct cpu *cpu, bool rebuild);
+void views_flush_non_global(struct cpu *cpu);
+void views_flush_page(struct cpu *cpu, gla_t address);
+
+const struct views_statistics *views_statistics(const struct cpu *cpu);
+
+#endif

@@ -1,0 +1,255 @@
+/* What was mapped against what the page tables say now. Runs at flushes, over all of a
+ * view: a page that did not change costs a few nanoseconds. */
+#include "cpu/mmu/views_internal.h"
+
+/* Which pages of a slot are compared. */
+struct scope {
+    bool globals; /* global pages, too */
+    int only;     /* this page; -1: all */
+};
+
+/* What has to be done about a slot's pages. */
+struct changes {
+    bool any;
+    struct page_set gone;            /* another translation, or none */
+    struct page_set write_protected; /* the same, but for writes */
+};
+
+enum {
+    WRITE_BITS = ENTRY_WRITABLE | ENTRY_DIRTY,
+    IGNORED_BITS = 7 << 9, /* for the guest's own use */
+};
+
+static void tell_moved(struct views *views, const struct view *view, uint32_t page)
+{
+    if (views->moved) {
+        views->moved(views->opaque, view->id, page << PAGE_SHIFT);
+    }
+}
+
+/* Pages that have gone and had code. True if there were any. */
+static void forget_code(struct views *views, const struct view *view, struct slot *slot,
+                        const struct page_set *gone)
+{
+    for (unsigned word = 0; word < SLOT_WORDS; word++) {
+        uint64_t left = gone->words[word] & slot->code.words[word];
+        slot->code.words[word] &= ~left;
+        for (; left; left &= left - 1) {
+            unsigned index = word * 64 + (unsigned)__builtin_ctzll(left);
+            tell_moved(views, view, slot->number * SLOT_PAGES + index);
+        }
+    }
+}
+
+/* First page at or behind `index` that is in the set; SLOT_PAGES: none. */
+static unsigned next_page(const struct page_set *set, unsigned index)
+{
+    for (unsigned word = index / 64; word < SLOT_WORDS; word++) {
+        uint64_t left = set->words[word];
+        if (word == index / 64) {
+            left &= ~0ULL << (index % 64);
+        }
+        if (left) {
+            return word * 64 + (unsigned)__builtin_ctzll(left);
+        }
+    }
+    return SLOT_PAGES;
+}
+
+/* One call for pages that only holes separate. */
+static bool unmap_gone(struct cpu *cpu, struct view *view, struct slot *slot,
+                       const struct page_set *gone)
+{
+    uint32_t first_page = slot->number * SLOT_PAGES;
+    unsigned index = next_page(&slot->mapped, 0);
+    while (index < SLOT_PAGES) {
+        unsigned first = index, last = index;
+        bool drop = page_in(gone, index);
+        while (index < SLOT_PAGES && page_in(gone, index) == drop) {
+            last = index;
+            index = next_page(&slot->mapped, index + 1);
+        }
+        if (drop && !views_unmap(cpu, view, first_page + first, first_page + last)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool protect_changed(struct cpu *cpu, struct view *view, struct slot *slot,
+                            const struct page_set *pages)
+{
+    uint32_t first_page = slot->number * SLOT_PAGES;
+    unsigned first = next_page(pages, 0);
+    while (first < SLOT_PAGES) {
+        unsigned end = first + 1;
+        while (end < SLOT_PAGES && page_in(pages, end)) {
+            end++;
+        }
+        if (!views_forbid_writes(cpu, view, first_page + first, end - first)) {
+            return false;
+        }
+        first = next_page(pages, end);
+    }
+    return true;
+}
+
+/* Whether all that is left of the slot is global, or anything is left at all. */
+static void settle_slot(struct views *views, struct view *view, struct slot *slot)
+{
+    uint64_t known = 0, local = slot->doubtful;
+    for (unsigned word = 0; word < SLOT_WORDS; word++) {
+        uint64_t pages = slot->mapped.words[word] | slot->code.words[word];
+        known |= pages;
+        local |= pages & ~slot->global.words[word];
+    }
+    if (!known) {
+        views_slot_release(views, view, slot);
+    } else if (!local) {
+        view->local_slots[slot->number / 64] &= ~(1ULL << (slot->number % 64));
+    }
+}
+
+static void apply(struct cpu *cpu, struct view *view, struct slot *slot,
+                  const struct changes *changes)
+{
+    /* If the host fails these, the view is empty, and the slot gone. */
+    forget_code(cpu->views, view, slot, &changes->gone);
+    if (unmap_gone(cpu, view, slot, &changes->gone) &&
+        protect_changed(cpu, view, slot, &changes->write_protected)) {
+        settle_slot(cpu->views, view, slot);
+    }
+}
+
+void views_drop_slot(struct cpu *cpu, struct view *view, struct slot *slot)
+{
+    struct changes all = {.any = true};
+    for (unsigned i = 0; i < SLOT_WORDS; i++) {
+        all.gone.words[i] = ~0ULL;
+    }
+    slot->doubtful = false;
+    apply(cpu, view, slot, &all);
+}
+
+/* Whether a leaf entry, seen with A, still stands for the same place and the same
+ * rights to read; `*lost`: no longer for the right to write. */
+static bool stands(uint64_t old, uint64_t new, bool *lost)
+{
+    uint64_t changed = old ^ new;
+    *lost = old & changed & WRITE_BITS;
+    return !(changed & ~(uint64_t)(WRITE_BITS | IGNORED_BITS));
+}
+
+static void compare_large(struct slot *slot, const struct mmu_peek *peek,
+                          struct changes *changes)
+{
+    bool lost;
+    bool same = stands(slot->upper, peek->upper, &lost);
+    lost = same && lost;
+    changes->any = !same || lost;
+    for (unsigned i = 0; i < SLOT_WORDS; i++) {
+        changes->gone.words[i] = same ? 0 : ~0ULL;
+        changes->write_protected.words[i] = lost ? slot->writable.words[i] : 0;
+    }
+    slot->upper = peek->upper;
+}
+
+static inline void compare_leaf(struct slot *slot, unsigned index, uint64_t new,
+                                struct changes *changes)
+{
+    uint64_t old = slot->leaf[index];
+    if (__builtin_expect(new == old, 1)) {
+        return;
+    }
+    bool lost;
+    bool same = stands(old, new, &lost);
+    slot->leaf[index] = new;
+    if (!same) {
+        page_add(&changes->gone, index);
+        changes->any = true;
+    } else if (lost && page_in(&slot->writable, index)) {
+        page_add(&changes->write_protected, index);
+        changes->any = true;
+    }
+}
+
+static uint64_t pages_in_scope(const struct slot *slot, unsigned word,
+                               const struct scope *scope)
+{
+    uint64_t pages = slot->mapped.words[word] | slot->code.words[word];
+    if (!scope->globals) {
+        pages &= ~slot->global.words[word];
+    }
+    if (scope->only >= 0) {
+        pages &= (unsigned)scope->only / 64 == word
+                     ? 1ULL << ((unsigned)scope->only % 64)
+                     : 0;
+    }
+    return pages;
+}
+
+static void compare_leaves(struct views *views, struct slot *slot,
+                           const struct mmu_peek *peek, const struct scope *scope,
+                           struct changes *changes)
+{
+    for (unsigned word = 0; word < SLOT_WORDS; word++) {
+        uint64_t left = pages_in_scope(slot, word, scope);
+        for (; left; left &= left - 1) {
+            unsigned index = word * 64 + (unsigned)__builtin_ctzll(left);
+            compare_leaf(slot, index, mmu_peek_leaf(peek, index), changes);
+            views->statistics.pages_compared++;
+        }
+    }
+}
+
+static void compare_slot(struct cpu *cpu, struct view *view, struct slot *slot,
+                         const struct scope *scope)
+{
+    struct mmu_peek peek;
+    mmu_peek(cpu, slot->number * SLOT_PAGES << PAGE_SHIFT, &peek);
+    if (slot->doubtful || peek.large != slot->large ||
+        (!slot->large && peek.upper != slot->upper)) {
+        views_drop_slot(cpu, view, slot);
+        return;
+    }
+    struct changes changes = {.any = false};
+    if (slot->large) {
+        compare_large(slot, &peek, &changes);
+        cpu->views->statistics.pages_compared++;
+    } else {
+        compare_leaves(cpu->views, slot, &peek, scope, &changes);
+    }
+    if (changes.any) {
+        apply(cpu, view, slot, &changes);
+    }
+}
+
+void views_compare(struct cpu *cpu, struct view *view, bool globals)
+{
+    const struct scope scope = {.globals = globals, .only = -1};
+    const uint64_t *slots = globals ? view->used_slots : view->local_slots;
+    cpu->views->statistics.revalidations++;
+    for (unsigned word = 0; word < VIEW_SLOTS / 64; word++) {
+        for (uint64_t left = slots[word]; left; left &= left - 1) {
+            unsigned number = word * 64 + (unsigned)__builtin_ctzll(left);
+            if (view->slots[number]) {
+                compare_slot(cpu, view, view->slots[number], &scope);
+            }
+        }
+    }
+}
+
+void views_compare_page(struct cpu *cpu, struct view *view, uint32_t page)
+{
+    struct slot *slot = view_slot(view, page);
+    if (slot) {
+        const struct scope scope = {.globals = true, .only = (int)page_index(page)};
+        compare_slot(cpu, view, slot, &scope);
+    }
+    /* The other half of a 4 MiB page. */
+    struct slot *half = view_slot(view, page ^ SLOT_PAGES);
+    if (half && half->large && !(cpu->cr4 & CR4_PAE)) {
+        const struct scope scope = {.globals = true, .only = -1};
+        compare_slot(cpu, view, half, &scope);
+    }
+}

@@ -1,0 +1,229 @@
+/* Host mappings of views: made, changed, counted; and where RAM is shown writable.
+ *
+ * The count is exact: the kernel joins neighbours that show consecutive pages of RAM
+ * with the same rights, so a mapping is a longest run of such pages. */
+#define _GNU_SOURCE
+#include "cpu/mmu/views_internal.h"
+
+#include <sys/mman.h>
+
+/* A single page is sure to be touched now; of more pages some may never be. */
+enum { POPULATE_PAGES = 1 };
+
+static uint8_t *page_host(const struct view *view, uint32_t page)
+{
+    return view->base + ((uint64_t)page << PAGE_SHIFT);
+}
+
+static bool starts_mapping(const struct view *view, uint32_t page)
+{
+    const struct slot *slot = view_slot(view, page);
+    unsigned index = page_index(page);
+    if (!slot || !page_in(&slot->mapped, index)) {
+        return false;
+    }
+    const struct slot *before = page ? view_slot(view, page - 1) : NULL;
+    unsigned before_index = page_index(page - 1);
+    return !before || !page_in(&before->mapped, before_index) ||
+           page_in(&before->writable, before_index) !=
+               page_in(&slot->writable, index) ||
+           before->ram_page[before_index] + 1 != slot->ram_page[index];
+}
+
+/* How many mappings start in the range or just behind it: what changes when pages of
+ * the range do. */
+static unsigned count_mappings(const struct view *view, uint32_t first, uint32_t last)
+{
+    unsigned count = 0;
+    for (uint32_t page = first; page <= last; page++) {
+        if (page_index(page) == 0 || page == first) {
+            /* Slots that are not there hold nothing. */
+            while (page <= last && !view_slot(view, page)) {
+                page = (page | (SLOT_PAGES - 1)) + 1;
+            }
+            if (page > last) {
+                break;
+            }
+        }
+        count += starts_mapping(view, page);
+    }
+    if (last + 1 < VIEW_PAGES) {
+        count += starts_mapping(view, last + 1);
+    }
+    return count;
+}
+
+static void account(struct views *views, struct view *view, unsigned before,
+                    unsigned after)
+{
+    struct views_statistics *statistics = &views->statistics;
+    view->mappings += after - (uint64_t)before;
+    statistics->mappings += after - (uint64_t)before;
+    if (statistics->mappings > statistics->mappings_peak) {
+        statistics->mappings_peak = statistics->mappings;
+    }
+}
+
+static view_place place_of(const struct view *view, uint32_t page)
+{
+    return (view->id << 20 | page) + 1;
+}
+
+static struct slot *slot_at(struct views *views, view_place place, unsigned *index)
+{
+    uint32_t page = (place - 1) & (VIEW_PAGES - 1);
+    *index = page_index(page);
+    return view_slot(&views->view[(place - 1) >> 20], page);
+}
+
+static void note_place(struct views *views, const struct view *view, struct slot *slot,
+                       unsigned index)
+{
+    view_place *head = &views->writable_places[slot->ram_page[index]];
+    view_place place = place_of(view, slot->number * SLOT_PAGES + index);
+    page_add(&slot->writable, index);
+    slot->same_previous[index] = 0;
+    slot->same_next[index] = *head;
+    if (*head) {
+        unsigned other;
+        struct slot *next = slot_at(views, *head, &other);
+        next->same_previous[other] = place;
+    }
+    *head = place;
+}
+
+void views_forget_place(struct views *views, const struct view *view, struct slot *slot,
+                        unsigned index)
+{
+    view_place next = slot->same_next[index], previous = slot->same_previous[index];
+    unsigned other;
+    if (next) {
+        struct slot *of_next = slot_at(views, next, &other);
+        of_next->same_previous[other] = previous;
+    }
+    if (previous) {
+        struct slot *of_previous = slot_at(views, previous, &other);
+        of_previous->same_next[other] = next;
+    } else {
+        views->writable_places[slot->ram_page[index]] = next;
+    }
+    page_remove(&slot->writable, index);
+}
+
+bool views_map(struct cpu *cpu, struct view *view, uint32_t first, unsigned count,
+               uint32_t ram_page, bool writable)
+{
+    struct views *views = cpu->views;
+    int flags = MAP_SHARED | MAP_FIXED | (count <= POPULATE_PAGES ? MAP_POPULATE : 0);
+    unsigned before = count_mappings(view, first, first + count - 1);
+    void *mapped = views->host.mmap(page_host(view, first), (size_t)count << PAGE_SHIFT,
+                                    PROT_READ | (writable ? PROT_WRITE : 0), flags,
+                                    cpu->wiring.memory->ram->fd,
+                                    (off_t)((uint64_t)ram_page << PAGE_SHIFT));
+    views->statistics.mmaps++;
+    if (mapped == MAP_FAILED) {
+        views->statistics.failed++;
+        return false;
+    }
+    for (unsigned i = 0; i < count; i++) {
+        struct slot *slot = view_slot(view, first + i);
+        unsigned index = page_index(first + i);
+        slot->ram_page[index] = ram_page + i;
+        page_add(&slot->mapped, index);
+        if (writable) {
+            note_place(views, view, slot, index);
+        }
+    }
+    views->statistics.pages_mapped += count;
+    account(views, view, before, count_mappings(view, first, first + count - 1));
+    return true;
+}
+
+static bool protect(struct views *views, struct view *view, uint32_t first,
+                    unsigned count, int protection)
+{
+    views->statistics.mprotects++;
+    if (views->host.mprotect(page_host(view, first), (size_t)count << PAGE_SHIFT,
+                             protection) != 0) {
+        views->statistics.failed++;
+        return false;
+    }
+    return true;
+}
+
+bool views_allow_writes(struct cpu *cpu, struct view *view, uint32_t first,
+                        unsigned count)
+{
+    struct views *views = cpu->views;
+    unsigned before = count_mappings(view, first, first + count - 1);
+    if (!protect(views, view, first, count, PROT_READ | PROT_WRITE)) {
+        return false;
+    }
+    for (uint32_t page = first; page < first + count; page++) {
+        struct slot *slot = view_slot(view, page);
+        if (!page_in(&slot->writable, page_index(page))) {
+            note_place(views, view, slot, page_index(page));
+        }
+    }
+    account(views, view, before, count_mappings(view, first, first + count - 1));
+    return true;
+}
+
+bool views_forbid_writes(struct cpu *cpu, struct view *view, uint32_t first,
+                         unsigned count)
+{
+    struct views *views = cpu->views;
+    unsigned before = count_mappings(view, first, first + count - 1);
+    if (!protect(views, view, first, count, PROT_READ)) {
+        views_empty(cpu, view);
+        return false;
+    }
+    for (uint32_t page = first; page < first + count; page++) {
+        struct slot *slot = view_slot(view, page);
+        if (page_in(&slot->writable, page_index(page))) {
+            views_forget_place(views, view, slot, page_index(page));
+        }
+    }
+    account(views, view, before, count_mappings(view, first, first + count - 1));
+    return true;
+}
+
+bool views_unmap(struct cpu *cpu, struct view *view, uint32_t first, uint32_t last)
+{
+    struct views *views = cpu->views;
+    unsigned before = count_mappings(view, first, last);
+    views->statistics.unmaps++;
+    if (views->host.munmap(page_host(view, first), (size_t)(last - first + 1)
+                                                       << PAGE_SHIFT) != 0) {
+        views->statistics.failed++;
+        views_empty(cpu, view);
+        return false;
+    }
+    for (uint32_t page = first; page <= last; page++) {
+        struct slot *slot = view_slot(view, page);
+        unsigned index = page_index(page);
+        if (!slot || !page_in(&slot->mapped, index)) {
+            continue;
+        }
+        if (page_in(&slot->writable, index)) {
+            views_forget_place(views, view, slot, index);
+        }
+        page_remove(&slot->mapped, index);
+        views->statistics.pages_unmapped++;
+    }
+    account(views, view, before, count_mappings(view, first, last));
+    return true;
+}
+
+void views_protect_ram_page(struct cpu *cpu, uint64_t ram_offset)
+{
+    struct views *views = cpu->views;
+    view_place place;
+    if (ram_offset >> PAGE_SHIFT >= views->ram_pages) {
+        return;
+    }
+    while ((place = views->writable_places[ram_offset >> PAGE_SHIFT])) {
+        views_forbid_writes(cpu, &views->view[(place - 1) >> 20],
+                            (place - 1) & (VIEW_PAGES - 1), 1);
+    }
+}

@@ -1,0 +1,379 @@
+/* An access found nothing in its view: what can be mapped there, and how much. */
+#include "cpu/core/debug.h"
+#include "cpu/mmu/views_internal.h"
+
+/* A large page with more scattered code than this is mapped in parts. */
+enum { PROTECTED_RUNS_MAXIMUM = 32 };
+
+/* More host mappings than one call adds. */
+enum { MAPPINGS_PER_REACH = 2 * PROTECTED_RUNS_MAXIMUM + 4 };
+
+/* Where an access leads, if to RAM. */
+struct reach {
+    struct view *view;
+    uint32_t page;     /* linear */
+    uint32_t ram_page; /* which shows there */
+    gpa_t physical;    /* of the page */
+    const struct memory_region *region;
+    gpa_t last; /* up to which the region is seen */
+    struct mmu_peek peek;
+    uint64_t leaf;
+    bool writable; /* unless it holds code */
+};
+
+static bool holds_code(const struct cpu *cpu, uint32_t ram_page)
+{
+    return cpu->wiring.memory->ram->code_lines[ram_page] != 0;
+}
+
+/* User pages differ with each root; the supervisor touches them seldom. */
+static bool left_to_user_views(const struct cpu *cpu, const struct reach *reach)
+{
+    return reach->view->id == 0 && cpu->views->user_views && (cpu->cr0 & CR0_PG) &&
+           (reach->peek.upper & reach->leaf & ENTRY_USER);
+}
+
+/* Page tables in ROM cannot be given A and D. */
+static bool is_marked_accessed(const struct reach *reach)
+{
+    return reach->peek.upper & reach->leaf & ENTRY_ACCESSED;
+}
+
+static bool find_ram(struct cpu *cpu, struct reach *reach)
+{
+    const struct ram *ram = cpu->wiring.memory->ram;
+    const struct memory_region *region =
+        mmu_find_region(cpu, reach->physical, &reach->last);
+    if (!ram || !region || !region->read || region->read != region->write ||
+        reach->physical < region->start ||
+        reach->last - reach->physical < PAGE_BYTES - 1) {
+        return false;
+    }
+    const uint8_t *host = region->read + (reach->physical - region->start);
+    if (host < ram->host || host >= ram->host + ram->bytes ||
+        ((host - ram->host) & PAGE_OFFSET_MASK)) {
+        return false;
+    }
+    reach->region = region;
+    reach->ram_page = (uint32_t)((uint64_t)(host - ram->host) >> PAGE_SHIFT);
+    return true;
+}
+
+/* Makes the access as far as page tables go. False: not for views. */
+static bool find_reach(struct cpu *cpu, gla_t address, bool write, struct reach *reach)
+{
+    struct translation translation;
+    reach->view = cpu->views->current;
+    mmu_walk(cpu, address, write ? MMU_WRITE : MMU_READ,
+             reach->view->id == 0 ? MMU_SUPERVISOR : MMU_USER, &translation);
+    reach->page = address >> PAGE_SHIFT;
+    reach->physical = translation.physical & ~(gpa_t)PAGE_OFFSET_MASK;
+    reach->writable = translation.writable && translation.dirty;
+    mmu_peek(cpu, address, &reach->peek);
+    reach->leaf = mmu_peek_leaf(&reach->peek, page_index(reach->page));
+    return cpu->a20_mask == UINT32_MAX && !debug_breakpoints_enabled(cpu) &&
+           is_marked_accessed(reach) && !left_to_user_views(cpu, reach) &&
+           find_ram(cpu, reach);
+}
+
+/* The lowest physical page, but not below `low`, from which up to the page reached the
+ * same RAM is seen. */
+static gpa_t lowest_seen(struct cpu *cpu, const struct reach *reach, gpa_t low)
+{
+    gpa_t last;
+    const struct memory_region *region = memory_find(cpu->wiring.memory, low, &last);
+    while (last < reach->physical) {
+        low = last + 1;
+        region = memory_find(cpu->wiring.memory, low, &last);
+    }
+    low = (low + PAGE_OFFSET_MASK) & ~(gpa_t)PAGE_OFFSET_MASK;
+    return region == reach->region && low < reach->physical ? low : reach->physical;
+}
+
+/* How many pages of RAM follow, seen through the same region. */
+static uint32_t pages_above(const struct cpu *cpu, const struct reach *reach)
+{
+    uint64_t seen = (reach->last - reach->physical + 1) / PAGE_BYTES - 1;
+    uint64_t there = cpu->views->ram_pages - reach->ram_page - 1;
+    return (uint32_t)(seen < there ? seen : there);
+}
+
+static uint32_t pages_below(struct cpu *cpu, const struct reach *reach, uint32_t wanted)
+{
+    gpa_t low = reach->physical - ((gpa_t)wanted << PAGE_SHIFT);
+    return (uint32_t)((reach->physical - lowest_seen(cpu, reach, low)) >> PAGE_SHIFT);
+}
+
+static bool is_mapped(const struct view *view, uint32_t page)
+{
+    const struct slot *slot = view_slot(view, page);
+    return slot && page_in(&slot->mapped, page_index(page));
+}
+
+/* Pages that are mapped in one piece. */
+struct piece {
+    uint32_t first, last;
+};
+
+static uint32_t ram_page_at(const struct reach *reach, uint32_t page)
+{
+    return reach->ram_page + (page - reach->page);
+}
+
+/* Whether a neighbour may be in a piece that has one protection. */
+static bool same_protection(const struct cpu *cpu, const struct reach *reach,
+                            uint32_t page)
+{
+    return !reach->writable || holds_code(cpu, ram_page_at(reach, page)) ==
+                                   holds_code(cpu, reach->ram_page);
+}
+
+static unsigned count_protected_runs(const struct cpu *cpu, const struct reach *reach,
+                                     const struct piece *piece)
+{
+    unsigned runs = 0;
+    bool before = false;
+    for (uint32_t page = piece->first; page <= piece->last; page++) {
+        bool code = holds_code(cpu, ram_page_at(reach, page));
+        runs += code && !before;
+        before = code;
+    }
+    return runs;
+}
+
+/* All of a large page that shows the same RAM and is not mapped yet. */
+static void find_large_piece(struct cpu *cpu, const struct reach *reach,
+                             struct piece *piece)
+{
+    uint32_t pages =
+        cpu->cr0 & CR0_PG && cpu->cr4 & CR4_PAE ? SLOT_PAGES : 2 * SLOT_PAGES;
+    uint32_t low = reach->page & ~(pages - 1), high = low + pages - 1;
+    uint32_t above = pages_above(cpu, reach);
+    if (high - reach->page > above) {
+        high = reach->page + above;
+    }
+    low = reach->page - pages_below(cpu, reach, reach->page - low);
+    piece->first = piece->last = reach->page;
+    while (piece->first > low && !is_mapped(reach->view, piece->first - 1)) {
+        piece->first--;
+    }
+    while (piece->last < high && !is_mapped(reach->view, piece->last + 1)) {
+        piece->last++;
+    }
+}
+
+static void shrink_to_one_protection(const struct cpu *cpu, const struct reach *reach,
+                                     struct piece *piece)
+{
+    uint32_t low = piece->first, high = piece->last;
+    piece->first = piece->last = reach->page;
+    while (piece->first > low && same_protection(cpu, reach, piece->first - 1)) {
+        piece->first--;
+    }
+    while (piece->last < high && same_protection(cpu, reach, piece->last + 1)) {
+        piece->last++;
+    }
+}
+
+/* Whether a neighbour's entry says the same for the next page of RAM, and it is not
+ * known with another one. */
+static bool continues(const struct cpu *cpu, const struct reach *reach, uint32_t page)
+{
+    const struct slot *slot = view_slot(reach->view, page);
+    unsigned index = page_index(page);
+    uint64_t entry = mmu_peek_leaf(&reach->peek, index);
+    uint64_t expected = reach->leaf + ((uint64_t)page << PAGE_SHIFT) -
+                        ((uint64_t)reach->page << PAGE_SHIFT);
+    if (entry != expected ||
+        (slot && (page_in(&slot->mapped, index) ||
+                  (page_in(&slot->code, index) && slot->leaf[index] != entry)))) {
+        return false;
+    }
+    return same_protection(cpu, reach, page);
+}
+
+/* Neighbours under the same page table with the same rights. */
+static void find_small_piece(struct cpu *cpu, const struct reach *reach,
+                             struct piece *piece)
+{
+    uint32_t low = reach->page & ~(uint32_t)(SLOT_PAGES - 1);
+    uint32_t high = low + SLOT_PAGES - 1, above = pages_above(cpu, reach);
+    piece->first = piece->last = reach->page;
+    while (piece->last < high && piece->last - reach->page < above &&
+           continues(cpu, reach, piece->last + 1)) {
+        piece->last++;
+    }
+    uint32_t below = (uint32_t)(reach->physical >> PAGE_SHIFT);
+    while (piece->first > low && reach->page - piece->first < below &&
+           continues(cpu, reach, piece->first - 1)) {
+        piece->first--;
+    }
+    if (piece->first != reach->page) {
+        piece->first =
+            reach->page - pages_below(cpu, reach, reach->page - piece->first);
+    }
+}
+
+static void take_slots(struct cpu *cpu, const struct reach *reach,
+                       const struct piece *piece)
+{
+    views_slot_take(cpu, reach->view, piece->first, &reach->peek);
+    views_slot_take(cpu, reach->view, piece->last, &reach->peek);
+    /* The second may have emptied the view for lack of slots. */
+    views_slot_take(cpu, reach->view, piece->first, &reach->peek);
+}
+
+static void record(struct view *view, uint32_t page, uint64_t leaf)
+{
+    struct slot *slot = view_slot(view, page);
+    slot->leaf[page_index(page)] = leaf;
+    if (leaf & ENTRY_GLOBAL) {
+        page_add(&slot->global, page_index(page));
+    } else {
+        page_remove(&slot->global, page_index(page));
+        view->local_slots[slot->number / 64] |= 1ULL << (slot->number % 64);
+    }
+}
+
+static void record_piece(const struct reach *reach, const struct piece *piece)
+{
+    uint64_t leaf = reach->leaf;
+    for (uint32_t page = piece->first; page <= piece->last; page++) {
+        if (!reach->peek.large) {
+            leaf =
+                reach->leaf + (((uint64_t)page - (uint64_t)reach->page) << PAGE_SHIFT);
+        }
+        record(reach->view, page, leaf);
+    }
+}
+
+/* In a piece just mapped writable. */
+static bool protect_code(struct cpu *cpu, const struct reach *reach,
+                         const struct piece *piece)
+{
+    uint32_t page = piece->first;
+    while (page <= piece->last) {
+        uint32_t first = page;
+        while (page <= piece->last && holds_code(cpu, ram_page_at(reach, page))) {
+            page++;
+        }
+        if (page != first &&
+            !views_forbid_writes(cpu, reach->view, first, page - first)) {
+            return false;
+        }
+        page += page == first;
+    }
+    return true;
+}
+
+static bool map_piece(struct cpu *cpu, const struct reach *reach)
+{
+    struct piece piece;
+    bool mixed = false;
+    if (reach->peek.large) {
+        find_large_piece(cpu, reach, &piece);
+        unsigned runs = reach->writable ? count_protected_runs(cpu, reach, &piece) : 0;
+        mixed = runs != 0 && runs <= PROTECTED_RUNS_MAXIMUM;
+        if (runs > PROTECTED_RUNS_MAXIMUM) {
+            shrink_to_one_protection(cpu, reach, &piece);
+        }
+    } else {
+        find_small_piece(cpu, reach, &piece);
+    }
+    bool writable = reach->writable && (mixed || !holds_code(cpu, reach->ram_page));
+    take_slots(cpu, reach, &piece);
+    if (!views_map(cpu, reach->view, piece.first, piece.last - piece.first + 1,
+                   ram_page_at(reach, piece.first), writable)) {
+        return false;
+    }
+    record_piece(reach, &piece);
+    return !mixed || protect_code(cpu, reach, &piece);
+}
+
+/* The page is mapped, and writes are allowed by now: those to the rest of a large page
+ * are, too. */
+static bool allow_writes(struct cpu *cpu, const struct reach *reach)
+{
+    struct slot *slot = view_slot(reach->view, reach->page);
+    unsigned first = page_index(reach->page), last = first;
+    uint32_t slot_page = reach->page - first;
+    if (slot->large) {
+        while (first > 0 && page_in(&slot->mapped, first - 1) &&
+               !page_in(&slot->writable, first - 1) &&
+               !holds_code(cpu, slot->ram_page[first - 1])) {
+            first--;
+        }
+        while (last < SLOT_PAGES - 1 && page_in(&slot->mapped, last + 1) &&
+               !page_in(&slot->writable, last + 1) &&
+               !holds_code(cpu, slot->ram_page[last + 1])) {
+            last++;
+        }
+    }
+    return views_allow_writes(cpu, reach->view, slot_page + first, last - first + 1);
+}
+
+static bool map_reached(struct cpu *cpu, const struct reach *reach, bool write)
+{
+    /* What is out of date about the page goes first. */
+    views_compare_page(cpu, reach->view, reach->page);
+    views_make_room(cpu, MAPPINGS_PER_REACH);
+    if (!is_mapped(reach->view, reach->page)) {
+        return map_piece(cpu, reach);
+    }
+    const struct slot *slot = view_slot(reach->view, reach->page);
+    bool enough = !write || page_in(&slot->writable, page_index(reach->page));
+    return enough || allow_writes(cpu, reach);
+}
+
+enum views_result views_reach(struct cpu *cpu, gla_t address, bool write)
+{
+    struct views *views = cpu->views;
+    struct reach reach;
+    if (!find_reach(cpu, address, write, &reach) ||
+        (write && holds_code(cpu, reach.ram_page))) {
+        views->statistics.soft++;
+        return VIEWS_SOFT;
+    }
+    /* The host refuses mappings beyond its own limits: others have to go. */
+    if (map_reached(cpu, &reach, write) ||
+        (views_evict(cpu) && map_reached(cpu, &reach, write))) {
+        views->statistics.reached++;
+        return VIEWS_MAPPED;
+    }
+    views->statistics.soft++;
+    return VIEWS_SOFT;
+}
+
+/* Whether code was fetched by what the page tables say now, and not by an older
+ * translation that the TLB still has. */
+static bool fetch_is_current(struct cpu *cpu, gla_t page, const struct mmu_peek *peek)
+{
+    enum mmu_rights rights = cpu->cpl == 3 ? MMU_USER : MMU_SUPERVISOR;
+    const struct tlb_entry *entry = tlb_entry(cpu->mmu, page, rights);
+    gpa_t physical, last;
+    if (!tlb_hits(entry->execute_tag, page, 1)) {
+        return true;
+    }
+    if (!mmu_peek_fetch(cpu, peek, page, rights, &physical)) {
+        return false;
+    }
+    const struct memory_region *region = mmu_find_region(cpu, physical, &last);
+    return region && region->read &&
+           region->read + (physical - region->start) == entry->host + (uintptr_t)page;
+}
+
+void views_note_code(struct cpu *cpu, gla_t page)
+{
+    struct view *view = cpu->views->current;
+    uint32_t number = page >> PAGE_SHIFT;
+    struct mmu_peek peek;
+    mmu_peek(cpu, page, &peek);
+    views_compare_page(cpu, view, number);
+    struct slot *slot = views_slot_take(cpu, view, number, &peek);
+    record(view, number, mmu_peek_leaf(&peek, page_index(number)));
+    page_add(&slot->code, page_index(number));
+    if (!fetch_is_current(cpu, page & ~(uint32_t)PAGE_OFFSET_MASK, &peek)) {
+        slot->doubtful = true;
+        view->local_slots[slot->number / 64] |= 1ULL << (slot->number % 64);
+    }
+}
