@@ -1,8 +1,8 @@
-#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <unistd.h>
 
+#include "cli/lockstep.h"
 #include "cli/options.h"
 #include "cli/run.h"
 
@@ -24,33 +24,24 @@ static void print_line(void *opaque, const char *line)
     fputs(line, opaque);
 }
 
-/* The exit status after printing: a full disk is no success. */
-static int flush_output(void)
-{
-    struct error error;
-    if (fflush(stdout) == 0) {
-        return 0;
-    }
-    error_set_errno(&error, errno, "cannot write to standard output");
-    cli_print_error(&error);
-    return 1;
-}
-
 static int print_help(void)
 {
     puts("Usage: faumachine [run] [options] [DISK]\n"
+         "       faumachine lockstep [options] [DISK]\n"
          "\n"
          "Runs a whole i386 PC in this process. DISK is a raw image, the same as\n"
          "-hda DISK. Options are spelled as QEMU does, with one dash or two:\n");
-    options_describe(print_line, stdout);
+    options_describe(false, print_line, stdout);
+    puts("\nlockstep runs the PC under two engines and finds where they differ:\n");
+    options_describe(true, print_line, stdout);
     puts("\nThe manual page faumachine(1) has the rest.");
-    return flush_output();
+    return cli_flush_output();
 }
 
 static int print_version(void)
 {
     puts("faumachine " FAUMACHINE_VERSION);
-    return flush_output();
+    return cli_flush_output();
 }
 
 int main(int argc, char *argv[])
@@ -67,6 +58,8 @@ int main(int argc, char *argv[])
         return print_help();
     case OPTIONS_VERSION:
         return print_version();
+    case OPTIONS_LOCKSTEP:
+        return run_lockstep(&options);
     case OPTIONS_RUN:
         break;
     }

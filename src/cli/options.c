@@ -18,6 +18,9 @@ struct parser {
     bool no_graphic;
     bool display_given;
     bool rtc_given;
+    bool clock_given;
+    bool lockstep; /* "lockstep" is the first word */
+    bool engine_given, engines_given;
 };
 
 typedef bool option_apply(struct parser *parser, const char *value,
@@ -173,25 +176,78 @@ static bool apply_device(struct parser *parser, const char *value, struct error 
     return value_parse_device(value, &parser->options->machine.debug_exit_port, error);
 }
 
+/* NULL if this build does not have it. `option`: who asks. */
+static const struct cpu_engine *find_engine(const char *option, const char *name,
+                                            struct error *error)
+{
+    const struct cpu_engine *engine = cpu_engine_find(name);
+    if (engine) {
+        return engine;
+    }
+    if (strcmp(name, "jit") == 0 || strcmp(name, "direct") == 0) {
+        error_set(error,
+                  "-%s %s: this version does not have it; use -%s auto or interpreter",
+                  option, name, option);
+    } else {
+        error_set(error, "-%s %s: the engines are interpreter, jit, direct and auto",
+                  option, name);
+    }
+    return NULL;
+}
+
 static bool apply_engine(struct parser *parser, const char *value, struct error *error)
 {
-    const struct cpu_engine *engine = cpu_engine_find(value);
+    const struct cpu_engine *engine = find_engine("engine", value, error);
+    parser->engine_given = true;
     if (engine) {
         parser->options->machine.engine = engine->name;
-        return true;
     }
-    if (strcmp(value, "jit") == 0 || strcmp(value, "direct") == 0) {
-        return error_set(error,
-                         "-engine %s: this version does not have it; use "
-                         "-engine auto or interpreter",
+    return engine;
+}
+
+static bool apply_engines(struct parser *parser, const char *value, struct error *error)
+{
+    const char *comma = strchr(value, ',');
+    char first[64];
+    if (!comma || strchr(comma + 1, ',') || (size_t)(comma - value) >= sizeof(first)) {
+        return error_set(error, "-engines %s: name two, as in -engines interpreter,jit",
                          value);
     }
-    return error_set(
-        error, "-engine %s: the engines are interpreter, jit, direct and auto", value);
+    snprintf(first, sizeof(first), "%.*s", (int)(comma - value), value);
+    const char *const names[LOCKSTEP_ENGINES] = {first, comma + 1};
+    for (unsigned i = 0; i < LOCKSTEP_ENGINES; i++) {
+        const struct cpu_engine *engine = find_engine("engines", names[i], error);
+        if (!engine) {
+            return false;
+        }
+        parser->options->lockstep.engines[i].name = engine->name;
+    }
+    parser->engines_given = true;
+    return true;
+}
+
+static bool apply_every(struct parser *parser, const char *value, struct error *error)
+{
+    uint64_t *every = &parser->options->lockstep.every;
+    return value_parse_count("every", value, every, error) &&
+           (*every > 0 || error_set(error, "-every %s: give 1 or more", value));
+}
+
+static bool apply_from(struct parser *parser, const char *value, struct error *error)
+{
+    return value_parse_count("from", value, &parser->options->lockstep.from, error);
+}
+
+static bool apply_until(struct parser *parser, const char *value, struct error *error)
+{
+    uint64_t *until = &parser->options->lockstep.until;
+    return value_parse_count("until", value, until, error) &&
+           (*until > 0 || error_set(error, "-until %s: give 1 or more", value));
 }
 
 static bool apply_clock(struct parser *parser, const char *value, struct error *error)
 {
+    parser->clock_given = true;
     if (strcmp(value, "host") == 0) {
         parser->options->machine.clock = CLOCK_KIND_HOST;
     } else if (strcmp(value, "counted") == 0) {
@@ -256,41 +312,64 @@ static const struct option_row rows[] = {
     {"version", NULL, apply_version, "the version"},
 };
 
-void options_describe(void (*print)(void *opaque, const char *line), void *opaque)
+/* Those that go with "lockstep" only. */
+static const struct option_row lockstep_rows[] = {
+    {"engines", "A,B", apply_engines, "these two (default interpreter,jit)"},
+    {"every", "N", apply_every, "compare every N instructions (default 1M)"},
+    {"from", "N", apply_from, "begin to compare after N instructions"},
+    {"until", "N", apply_until, "end after N instructions"},
+};
+
+static const struct option_table {
+    const struct option_row *rows;
+    size_t count;
+} tables[] = {
+    {rows, ARRAY_LENGTH(rows)},
+    {lockstep_rows, ARRAY_LENGTH(lockstep_rows)},
+};
+
+void options_describe(bool lockstep, void (*print)(void *opaque, const char *line),
+                      void *opaque)
 {
-    for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
+    const struct option_table *table = &tables[lockstep];
+    for (size_t i = 0; i < table->count; i++) {
+        const struct option_row *row = &table->rows[i];
         char name[64], line[256];
-        if (!rows[i].help) {
+        if (!row->help) {
             continue;
         }
-        snprintf(name, sizeof(name), "-%s %s", rows[i].name,
-                 rows[i].value ? rows[i].value : "");
-        snprintf(line, sizeof(line), "  %-20s %s\n", name, rows[i].help);
+        snprintf(name, sizeof(name), "-%s %s", row->name, row->value ? row->value : "");
+        snprintf(line, sizeof(line), "  %-20s %s\n", name, row->help);
         print(opaque, line);
     }
 }
 
 /* "kernel=x" is an option "kernel" when a value may follow '='. */
-static const struct option_row *find_row(const char *name, size_t length)
+static const struct option_row *find_row(const struct option_table *table,
+                                         const char *name, size_t length)
 {
-    for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
-        if (strlen(rows[i].name) == length &&
-            strncmp(rows[i].name, name, length) == 0) {
-            return &rows[i];
+    for (size_t i = 0; i < table->count; i++) {
+        const struct option_row *row = &table->rows[i];
+        if (strlen(row->name) == length && strncmp(row->name, name, length) == 0) {
+            return row;
         }
     }
     return NULL;
 }
 
-static bool refuse_unknown(const char *argument, const char *name, struct error *error)
+static bool refuse_unknown(const struct parser *parser, const char *argument,
+                           const char *name, struct error *error)
 {
     const char *nearest = NULL;
     size_t shortest = SUGGESTION_DISTANCE + 1;
-    for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
-        size_t distance = value_edit_distance(name, rows[i].name);
-        if (distance < shortest && distance < strlen(rows[i].name)) {
-            shortest = distance;
-            nearest = rows[i].name;
+    for (size_t i = 0; i < (parser->lockstep ? 2 : 1); i++) {
+        for (size_t j = 0; j < tables[i].count; j++) {
+            const char *known = tables[i].rows[j].name;
+            size_t distance = value_edit_distance(name, known);
+            if (distance < shortest && distance < strlen(known)) {
+                shortest = distance;
+                nearest = known;
+            }
         }
     }
     return nearest
@@ -307,9 +386,15 @@ static bool parse_option(struct parser *parser, int count, char *const arguments
     bool two_dashes = argument[1] == '-';
     const char *name = argument + (two_dashes ? 2 : 1);
     size_t length = two_dashes ? strcspn(name, "=") : strlen(name);
-    const struct option_row *row = find_row(name, length);
+    const struct option_row *row = find_row(&tables[false], name, length);
+    const struct option_row *of_lockstep = find_row(&tables[true], name, length);
+    row = row ? row : of_lockstep;
     if (!row) {
-        return refuse_unknown(argument, name, error);
+        return refuse_unknown(parser, argument, name, error);
+    }
+    if (row == of_lockstep && !parser->lockstep) {
+        return error_set(error, "-%s goes with lockstep: faumachine lockstep -%s %s …",
+                         row->name, row->name, row->value);
     }
     const char *value = name[length] == '=' ? name + length + 1 : NULL;
     if (value && !row->value) {
@@ -323,6 +408,44 @@ static bool parse_option(struct parser *parser, int count, char *const arguments
         value = arguments[++*index];
     }
     return row->apply(parser, value, error);
+}
+
+/* Where the output of a line goes must not decide what comes in by it. */
+static bool brings_no_input(const char *option, const char *line, struct error *error)
+{
+    return !line || strcmp(line, "null") == 0 || strncmp(line, "file:", 5) == 0 ||
+           error_set(error,
+                     "-%s %s: input at any time is no part of a run that is to be the "
+                     "same twice; use file:FILE, null or none",
+                     option, line);
+}
+
+/* What two machines side by side cannot have. */
+static bool finish_lockstep(struct parser *parser, struct error *error)
+{
+    struct machine_config *machine = &parser->options->machine;
+    if (parser->clock_given && machine->clock != CLOCK_KIND_COUNTED) {
+        return error_set(error, "-clock host: lockstep counts; leave this out");
+    }
+    if (parser->engine_given) {
+        return error_set(error, "-engine: lockstep takes two; use -engines A,B");
+    }
+    if (parser->options->statistics) {
+        return error_set(error, "-stats: lockstep has none; use it with run");
+    }
+    for (unsigned i = 0; i < MACHINE_SERIAL_LINES; i++) {
+        if (!brings_no_input("serial", machine->serial[i], error)) {
+            return false;
+        }
+    }
+    machine->clock = CLOCK_KIND_COUNTED;
+    machine->serial_multiplexed = false;
+    const struct lockstep_config *lockstep = &parser->options->lockstep;
+    if (lockstep->until && lockstep->until <= lockstep->from) {
+        return error_set(error, "-until must lie behind -from; give a larger number");
+    }
+    return brings_no_input("debugcon", machine->debug_console, error) &&
+           (parser->engines_given || apply_engines(parser, "interpreter,jit", error));
 }
 
 /* Defaults that depend on several options, and combinations that make no sense. */
@@ -339,16 +462,21 @@ static bool finish(struct parser *parser, struct error *error)
                                 "(-help lists the options)");
     }
     /* Without a display of ours, the serial line is what there is to see. */
-    bool on_terminal = parser->no_graphic || !parser->display_given;
+    bool on_terminal =
+        (parser->no_graphic || !parser->display_given) && !parser->lockstep;
     if (parser->serial_lines == 0) {
         machine->serial[0] = on_terminal ? "stdio" : "null";
         machine->serial_multiplexed = on_terminal;
     } else if (parser->no_graphic) {
         machine->serial_multiplexed = true;
     }
+    if (parser->lockstep && !finish_lockstep(parser, error)) {
+        return false;
+    }
     if (machine->clock == CLOCK_KIND_COUNTED && !parser->rtc_given) {
         machine->epoch_s = OPTIONS_COUNTED_EPOCH_S;
     }
+    parser->options->lockstep.machine = *machine;
     return true;
 }
 
@@ -361,11 +489,16 @@ bool options_parse(struct options *options, int count, char *const arguments[],
                     .engine = cpu_engine_find(NULL)->name,
                     .clock = CLOCK_KIND_HOST,
                     .epoch_s = time(NULL)},
+        .lockstep = {.every = LOCKSTEP_EVERY, .patience_ms = LOCKSTEP_PATIENCE_MS},
     };
     struct parser parser = {.options = options};
+    parser.lockstep = count > 0 && strcmp(arguments[0], "lockstep") == 0;
+    bool command = parser.lockstep || (count > 0 && strcmp(arguments[0], "run") == 0);
     bool options_end = false;
-    int first = count > 0 && strcmp(arguments[0], "run") == 0 ? 1 : 0;
-    for (int i = first; i < count; i++) {
+    if (parser.lockstep) {
+        options->action = OPTIONS_LOCKSTEP;
+    }
+    for (int i = command ? 1 : 0; i < count; i++) {
         const char *argument = arguments[i];
         if (!options_end && strcmp(argument, "--") == 0) {
             options_end = true;
@@ -377,5 +510,7 @@ bool options_parse(struct options *options, int count, char *const arguments[],
             return false;
         }
     }
-    return options->action != OPTIONS_RUN || finish(&parser, error);
+    bool describes =
+        options->action == OPTIONS_HELP || options->action == OPTIONS_VERSION;
+    return describes || finish(&parser, error);
 }

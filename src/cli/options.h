@@ -7,14 +7,21 @@
 #define CLI_OPTIONS_H
 
 #include "base/error.h"
+#include "lockstep/lockstep.h"
 #include "machine/machine.h"
 
-enum options_action { OPTIONS_RUN, OPTIONS_HELP, OPTIONS_VERSION };
+enum options_action {
+    OPTIONS_RUN,
+    OPTIONS_LOCKSTEP,
+    OPTIONS_HELP,
+    OPTIONS_VERSION,
+};
 
 struct options {
     enum options_action action;
-    bool statistics;               /* -stats */
-    struct machine_config machine; /* strings point into the arguments */
+    bool statistics;                 /* -stats */
+    struct machine_config machine;   /* strings point into the arguments */
+    struct lockstep_config lockstep; /* OPTIONS_LOCKSTEP: all but what to call back */
 };
 
 /* What a counted clock calls the present when -rtc does not say: 2000-01-01T00:00:00,
@@ -26,8 +33,9 @@ struct options {
 bool options_parse(struct options *options, int count, char *const arguments[],
                    struct error *error);
 
-/* The text of -help: one line per option, each ending in a newline. `print` is called
- * once per line. */
-void options_describe(void (*print)(void *opaque, const char *line), void *opaque);
+/* The text of -help: one line per option, each ending in a newline, of those that go
+ * with `lockstep` or of all others. `print` is called once per line. */
+void options_describe(bool lockstep, void (*print)(void *opaque, const char *line),
+                      void *opaque);
 
 #endif

@@ -2,6 +2,7 @@
 #include "cli/run.h"
 
 #include <ctype.h>
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -18,6 +19,17 @@ void cli_print_error(const struct error *error)
         line[length] = control ? '?' : error->text[length];
     }
     fprintf(stderr, "faumachine: %.*s\n", (int)length, line);
+}
+
+int cli_flush_output(void)
+{
+    struct error error;
+    if (fflush(stdout) == 0) {
+        return 0;
+    }
+    error_set_errno(&error, errno, "cannot write to standard output");
+    cli_print_error(&error);
+    return 1;
 }
 
 static int status_of(const struct machine_result *result)

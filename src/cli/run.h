@@ -12,4 +12,7 @@ int run_machine(const struct options *options);
 /* "faumachine: …" on standard error: one line, whatever characters a name has in it. */
 void cli_print_error(const struct error *error);
 
+/* The exit status after printing to standard output: a full disk is no success. */
+int cli_flush_output(void);
+
 #endif

@@ -62,6 +62,44 @@ bool value_parse_memory(const char *text, uint64_t *bytes, struct error *error)
     return true;
 }
 
+/* What a suffix multiplies a count with; 0: unknown. */
+static uint64_t suffix_factor(const char *suffix)
+{
+    if (suffix[0] && suffix[1]) {
+        return 0;
+    }
+    switch (toupper((unsigned char)suffix[0])) {
+    case '\0':
+        return 1;
+    case 'K':
+        return 1000;
+    case 'M':
+        return 1000000;
+    case 'G':
+        return 1000000000;
+    default:
+        return 0;
+    }
+}
+
+bool value_parse_count(const char *option, const char *text, uint64_t *count,
+                       struct error *error)
+{
+    char *end;
+    errno = 0;
+    unsigned long long number = strtoull(text, &end, 10);
+    uint64_t factor = suffix_factor(end);
+    if (!isdigit((unsigned char)*text) || !factor) {
+        return error_set(error, "-%s %s: give a number, or one with K, M or G", option,
+                         text);
+    }
+    if (errno == ERANGE || number > UINT64_MAX / 2 / factor) {
+        return error_set(error, "-%s %s: no guest ever comes so far", option, text);
+    }
+    *count = number * factor;
+    return true;
+}
+
 /* Reads exactly `count` digits; -1 if they are not there. */
 static int take_digits(const char **text, int count)
 {

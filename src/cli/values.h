@@ -17,6 +17,11 @@ bool value_parse_rtc(const char *text, int64_t *epoch_s, struct error *error);
 /* "isa-debug-exit[,iobase=PORT][,iosize=BYTES]". */
 bool value_parse_device(const char *text, uint16_t *port, struct error *error);
 
+/* "1000000", "50M": a number of instructions; K, M and G are thousands, millions and
+ * thousands of millions. `option`: whose value it is. */
+bool value_parse_count(const char *option, const char *text, uint64_t *count,
+                       struct error *error);
+
 /* How many single-letter changes make `a` of `b`. */
 size_t value_edit_distance(const char *a, const char *b);
 

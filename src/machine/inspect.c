@@ -26,9 +26,9 @@ uint64_t machine_now_ns(struct machine *machine)
     return now_ns;
 }
 
-size_t machine_code(const struct machine *machine, uint8_t *bytes, size_t most)
+size_t machine_code(struct machine *machine, uint8_t *bytes, size_t most)
 {
-    const struct cpu *cpu = &machine->cpu;
+    struct cpu *cpu = &machine->cpu;
     return mmu_inspect(cpu, cpu->segments[SEGMENT_CS].base + cpu->eip, bytes, most);
 }
 

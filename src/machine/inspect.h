@@ -17,7 +17,7 @@ uint64_t machine_now_ns(struct machine *machine);
 
 /* Copies up to `most` bytes of code from CS:EIP on; less where memory ends. Returns how
  * many. */
-size_t machine_code(const struct machine *machine, uint8_t *bytes, size_t most);
+size_t machine_code(struct machine *machine, uint8_t *bytes, size_t most);
 /* Whether the CPU takes an interrupt before it executes that code. */
 bool machine_interrupt_is_next(const struct machine *machine);
 
