@@ -1,236 +1,16 @@
 #define _GNU_SOURCE /* sigabbrev_np */
 #include "lockstep/side.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <signal.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "lockstep/dump.h"
-
-enum request_kind { REQUEST_RUN, REQUEST_DEVICES, REQUEST_CODE };
-
-struct request {
-    enum request_kind kind;
-    uint64_t until;
-};
-
-/* The first answer, with the descriptor of RAM if the machine could be made. */
-struct greeting {
-    bool created;
-    struct error error;
-    uint64_t ram_bytes;
-};
-
-/* The answer to REQUEST_RUN, before the dump. */
-struct ending {
-    enum machine_end end;
-    int exit_code;
-};
-
-/* Both directions; false at the end of the socket. */
-static bool send_all(int fd, const void *bytes, size_t length)
-{
-    const char *next = bytes;
-    while (length > 0) {
-        ssize_t sent = send(fd, next, length, MSG_NOSIGNAL);
-        if (sent < 0 && errno == EINTR) {
-            continue;
-        }
-        if (sent <= 0) {
-            return false;
-        }
-        next += sent;
-        length -= (size_t)sent;
-    }
-    return true;
-}
-
-static bool receive_all(int fd, void *bytes, size_t length)
-{
-    char *next = bytes;
-    while (length > 0) {
-        ssize_t received = recv(fd, next, length, 0);
-        if (received < 0 && errno == EINTR) {
-            continue;
-        }
-        if (received <= 0) {
-            return false;
-        }
-        next += received;
-        length -= (size_t)received;
-    }
-    return true;
-}
-
-static bool send_dump(int fd, const struct state_buffer *dump)
-{
-    return send_all(fd, &dump->length, sizeof(dump->length)) &&
-           send_all(fd, dump->bytes, dump->length);
-}
-
-static bool receive_dump(int fd, struct state_buffer *dump)
-{
-    size_t length;
-    if (!receive_all(fd, &length, sizeof(length))) {
-        return false;
-    }
-    state_buffer_free(dump);
-    dump->bytes = malloc(length);
-    assert(dump->bytes);
-    dump->length = length;
-    return receive_all(fd, dump->bytes, length);
-}
-
-/* The engine's process. */
-
-struct server {
-    int fd;
-    struct machine *machine;
-    struct ending ending;
-};
-
-static bool answer_run(struct server *server, uint64_t until)
-{
-    uint64_t retired = machine_cpu(server->machine)->retired;
-    if (server->ending.end == MACHINE_END_BUDGET && until > retired) {
-        struct machine_result result = machine_run(server->machine, until - retired);
-        server->ending =
-            (struct ending){.end = result.end, .exit_code = result.exit_code};
-    }
-    struct state_buffer dump = {0};
-    dump_cpu(&dump, server->machine);
-    bool sent = send_all(server->fd, &server->ending, sizeof(server->ending)) &&
-                send_dump(server->fd, &dump);
-    state_buffer_free(&dump);
-    return sent;
-}
-
-static bool answer_devices(struct server *server)
-{
-    struct state_buffer dump = {0};
-    dump_devices(&dump, server->machine);
-    bool sent = send_dump(server->fd, &dump);
-    state_buffer_free(&dump);
-    return sent;
-}
-
-static bool answer_code(struct server *server)
-{
-    const struct cpu *cpu = machine_cpu(server->machine);
-    struct lockstep_code code = {
-        .is16 = !(cpu->code_mode & CODE_MODE_32),
-        .interrupted = machine_interrupt_is_next(server->machine),
-        .cs = cpu->segments[SEGMENT_CS].selector,
-        .eip = cpu->eip,
-    };
-    code.count = (uint8_t)machine_code(server->machine, code.bytes, sizeof(code.bytes));
-    return send_all(server->fd, &code, sizeof(code));
-}
-
-static bool answer(struct server *server, const struct request *request)
-{
-    switch (request->kind) {
-    case REQUEST_RUN:
-        return answer_run(server, request->until);
-    case REQUEST_DEVICES:
-        return answer_devices(server);
-    case REQUEST_CODE:
-        return answer_code(server);
-    }
-    return false;
-}
-
-/* The greeting, with a descriptor beside it. */
-static bool greet(int fd, struct greeting *greeting, int ram_fd)
-{
-    union {
-        struct cmsghdr header;
-        char bytes[CMSG_SPACE(sizeof(int))];
-    } control = {.header = {.cmsg_len = CMSG_LEN(sizeof(int)),
-                            .cmsg_level = SOL_SOCKET,
-                            .cmsg_type = SCM_RIGHTS}};
-    memcpy(CMSG_DATA(&control.header), &ram_fd, sizeof(ram_fd));
-    struct iovec part = {.iov_base = greeting, .iov_len = sizeof(*greeting)};
-    struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
-    if (greeting->created) {
-        message.msg_control = control.bytes;
-        message.msg_controllen = sizeof(control.bytes);
-    }
-    return sendmsg(fd, &message, MSG_NOSIGNAL) == sizeof(*greeting);
-}
-
-static struct machine_config configuration(const struct lockstep_config *config,
-                                           unsigned index)
-{
-    struct machine_config machine = config->machine;
-    machine.engine = config->engines[index].name;
-    machine.engine_override = config->engines[index].override;
-    machine.snapshot = true;
-    machine.halt_ends = true;
-    if (index > 0) {
-        for (unsigned i = 0; i < MACHINE_SERIAL_LINES; i++) {
-            machine.serial[i] = NULL;
-        }
-        /* The port is there or not, but nothing comes out of it. */
-        machine.debug_console = machine.debug_console ? "null" : NULL;
-        machine.show_guest_errors = false;
-    }
-    return machine;
-}
-
-static _Noreturn void serve(int fd, const struct lockstep_config *config,
-                            unsigned index)
-{
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
-    struct machine_config machine_config = configuration(config, index);
-    struct greeting greeting = {.ram_bytes = machine_config.ram_bytes};
-    struct server server = {
-        .fd = fd,
-        .machine = machine_create(&machine_config, &greeting.error),
-        .ending = {.end = MACHINE_END_BUDGET},
-    };
-    greeting.created =
-        server.machine && machine_power_on(server.machine, &greeting.error);
-    int ram_fd = greeting.created ? machine_ram(server.machine)->fd : -1;
-    bool connected = greet(fd, &greeting, ram_fd);
-    struct request request;
-    while (connected && receive_all(fd, &request, sizeof(request))) {
-        connected = answer(&server, &request);
-    }
-    machine_destroy(server.machine);
-    _exit(0);
-}
-
-/* The other end. */
-
-static bool receive_greeting(struct side *side, struct greeting *greeting)
-{
-    union {
-        struct cmsghdr header;
-        char bytes[CMSG_SPACE(sizeof(int))];
-    } control;
-    struct iovec part = {.iov_base = greeting, .iov_len = sizeof(*greeting)};
-    struct msghdr message = {.msg_iov = &part,
-                             .msg_iovlen = 1,
-                             .msg_control = control.bytes,
-                             .msg_controllen = sizeof(control.bytes)};
-    ssize_t received = recvmsg(side->fd, &message, MSG_CMSG_CLOEXEC | MSG_WAITALL);
-    if (received != sizeof(*greeting)) {
-        return false;
-    }
-    const struct cmsghdr *header = CMSG_FIRSTHDR(&message);
-    if (header) {
-        memcpy(&side->ram.fd, CMSG_DATA(header), sizeof(side->ram.fd));
-    }
-    return true;
-}
+#include "lockstep/server.h"
+#include "lockstep/wire.h"
 
 static bool map_ram(struct side *side, uint64_t bytes, struct error *error)
 {
@@ -255,7 +35,7 @@ static void reap(struct side *side)
 static bool connect_side(struct side *side, struct error *error)
 {
     struct greeting greeting;
-    if (!receive_greeting(side, &greeting)) {
+    if (!wire_receive_greeting(side->fd, &greeting, &side->ram.fd)) {
         char text[96];
         reap(side);
         side->state = SIDE_CRASHED;
@@ -284,7 +64,7 @@ bool side_start(struct side *side, const struct lockstep_config *config, unsigne
         for (unsigned i = 0; i < other_count; i++) {
             close(others[i].fd);
         }
-        serve(ends[1], config, index);
+        server_run(ends[1], config, index);
     }
     int why = errno;
     close(ends[1]);
@@ -335,7 +115,7 @@ void side_run(struct side *side, uint64_t until)
     if (side->state != SIDE_READY) {
         return;
     }
-    if (send_all(side->fd, &request, sizeof(request))) {
+    if (wire_send(side->fd, &request, sizeof(request))) {
         side->state = SIDE_RUNNING;
     } else {
         crashed(side);
@@ -345,8 +125,8 @@ void side_run(struct side *side, uint64_t until)
 void side_receive(struct side *side)
 {
     struct ending ending;
-    if (receive_all(side->fd, &ending, sizeof(ending)) &&
-        receive_dump(side->fd, &side->cpu)) {
+    if (wire_receive(side->fd, &ending, sizeof(ending)) &&
+        wire_receive_dump(side->fd, &side->cpu)) {
         side->end = ending.end;
         side->exit_code = ending.exit_code;
         side->state = SIDE_READY;
@@ -367,8 +147,8 @@ bool side_ask_devices(struct side *side)
     if (side->state != SIDE_READY) {
         return false;
     }
-    if (!send_all(side->fd, &request, sizeof(request)) ||
-        !receive_dump(side->fd, &side->devices)) {
+    if (!wire_send(side->fd, &request, sizeof(request)) ||
+        !wire_receive_dump(side->fd, &side->devices)) {
         crashed(side);
         return false;
     }
@@ -381,8 +161,8 @@ bool side_ask_code(struct side *side, struct lockstep_code *code)
     if (side->state != SIDE_READY) {
         return false;
     }
-    if (!send_all(side->fd, &request, sizeof(request)) ||
-        !receive_all(side->fd, code, sizeof(*code))) {
+    if (!wire_send(side->fd, &request, sizeof(request)) ||
+        !wire_receive(side->fd, code, sizeof(*code))) {
         crashed(side);
         return false;
     }

@@ -1,0 +1,298 @@
+/* Each option: its name, and what it does with its value. */
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/options_internal.h"
+#include "cli/values.h"
+#include "cpu/engines/engines.h"
+
+static bool apply_help(struct parser *parser, const char *value, struct error *error)
+{
+    (void)value, (void)error;
+    parser->options->action = OPTIONS_HELP;
+    return true;
+}
+
+static bool apply_version(struct parser *parser, const char *value, struct error *error)
+{
+    (void)value, (void)error;
+    parser->options->action = OPTIONS_VERSION;
+    return true;
+}
+
+static bool apply_memory(struct parser *parser, const char *value, struct error *error)
+{
+    return value_parse_memory(value, &parser->options->machine.ram_bytes, error);
+}
+
+bool option_set_disk(struct parser *parser, size_t index, const char *value,
+                     struct error *error)
+{
+    const char **disk = &parser->options->machine.disks[index];
+    if (*disk) {
+        return error_set(error,
+                         "'%s' and '%s' are both to be hd%c; use -hda, -hdb, -hdc and "
+                         "-hdd once each",
+                         *disk, value, (char)('a' + index));
+    }
+    *disk = value;
+    return true;
+}
+
+static bool apply_hda(struct parser *parser, const char *value, struct error *error)
+{
+    return option_set_disk(parser, 0, value, error);
+}
+
+static bool apply_hdb(struct parser *parser, const char *value, struct error *error)
+{
+    return option_set_disk(parser, 1, value, error);
+}
+
+static bool apply_hdc(struct parser *parser, const char *value, struct error *error)
+{
+    return option_set_disk(parser, 2, value, error);
+}
+
+static bool apply_hdd(struct parser *parser, const char *value, struct error *error)
+{
+    return option_set_disk(parser, 3, value, error);
+}
+
+static bool apply_snapshot(struct parser *parser, const char *value,
+                           struct error *error)
+{
+    (void)value, (void)error;
+    parser->options->machine.snapshot = true;
+    return true;
+}
+
+static bool apply_kernel(struct parser *parser, const char *value, struct error *error)
+{
+    (void)error;
+    parser->options->machine.kernel = value;
+    return true;
+}
+
+static bool apply_initrd(struct parser *parser, const char *value, struct error *error)
+{
+    (void)error;
+    parser->options->machine.initrd = value;
+    return true;
+}
+
+static bool apply_append(struct parser *parser, const char *value, struct error *error)
+{
+    (void)error;
+    parser->options->machine.append = value;
+    return true;
+}
+
+static bool apply_bios(struct parser *parser, const char *value, struct error *error)
+{
+    (void)error;
+    parser->options->machine.bios = value;
+    return true;
+}
+
+static bool apply_no_graphic(struct parser *parser, const char *value,
+                             struct error *error)
+{
+    (void)value, (void)error;
+    parser->no_graphic = true;
+    return true;
+}
+
+static bool apply_display(struct parser *parser, const char *value, struct error *error)
+{
+    parser->display_given = true;
+    return strcmp(value, "none") == 0 ||
+           error_set(error,
+                     "-display %s: this version shows no display; use -display "
+                     "none or -nographic",
+                     value);
+}
+
+static bool apply_serial(struct parser *parser, const char *value, struct error *error)
+{
+    struct machine_config *machine = &parser->options->machine;
+    if (parser->serial_lines == MACHINE_SERIAL_LINES) {
+        return error_set(error, "-serial %s: the machine has %d serial lines", value,
+                         MACHINE_SERIAL_LINES);
+    }
+    if (strcmp(value, "mon:stdio") == 0) {
+        machine->serial_multiplexed = true;
+        value = "stdio";
+    }
+    machine->serial[parser->serial_lines++] = strcmp(value, "none") == 0 ? NULL : value;
+    return true;
+}
+
+static bool apply_debugcon(struct parser *parser, const char *value,
+                           struct error *error)
+{
+    (void)error;
+    parser->options->machine.debug_console = value;
+    return true;
+}
+
+static bool apply_no_reboot(struct parser *parser, const char *value,
+                            struct error *error)
+{
+    (void)value, (void)error;
+    parser->options->machine.no_reboot = true;
+    return true;
+}
+
+static bool apply_device(struct parser *parser, const char *value, struct error *error)
+{
+    return value_parse_device(value, &parser->options->machine.debug_exit_port, error);
+}
+
+/* NULL if this build does not have it. `option`: who asks. */
+static const struct cpu_engine *find_engine(const char *option, const char *name,
+                                            struct error *error)
+{
+    const struct cpu_engine *engine = cpu_engine_find(name);
+    if (engine) {
+        return engine;
+    }
+    if (strcmp(name, "jit") == 0 || strcmp(name, "direct") == 0) {
+        error_set(error,
+                  "-%s %s: this version does not have it; use -%s auto or interpreter",
+                  option, name, option);
+    } else {
+        error_set(error, "-%s %s: the engines are interpreter, jit, direct and auto",
+                  option, name);
+    }
+    return NULL;
+}
+
+static bool apply_engine(struct parser *parser, const char *value, struct error *error)
+{
+    const struct cpu_engine *engine = find_engine("engine", value, error);
+    parser->engine_given = true;
+    if (engine) {
+        parser->options->machine.engine = engine->name;
+    }
+    return engine;
+}
+
+bool option_apply_engines(struct parser *parser, const char *value, struct error *error)
+{
+    const char *comma = strchr(value, ',');
+    char first[64];
+    if (!comma || strchr(comma + 1, ',') || (size_t)(comma - value) >= sizeof(first)) {
+        return error_set(error, "-engines %s: name two, as in -engines interpreter,jit",
+                         value);
+    }
+    snprintf(first, sizeof(first), "%.*s", (int)(comma - value), value);
+    const char *const names[LOCKSTEP_ENGINES] = {first, comma + 1};
+    for (unsigned i = 0; i < LOCKSTEP_ENGINES; i++) {
+        const struct cpu_engine *engine = find_engine("engines", names[i], error);
+        if (!engine) {
+            return false;
+        }
+        parser->options->lockstep.engines[i].name = engine->name;
+    }
+    parser->engines_given = true;
+    return true;
+}
+
+static bool apply_every(struct parser *parser, const char *value, struct error *error)
+{
+    uint64_t *every = &parser->options->lockstep.every;
+    return value_parse_count("every", value, every, error) &&
+           (*every > 0 || error_set(error, "-every %s: give 1 or more", value));
+}
+
+static bool apply_from(struct parser *parser, const char *value, struct error *error)
+{
+    return value_parse_count("from", value, &parser->options->lockstep.from, error);
+}
+
+static bool apply_until(struct parser *parser, const char *value, struct error *error)
+{
+    uint64_t *until = &parser->options->lockstep.until;
+    return value_parse_count("until", value, until, error) &&
+           (*until > 0 || error_set(error, "-until %s: give 1 or more", value));
+}
+
+static bool apply_clock(struct parser *parser, const char *value, struct error *error)
+{
+    parser->clock_given = true;
+    if (strcmp(value, "host") == 0) {
+        parser->options->machine.clock = CLOCK_KIND_HOST;
+    } else if (strcmp(value, "counted") == 0) {
+        parser->options->machine.clock = CLOCK_KIND_COUNTED;
+    } else {
+        return error_set(error, "-clock %s: the clocks are host and counted", value);
+    }
+    return true;
+}
+
+static bool apply_rtc(struct parser *parser, const char *value, struct error *error)
+{
+    parser->rtc_given = true;
+    return value_parse_rtc(value, &parser->options->machine.epoch_s, error);
+}
+
+static bool apply_statistics(struct parser *parser, const char *value,
+                             struct error *error)
+{
+    (void)value, (void)error;
+    parser->options->statistics = true;
+    return true;
+}
+
+static bool apply_debug(struct parser *parser, const char *value, struct error *error)
+{
+    if (strcmp(value, "guest_errors") != 0) {
+        return error_set(error, "-d %s: there is guest_errors", value);
+    }
+    parser->options->machine.show_guest_errors = true;
+    return true;
+}
+
+static const struct option_row rows[] = {
+    {"m", "SIZE", apply_memory, "memory in MiB, or with K, M, G (default 128)"},
+    {"hda", "FILE", apply_hda, "raw disk image: primary master"},
+    {"hdb", "FILE", apply_hdb, "primary slave"},
+    {"hdc", "FILE", apply_hdc, "secondary master"},
+    {"hdd", "FILE", apply_hdd, "secondary slave"},
+    {"snapshot", NULL, apply_snapshot, "leave the images alone; changes are temporary"},
+    {"kernel", "FILE", apply_kernel, "boot this Linux (bzImage) or Multiboot kernel"},
+    {"initrd", "FILE", apply_initrd, "its initial RAM disk"},
+    {"append", "TEXT", apply_append, "its command line"},
+    {"bios", "FILE", apply_bios, "BIOS image (default: SeaBIOS)"},
+    {"nographic", NULL, apply_no_graphic,
+     "serial line 1 on this terminal; Ctrl-A H for help"},
+    {"display", "none", apply_display, "no display"},
+    {"serial", "DEV", apply_serial,
+     "serial line: stdio, mon:stdio, file:F, pty, unix:F[,server][,nowait],\n"
+     "                       null, none (up to two)"},
+    {"debugcon", "DEV", apply_debugcon, "debug port 0x402: stdio, file:F, null"},
+    {"device", "isa-debug-exit[,iobase=PORT]", apply_device,
+     "\n                       a port that ends the run"},
+    {"no-reboot", NULL, apply_no_reboot, "a reset of the machine ends the run"},
+    {"rtc", "base=TIME", apply_rtc, "utc, localtime or YYYY-MM-DDTHH:MM:SS"},
+    {"clock", "KIND", apply_clock, "host (real time) or counted (reproducible)"},
+    {"engine", "NAME", apply_engine, "interpreter or auto"},
+    {"d", "guest_errors", apply_debug, "report what no hardware would allow"},
+    {"stats", NULL, apply_statistics, "print counters at the end"},
+    {"help", NULL, apply_help, "this text"},
+    {"h", NULL, apply_help, NULL},
+    {"version", NULL, apply_version, "the version"},
+};
+
+/* Those that go with "lockstep" only. */
+static const struct option_row lockstep_rows[] = {
+    {"engines", "A,B", option_apply_engines, "these two (default interpreter,jit)"},
+    {"every", "N", apply_every, "compare every N instructions (default 1M)"},
+    {"from", "N", apply_from, "begin to compare after N instructions"},
+    {"until", "N", apply_until, "end after N instructions"},
+};
+
+const struct option_table options_general = {rows, ARRAY_LENGTH(rows)};
+const struct option_table options_of_lockstep = {lockstep_rows,
+                                                 ARRAY_LENGTH(lockstep_rows)};

@@ -1,0 +1,43 @@
+/* cli/options_internal.h: what each option is, for those who read the arguments. */
+#ifndef CLI_OPTIONS_INTERNAL_H
+#define CLI_OPTIONS_INTERNAL_H
+
+#include "cli/options.h"
+
+/* What has been read so far. */
+struct parser {
+    struct options *options;
+    unsigned serial_lines; /* -serial so far */
+    bool no_graphic;
+    bool display_given;
+    bool rtc_given;
+    bool clock_given;
+    bool lockstep; /* "lockstep" is the first word */
+    bool engine_given, engines_given;
+};
+
+typedef bool option_apply(struct parser *parser, const char *value,
+                          struct error *error);
+
+struct option_row {
+    const char *name;
+    const char *value; /* what to call it in the help; NULL: takes none */
+    option_apply *apply;
+    const char *help;
+};
+
+/* In the order of the help. */
+struct option_table {
+    const struct option_row *rows;
+    size_t count;
+};
+
+extern const struct option_table options_general, options_of_lockstep;
+
+/* These serve several options, or defaults. They fail with one line for the user. */
+bool option_set_disk(struct parser *parser, size_t index, const char *value,
+                     struct error *error);
+bool option_apply_engines(struct parser *parser, const char *value,
+                          struct error *error);
+
+#endif
