@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 #include <time.h>
 
@@ -213,6 +214,61 @@ static void engines(void **state)
     refuse("x -engine warp", "interpreter, jit, direct");
 }
 
+static void lockstep(void **state)
+{
+    (void)state;
+    const struct lockstep_config *config = &options.lockstep;
+    accept("lockstep -engines interpreter,auto -every 10k --from=2M -until 3G -m 64 x");
+    assert_int_equal(options.action, OPTIONS_LOCKSTEP);
+    assert_string_equal(config->engines[0].name, "interpreter");
+    assert_string_equal(config->engines[1].name, cpu_engine_find("auto")->name);
+    assert_int_equal(config->every, 10000);
+    assert_int_equal(config->from, 2000000);
+    assert_int_equal(config->until, 3000000000);
+    assert_string_equal(config->machine.disks[0], "x");
+    assert_int_equal(config->machine.ram_bytes, 64 << 20);
+    assert_int_equal(config->machine.clock, CLOCK_KIND_COUNTED);
+    assert_int_equal(config->machine.epoch_s, OPTIONS_COUNTED_EPOCH_S);
+    assert_string_equal(config->machine.serial[0], "null");
+    accept("lockstep -engines auto,auto -nographic -clock counted x");
+    assert_string_equal(config->machine.serial[0], "null");
+    assert_false(config->machine.serial_multiplexed);
+    assert_int_equal(config->every, LOCKSTEP_EVERY);
+    assert_int_equal(config->from + config->until, 0);
+    accept("lockstep -engines auto,auto -serial file:F -debugcon file:G x");
+    assert_string_equal(config->machine.serial[0], "file:F");
+    accept("lockstep -help");
+    assert_int_equal(options.action, OPTIONS_HELP);
+    accept("./lockstep");
+    assert_int_equal(options.action, OPTIONS_RUN);
+
+    refuse("lockstep -engines auto,auto", "nothing to boot");
+    refuse("lockstep -engines interpreter x", "name two");
+    refuse("lockstep -engines auto,auto,auto x", "name two");
+    refuse("lockstep -engines auto,direct x", "-engines direct: ");
+    refuse("lockstep -engines warp,auto x", "interpreter, jit, direct");
+    refuse("lockstep -engine auto x", "-engines A,B");
+    refuse("lockstep -clock host x", "-clock host");
+    refuse("lockstep -serial stdio x", "file:FILE");
+    refuse("lockstep -serial none -serial unix:F x", "file:FILE");
+    refuse("lockstep -serial pty x", "file:FILE");
+    refuse("lockstep -debugcon stdio x", "file:FILE");
+    refuse("lockstep -stats x", "-stats");
+    refuse("lockstep -from 5 -until 5 x", "-from");
+    static const char *const bad[] = {"",   "0",    "-1",          "1.5M",
+                                      "1T", "10MB", "99999999999G"};
+    for (size_t i = 0; i < ARRAY_LENGTH(bad); i++) {
+        char line[64];
+        snprintf(line, sizeof(line), "lockstep --every=%s x", bad[i]);
+        refuse(line, "-every");
+        snprintf(line, sizeof(line), "lockstep --until=%s x", bad[i]);
+        refuse(line, "-until");
+    }
+    refuse("-every 5 x", "faumachine lockstep");
+    refuse("run -engines auto,auto x", "faumachine lockstep");
+    refuse("lockstep -form 5 x", "did you mean -from?");
+}
+
 static void unknown_options(void **state)
 {
     (void)state;
@@ -246,11 +302,12 @@ static void edit_distance(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(defaults),         cmocka_unit_test(files),
-        cmocka_unit_test(memory),           cmocka_unit_test(clocks),
-        cmocka_unit_test(consoles),         cmocka_unit_test(devices),
-        cmocka_unit_test(engines),          cmocka_unit_test(unknown_options),
-        cmocka_unit_test(help_and_version), cmocka_unit_test(edit_distance),
+        cmocka_unit_test(defaults),        cmocka_unit_test(files),
+        cmocka_unit_test(memory),          cmocka_unit_test(clocks),
+        cmocka_unit_test(consoles),        cmocka_unit_test(devices),
+        cmocka_unit_test(engines),         cmocka_unit_test(lockstep),
+        cmocka_unit_test(unknown_options), cmocka_unit_test(help_and_version),
+        cmocka_unit_test(edit_distance),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
