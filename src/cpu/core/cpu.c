@@ -27,6 +27,7 @@ void segment_update(struct segment *segment)
         (segment->access & SEGMENT_PRESENT) && (segment->access & SEGMENT_NOT_SYSTEM);
     uint64_t end = (uint64_t)segment->limit + 1;
     segment->read_end = segment->write_end = 0;
+    segment->kind = SEGMENT_CHECKED;
     if (!usable) {
         return;
     }
@@ -35,6 +36,9 @@ void segment_update(struct segment *segment)
     } else if (!(segment->access & SEGMENT_EXPAND_DOWN)) {
         segment->read_end = end;
         segment->write_end = segment->access & SEGMENT_WRITABLE ? end : 0;
+    }
+    if (segment->write_end > UINT32_MAX) {
+        segment->kind = segment->base == 0 ? SEGMENT_FLAT : SEGMENT_WHOLE;
     }
 }
 
@@ -155,15 +159,23 @@ void cpu_init_signal(struct cpu *cpu)
     initialize(cpu);
 }
 
+void cpu_request(struct cpu *cpu, uint32_t what)
+{
+    uint32_t before = atomic_fetch_or(&cpu->request, what);
+    if (cpu->nudge && (before & what) != what) {
+        cpu->nudge(cpu);
+    }
+}
+
 void cpu_kick(struct cpu *cpu)
 {
-    atomic_fetch_or(&cpu->request, CPU_REQUEST_KICK);
+    cpu_request(cpu, CPU_REQUEST_KICK);
 }
 
 void cpu_set_interrupt_line(struct cpu *cpu, bool level)
 {
     if (level) {
-        atomic_fetch_or(&cpu->request, CPU_REQUEST_INTERRUPT);
+        cpu_request(cpu, CPU_REQUEST_INTERRUPT);
     } else {
         atomic_fetch_and(&cpu->request, ~(uint32_t)CPU_REQUEST_INTERRUPT);
     }
@@ -171,13 +183,13 @@ void cpu_set_interrupt_line(struct cpu *cpu, bool level)
 
 void cpu_raise_nmi(struct cpu *cpu)
 {
-    atomic_fetch_or(&cpu->request, CPU_REQUEST_NMI);
+    cpu_request(cpu, CPU_REQUEST_NMI);
 }
 
 void cpu_set_a20(struct cpu *cpu, bool enabled)
 {
     atomic_store(&cpu->a20_line, enabled);
-    atomic_fetch_or(&cpu->request, CPU_REQUEST_A20);
+    cpu_request(cpu, CPU_REQUEST_A20);
 }
 
 uint64_t cpu_retired(const struct cpu *cpu)

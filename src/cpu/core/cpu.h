@@ -48,6 +48,13 @@ enum segment_number {
     SEGMENT_COUNT,
 };
 
+/* What translated code need not check. */
+enum segment_kind {
+    SEGMENT_CHECKED, /* limit, type: everything */
+    SEGMENT_WHOLE,   /* readable and writable data, 4 GiB, any base */
+    SEGMENT_FLAT,    /* likewise, base 0 */
+};
+
 /* A segment register with its hidden part. `access` holds bits 8-15 and 20-23 of the
  * descriptor's second word, shifted down by 8: type, S, DPL, P, then (bits 12-15) AVL,
  * L, D/B, G. Intel SDM vol. 3, section 3.4.5. */
@@ -56,6 +63,7 @@ struct segment {
     uint16_t access;
     uint32_t base;
     uint32_t limit; /* in bytes, granularity applied */
+    uint8_t kind;   /* enum segment_kind; kept by segment_update() */
     /* What the fast path of a data access compares with: offsets below `read_end`
      * (`write_end`) may be read (written). 0: ask the slow path (null, expand-down,
      * execute-only…). Kept by segment_update(). */
@@ -179,8 +187,24 @@ struct cpu_wiring {
     void *opaque;
 };
 
+/* What translated code and the engine tell each other (cpu/jit). */
+struct translated_state {
+    uint64_t host_stack; /* the host's stack pointer while translated code runs */
+    int64_t left;        /* of the budget, in instructions */
+    uint64_t table;      /* the jump table */
+    uint64_t pc;         /* where a signal came */
+    uint64_t address;    /* …and the address that trapped */
+    uint32_t error;      /* …with the processor's error code */
+    uint32_t trap;       /* …and its vector */
+    uint32_t exit;       /* how it ended */
+    uint32_t link;
+    uint32_t index_mask;  /* of the jump table */
+    uint32_t assumptions; /* what the running translations take for granted */
+};
+
 struct instruction;
 struct block;
+struct jit;
 struct mmu;
 struct views;
 struct code_cache;
@@ -236,12 +260,15 @@ struct cpu {
     bool single_step;         /* TF was set when the current instruction began */
     uint32_t dr6_pending;     /* debug conditions met by the current instruction */
 
-    _Atomic uint32_t request; /* CPU_REQUEST_… */
-    atomic_bool a20_line;     /* what CPU_REQUEST_A20 shall put into a20_mask */
+    _Atomic uint32_t request;       /* CPU_REQUEST_… */
+    void (*nudge)(struct cpu *cpu); /* told of requests by the engine's wish; or NULL */
+    atomic_bool a20_line;           /* what CPU_REQUEST_A20 shall put into a20_mask */
 
+    struct translated_state translated;
     struct mmu *mmu;               /* cached translations: cpu/mmu */
     struct views *views;           /* the same as host mappings: likewise; or NULL */
     struct code_cache *code_cache; /* decoded blocks: cpu/interpreter */
+    struct jit *jit;               /* translated blocks: cpu/jit */
     struct host_unit *host_unit;   /* stubs for the host's vector unit: likewise */
     struct cpuid cpuid;            /* what CPUID tells; constant */
     struct cpu_wiring wiring;
@@ -309,7 +336,8 @@ static inline unsigned cpu_iopl(const struct cpu *cpu)
     return (cpu->system_flags >> 12) & 3;
 }
 
-/* Any thread. */
+/* Any thread. `what`: CPU_REQUEST_…; translated code comes out to serve it. */
+void cpu_request(struct cpu *cpu, uint32_t what);
 void cpu_kick(struct cpu *cpu);
 void cpu_set_interrupt_line(struct cpu *cpu, bool level);
 void cpu_raise_nmi(struct cpu *cpu);

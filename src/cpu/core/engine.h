@@ -29,5 +29,6 @@ struct cpu_engine {
 };
 
 extern const struct cpu_engine interpreter_engine;
+extern const struct cpu_engine jit_engine;
 
 #endif

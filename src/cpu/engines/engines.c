@@ -5,6 +5,7 @@
 /* The first is what "auto" stands for. */
 static const struct cpu_engine *const engines[] = {
     &interpreter_engine,
+    &jit_engine,
 };
 
 const struct cpu_engine *cpu_engine_find(const char *name)

@@ -13,7 +13,7 @@
 
 enum { MAXIMUM_LENGTH = 15 };
 
-#define ARENA_BYTES (64UL << 20)
+#define ARENA_BYTES (256UL << 20)
 #define BLOCK_BYTES_MAXIMUM                                                            \
     (sizeof(struct block) + (BLOCK_INSTRUCTIONS + 1) * sizeof(struct instruction))
 
@@ -99,6 +99,9 @@ void code_cache_flush(struct cpu *cpu)
     }
     cache->arena_used = 0;
     cache->pending_count = 0;
+    if (cache->listener.flushed) {
+        cache->listener.flushed(cache->listener.opaque);
+    }
     cpu->statistics->code_cache_flushes++;
 }
 
@@ -137,6 +140,9 @@ static void kill_block(struct code_cache *cache, struct block *block)
     }
     block->mode |= BLOCK_MODE_DEAD;
     end_everywhere(block);
+    if (block->translation) {
+        cache->listener.killed(cache->listener.opaque, block);
+    }
     if (cache->part_source == block) {
         end_everywhere(cache->part);
     }
@@ -211,7 +217,7 @@ void code_cache_ram_written(void *opaque, uint64_t ram_offset, uint64_t bytes)
                 (struct pending_write){ram_offset, bytes};
         }
         cache->pending_count++;
-        atomic_fetch_or(&cpu->request, CPU_REQUEST_CODE);
+        cpu_request(cpu, CPU_REQUEST_CODE);
     }
 }
 
@@ -356,6 +362,8 @@ static struct block *make_block_locked(struct cpu *cpu, const uint8_t *host,
     block->host = host;
     block->eip = cpu->eip;
     block->mode = cpu->code_mode;
+    block->translation = NULL;
+    block->left_alone = 0;
     if (!decode_block(cpu, block)) {
         return NULL;
     }

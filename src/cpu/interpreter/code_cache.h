@@ -38,9 +38,13 @@ struct block {
     uint64_t ram_page; /* number of the page; UINT64_MAX outside RAM */
     uint64_t lines;    /* of that page, one bit for 64 bytes */
     struct block *same_bucket, *same_page;
+    struct translation *translation; /* by another engine, or NULL */
+    uint32_t left_alone; /* bits of instructions that it shall leave to us */
     /* `count` instructions, and one that ends the block. */
     struct instruction instructions[];
 };
+
+struct translation;
 
 struct jump_cache_entry {
     gla_t linear;
@@ -63,6 +67,12 @@ struct code_cache {
     struct block *part;   /* a copy of the first instructions of `part_source` */
     const struct block *part_source;
     pthread_t owner; /* the CPU's thread */
+    /* An engine that translates blocks; may be NULL. A killed block has a translation. */
+    struct {
+        void (*killed)(void *opaque, struct block *block);
+        void (*flushed)(void *opaque);
+        void *opaque;
+    } listener;
     struct pending_write pending[PENDING_WRITES];
     unsigned pending_count; /* may exceed PENDING_WRITES: then forget everything */
 };

@@ -107,6 +107,11 @@ instruction_handler *handler_choose(const struct cpu *cpu,
     return is_16_bit ? set->memory16 : set->memory32;
 }
 
+bool handler_is_invalid(const struct instruction *instruction)
+{
+    return instruction->execute == raise_invalid;
+}
+
 bool handler_ends_block(const struct instruction *instruction)
 {
     const struct instruction_row *row = instruction_row(instruction);

@@ -9,6 +9,9 @@
 instruction_handler *handler_choose(const struct cpu *cpu,
                                     const struct instruction *instruction);
 
+/* Whether the chosen handler is one that raises #UD. */
+bool handler_is_invalid(const struct instruction *instruction);
+
 /* Whether nothing after it belongs to the same block (jumps, HLT…). */
 bool handler_ends_block(const struct instruction *instruction);
 

@@ -106,9 +106,8 @@ static void forget_forms(struct host_unit *unit)
     }
 }
 
-/* Bytes that were written through another mapping are sure to be fetched after an
- * instruction that serializes (SDM vol. 3, section 8.1.3): IRET is the cheapest. */
-static void serialize(void)
+/* IRET is the cheapest instruction that serializes (SDM vol. 3, section 8.3). */
+void host_unit_serialize(void)
 {
     uint64_t stack, scratch;
     __asm__ volatile("mov %%rsp, %0\n\t"
@@ -286,7 +285,7 @@ static struct host_form *make_form(struct host_unit *unit,
     host_encode_stub(instruction, form->flags,
                      unit->writable + number * HOST_STUB_BYTES);
     form->code = (host_code *)(uintptr_t)(unit->executable + number * HOST_STUB_BYTES);
-    serialize();
+    host_unit_serialize();
     return form;
 }
 

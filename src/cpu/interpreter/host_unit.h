@@ -86,6 +86,10 @@ bool host_unit_create(struct cpu *cpu, struct error *error);
 /* A CPU that has none is fine. */
 void host_unit_destroy(struct cpu *cpu);
 
+/* To be called before bytes are executed that were written through another mapping
+ * (SDM vol. 3, section 8.1.3). */
+void host_unit_serialize(void);
+
 /* Finds or makes the form, and notes it in the instruction. Parks the vector state. */
 const struct host_form *host_form_find(struct cpu *cpu,
                                        const struct instruction *instruction);

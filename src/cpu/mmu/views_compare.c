@@ -203,25 +203,28 @@ static void compare_leaves(struct views *views, struct slot *slot,
 }
 
 static void compare_slot(struct cpu *cpu, struct view *view, struct slot *slot,
-                         const struct scope *scope)
+                         const struct mmu_peek *peek, const struct scope *scope)
 {
-    struct mmu_peek peek;
-    mmu_peek(cpu, slot->number * SLOT_PAGES << PAGE_SHIFT, &peek);
-    if (slot->doubtful || peek.large != slot->large ||
-        (!slot->large && peek.upper != slot->upper)) {
+    if (slot->doubtful || peek->large != slot->large ||
+        (!slot->large && peek->upper != slot->upper)) {
         views_drop_slot(cpu, view, slot);
         return;
     }
     struct changes changes = {.any = false};
     if (slot->large) {
-        compare_large(slot, &peek, &changes);
+        compare_large(slot, peek, &changes);
         cpu->views->statistics.pages_compared++;
     } else {
-        compare_leaves(cpu->views, slot, &peek, scope, &changes);
+        compare_leaves(cpu->views, slot, peek, scope, &changes);
     }
     if (changes.any) {
         apply(cpu, view, slot, &changes);
     }
+}
+
+static void peek_at_page(struct cpu *cpu, uint32_t page, struct mmu_peek *out)
+{
+    mmu_peek(cpu, page << PAGE_SHIFT, out);
 }
 
 void views_compare(struct cpu *cpu, struct view *view, bool globals)
@@ -232,8 +235,10 @@ void views_compare(struct cpu *cpu, struct view *view, bool globals)
     for (unsigned word = 0; word < VIEW_SLOTS / 64; word++) {
         for (uint64_t left = slots[word]; left; left &= left - 1) {
             unsigned number = word * 64 + (unsigned)__builtin_ctzll(left);
+            struct mmu_peek peek;
             if (view->slots[number]) {
-                compare_slot(cpu, view, view->slots[number], &scope);
+                peek_at_page(cpu, number * SLOT_PAGES, &peek);
+                compare_slot(cpu, view, view->slots[number], &peek, &scope);
             }
         }
     }
@@ -241,15 +246,19 @@ void views_compare(struct cpu *cpu, struct view *view, bool globals)
 
 void views_compare_page(struct cpu *cpu, struct view *view, uint32_t page)
 {
-    struct slot *slot = view_slot(view, page);
-    if (slot) {
+    struct mmu_peek peek;
+    if (view_slot(view, page)) {
         const struct scope scope = {.globals = true, .only = (int)page_index(page)};
-        compare_slot(cpu, view, slot, &scope);
+        peek_at_page(cpu, page, &peek);
+        compare_slot(cpu, view, view_slot(view, page), &peek, &scope);
     }
-    /* The other half of a 4 MiB page. */
-    struct slot *half = view_slot(view, page ^ SLOT_PAGES);
-    if (half && half->large && !(cpu->cr4 & CR4_PAE)) {
+    /* The other half of what is or was a 4 MiB page. */
+    uint32_t other = page ^ SLOT_PAGES;
+    if (!(cpu->cr4 & CR4_PAE) && view_slot(view, other)) {
         const struct scope scope = {.globals = true, .only = -1};
-        compare_slot(cpu, view, half, &scope);
+        peek_at_page(cpu, other, &peek);
+        if (view_slot(view, other)->large || peek.large) {
+            compare_slot(cpu, view, view_slot(view, other), &peek, &scope);
+        }
     }
 }

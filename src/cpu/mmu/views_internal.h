@@ -157,11 +157,11 @@ struct view *views_take_user(struct cpu *cpu);
 /* Maps consecutive pages, none of which is mapped, to consecutive pages of RAM. */
 bool views_map(struct cpu *cpu, struct view *view, uint32_t first, unsigned count,
                uint32_t ram_page, bool writable);
-/* Makes mapped pages writable. */
+/* Makes mapped pages writable. False: the host refused, and the whole view has been
+ * emptied. */
 bool views_allow_writes(struct cpu *cpu, struct view *view, uint32_t first,
                         unsigned count);
-/* Makes mapped pages read-only. False: the host refused, and the whole view has been
- * emptied instead. */
+/* Makes mapped pages read-only. False: as above. */
 bool views_forbid_writes(struct cpu *cpu, struct view *view, uint32_t first,
                          unsigned count);
 /* Unmaps what is mapped in the range. False: as above. */

@@ -157,6 +157,8 @@ bool views_allow_writes(struct cpu *cpu, struct view *view, uint32_t first,
     struct views *views = cpu->views;
     unsigned before = count_mappings(view, first, first + count - 1);
     if (!protect(views, view, first, count, PROT_READ | PROT_WRITE)) {
+        /* Part of the range may be writable now. */
+        views_empty(cpu, view);
         return false;
     }
     for (uint32_t page = first; page < first + count; page++) {

@@ -351,11 +351,11 @@ static bool fetch_is_current(struct cpu *cpu, gla_t page, const struct mmu_peek 
     enum mmu_rights rights = cpu->cpl == 3 ? MMU_USER : MMU_SUPERVISOR;
     const struct tlb_entry *entry = tlb_entry(cpu->mmu, page, rights);
     gpa_t physical, last;
-    if (!tlb_hits(entry->execute_tag, page, 1)) {
-        return true;
-    }
     if (!mmu_peek_fetch(cpu, peek, page, rights, &physical)) {
         return false;
+    }
+    if (!tlb_hits(entry->execute_tag, page, 1)) {
+        return true;
     }
     const struct memory_region *region = mmu_find_region(cpu, physical, &last);
     return region && region->read &&

@@ -1,0 +1,156 @@
+/* The code between C and translated code, made when the engine is created.
+ *
+ *   enter(cpu, code)  called from C: loads the guest's registers, jumps to `code`
+ *   exit_lookup       R8D: EIP that an indirect jump leads to
+ *   exit_link         R8D: EIP, R9D: number of the link
+ *   exit_trap         registers have been saved by the signal handler
+ *   interpret         called by translated code, R9: struct handed
+ *
+ * The exits return from enter() with the kind of exit. No instruction here between
+ * saving and restoring may expect anything of the flags, but those that say so. */
+#include "cpu/jit/jit.h"
+
+#include <stddef.h>
+
+#define CPU_AT(member) ((int32_t)offsetof(struct cpu, member))
+
+static const uint8_t guest_in_host[8] = {
+    [REGISTER_EAX] = HOST_RAX, [REGISTER_ECX] = HOST_RCX, [REGISTER_EDX] = HOST_RDX,
+    [REGISTER_EBX] = HOST_RBX, [REGISTER_ESP] = HOST_ESP, [REGISTER_EBP] = HOST_RBP,
+    [REGISTER_ESI] = HOST_RSI, [REGISTER_EDI] = HOST_RDI,
+};
+
+static const uint8_t callee_saved[] = {HOST_RBX, HOST_RBP, HOST_R12,
+                                       HOST_R13, HOST_R14, HOST_R15};
+
+static void push(struct emitter *e, unsigned reg)
+{
+    if (reg & 8) {
+        emit8(e, REX | REX_B);
+    }
+    emit8(e, 0x50 | (reg & 7));
+}
+
+static void pop(struct emitter *e, unsigned reg)
+{
+    if (reg & 8) {
+        emit8(e, REX | REX_B);
+    }
+    emit8(e, 0x58 | (reg & 7));
+}
+
+static void load_guest(struct emitter *e)
+{
+    emit_load32(e, HOST_RAX, HOST_CPU, CPU_AT(arithmetic));
+    EMIT(e, 0x04, 0x7f); /* add al, 0x7f: OF if AL was 1 */
+    EMIT(e, 0x9e);       /* sahf: the others */
+    for (unsigned i = 0; i < ARRAY_LENGTH(guest_in_host); i++) {
+        emit_load32(e, guest_in_host[i], HOST_CPU, CPU_AT(regs) + 4 * (int32_t)i);
+    }
+}
+
+static void save_guest(struct emitter *e)
+{
+    for (unsigned i = 0; i < ARRAY_LENGTH(guest_in_host); i++) {
+        emit_store32(e, guest_in_host[i], HOST_CPU, CPU_AT(regs) + 4 * (int32_t)i);
+    }
+    EMIT(e, 0x9f);             /* lahf */
+    EMIT(e, 0x0f, 0x90, 0xc0); /* seto al */
+    EMIT(e, 0x66);
+    emit_store32(e, HOST_RAX, HOST_CPU, CPU_AT(arithmetic)); /* ax */
+    emit_store64(e, HOST_LEFT, HOST_CPU, CPU_AT(translated.left));
+}
+
+/* cmp dword [request], 0; jne: returns where the 4 bytes of its target are. */
+static const uint8_t *jump_if_requested(struct emitter *e)
+{
+    emit_at(e, 0, 0x83, 7, HOST_CPU, CPU_AT(request));
+    emit8(e, 0);
+    EMIT(e, 0x0f, 0x85);
+    const uint8_t *site = emit_here(e);
+    emit32(e, 0);
+    return site;
+}
+
+/* Returns from enter(). */
+static void leave(struct emitter *e, enum jit_exit exit)
+{
+    emit_constant32(e, HOST_RAX, exit);
+    emit_load64(e, HOST_RSP, HOST_CPU, CPU_AT(translated.host_stack));
+    EMIT(e, 0x48, 0x83, 0xc4, 0x08); /* add rsp, 8 */
+    for (unsigned i = ARRAY_LENGTH(callee_saved); i-- > 0;) {
+        pop(e, callee_saved[i]);
+    }
+    emit8(e, 0xc3); /* ret */
+}
+
+static void make_enter(struct jit *jit)
+{
+    struct emitter *e = &jit->emitter;
+    jit->enter = (uint32_t(*)(struct cpu *, const uint8_t *))(uintptr_t)emit_here(e);
+    for (unsigned i = 0; i < ARRAY_LENGTH(callee_saved); i++) {
+        push(e, callee_saved[i]);
+    }
+    EMIT(e, 0x48, 0x83, 0xec, 0x08); /* sub rsp, 8: aligned for calls */
+    EMIT(e, 0x49, 0x89, 0xff);       /* mov r15, rdi */
+    EMIT(e, 0x49, 0x89, 0xf3);       /* mov r11, rsi */
+    emit_store64(e, HOST_RSP, HOST_CPU, CPU_AT(translated.host_stack));
+    emit_load64(e, HOST_TABLE, HOST_CPU, CPU_AT(translated.table));
+    emit_load64(e, HOST_LEFT, HOST_CPU, CPU_AT(translated.left));
+    jit->entering[0].first = emit_here(e);
+    const uint8_t *requested = jump_if_requested(e);
+    load_guest(e);
+    EMIT(e, 0x41, 0xff, 0xe3); /* jmp r11 */
+    jit->entering[0].end = emit_here(e);
+    emit_patch_relative(e, requested, emit_here(e));
+    leave(e, JIT_EXIT_NOTHING);
+}
+
+static void make_exits(struct jit *jit)
+{
+    struct emitter *e = &jit->emitter;
+    jit->exit_lookup = emit_here(e);
+    save_guest(e);
+    emit_store32(e, HOST_R8, HOST_CPU, CPU_AT(eip));
+    leave(e, JIT_EXIT_LOOKUP);
+    jit->exit_link = emit_here(e);
+    save_guest(e);
+    emit_store32(e, HOST_R8, HOST_CPU, CPU_AT(eip));
+    emit_store32(e, HOST_R9, HOST_CPU, CPU_AT(translated.link));
+    leave(e, JIT_EXIT_LINK);
+    jit->exit_trap = emit_here(e);
+    leave(e, JIT_EXIT_TRAP);
+}
+
+static void make_interpret(struct jit *jit)
+{
+    struct emitter *e = &jit->emitter;
+    jit->interpret = emit_here(e);
+    save_guest(e);
+    EMIT(e, 0x4c, 0x89, 0xff);       /* mov rdi, r15 */
+    EMIT(e, 0x4c, 0x89, 0xce);       /* mov rsi, r9 */
+    EMIT(e, 0x48, 0x83, 0xec, 0x08); /* sub rsp, 8 */
+    emit_constant64(e, HOST_RAX, (uintptr_t)jit_interpret);
+    EMIT(e, 0xff, 0xd0);             /* call rax */
+    EMIT(e, 0x48, 0x83, 0xc4, 0x08); /* add rsp, 8 */
+    EMIT(e, 0x84, 0xc0);             /* test al, al */
+    EMIT(e, 0x0f, 0x84);             /* jz */
+    const uint8_t *left = emit_here(e);
+    emit32(e, 0);
+    emit_load64(e, HOST_LEFT, HOST_CPU, CPU_AT(translated.left));
+    jit->entering[1].first = emit_here(e);
+    const uint8_t *requested = jump_if_requested(e);
+    load_guest(e);
+    emit8(e, 0xc3); /* ret */
+    jit->entering[1].end = emit_here(e);
+    emit_patch_relative(e, left, emit_here(e));
+    emit_patch_relative(e, requested, emit_here(e));
+    leave(e, JIT_EXIT_LEFT);
+}
+
+void jit_make_glue(struct jit *jit)
+{
+    make_enter(jit);
+    make_exits(jit);
+    make_interpret(jit);
+}

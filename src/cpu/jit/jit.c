@@ -1,0 +1,502 @@
+/* The JIT as an engine: creation, the way into translated code and out of it. */
+#define _GNU_SOURCE /* memfd_create() */
+#include "cpu/jit/jit.h"
+
+#include "cpu/core/exception.h"
+#include "cpu/core/fpu.h"
+#include "cpu/interpreter/host_unit.h"
+#include "cpu/interpreter/interpreter.h"
+#include "cpu/interpreter/run_loop.h"
+#include "cpu/mmu/access.h"
+
+#include <errno.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+enum {
+    CODE_RESERVE = 16 << 10,    /* more than one translation may take */
+    RECORDS_RESERVE = 32 << 10, /* likewise */
+    SOFT_TRAPS = 2, /* of an instruction, before it is left to the interpreter */
+    TRAP_PAGE = 14,
+    PAGE_ERROR_WRITE = 2,
+};
+
+static uint32_t assumptions_of(const struct cpu *cpu)
+{
+    uint32_t assumptions = 0;
+    for (unsigned i = 0; i < SEGMENT_COUNT; i++) {
+        assumptions |= (uint32_t)cpu->segments[i].kind << (ASSUME_SEGMENT_BITS * i);
+    }
+    bool vector = !(cpu->cr0 & (CR0_EM | CR0_TS)) && (cpu->cr0 & CR0_NE) &&
+                  (cpu->cr4 & CR4_OSFXSR) && cpu->jit->vector_allowed;
+    bool avx = (cpu->cr4 & CR4_OSXSAVE) &&
+               (cpu->xcr0 & (XCR0_SSE | XCR0_AVX)) == (XCR0_SSE | XCR0_AVX);
+    assumptions |= vector ? ASSUME_VECTOR : 0;
+    assumptions |= vector && avx ? ASSUME_AVX : 0;
+    return assumptions | (cpu->code_mode & CODE_MODE_USER ? ASSUME_USER : 0);
+}
+
+/* What is translated at all: 32-bit code and stack, a code segment of 4 GiB at 0. */
+static bool is_supported(const struct cpu *cpu)
+{
+    const struct segment *cs = &cpu->segments[SEGMENT_CS];
+    return (cpu->code_mode & CODE_MODE_32) && cpu_protected(cpu) &&
+           cpu->stack_mask == UINT32_MAX && cs->base == 0 && cs->limit == UINT32_MAX &&
+           cpu->a20_mask == UINT32_MAX && cpu->access_rights != MMU_USER_ALIGNED;
+}
+
+/* Vector registers are live in all translated code that may use them. */
+static void make_vector_live(struct cpu *cpu)
+{
+    if ((cpu->translated.assumptions & ASSUME_VECTOR) && !cpu->fpu.live) {
+        fpu_load(cpu);
+    }
+}
+
+static const struct instruction *stop(struct cpu *cpu,
+                                      const struct instruction *instruction)
+{
+    (void)cpu;
+    return instruction;
+}
+
+/* Executes the instruction; true if it has come to its end and the next follows. */
+static bool execute(struct cpu *cpu, const struct handed *handed)
+{
+    const struct instruction *instruction = &handed->instruction;
+    cpu->jit->statistics.handed_over++;
+    cpu->jit->statistics.handed_by_row[instruction->row]++;
+    cpu->block_start = cpu->current = instruction;
+    const struct instruction *next = instruction->execute(cpu, instruction);
+    bool goes_on = next == &handed->end;
+    if (goes_on) {
+        cpu->current = instruction;
+        cpu->eip = instruction_next_eip(instruction);
+    }
+    cpu->retired += (uint64_t)(cpu->current - cpu->block_start) + 1;
+    cpu->block_start = NULL;
+    return goes_on;
+}
+
+/* What a signal took from the budget to bring translated code out is given back. */
+static void normalize(struct translated_state *state)
+{
+    if (state->left < -JIT_INTERRUPTED / 2) {
+        state->left += JIT_INTERRUPTED;
+    }
+}
+
+/* `paid`: instructions not executed yet that have been taken from the budget. */
+static void account(struct cpu *cpu, unsigned paid)
+{
+    normalize(&cpu->translated);
+    cpu->retired = cpu->budget_end - (uint64_t)(cpu->translated.left + paid);
+}
+
+/* Whether translated code may go on where `paid` instructions have been taken from the
+ * budget, and `rest` of the block are to come. */
+static bool may_go_on(struct cpu *cpu, unsigned paid, unsigned rest)
+{
+    struct translated_state *state = &cpu->translated;
+    int64_t left = (int64_t)(cpu->budget_end - cpu->retired);
+    state->left = left - paid;
+    return left >= rest && !atomic_load(&cpu->request) &&
+           assumptions_of(cpu) == state->assumptions;
+}
+
+bool jit_interpret(struct cpu *cpu, const struct handed *handed)
+{
+    account(cpu, handed->rest_of_segment + 1U);
+    if (!execute(cpu, handed) ||
+        !may_go_on(cpu, handed->rest_of_segment, handed->rest_of_block)) {
+        return false;
+    }
+    make_vector_live(cpu);
+    return true;
+}
+
+void jit_hand(struct handed *handed, const struct instruction *instruction)
+{
+    handed->instruction = *instruction;
+    handed->end = (struct instruction){
+        .execute = stop,
+        .eip = instruction_next_eip(instruction),
+    };
+}
+
+static struct translation *translation_at(const struct jit *jit, const uint8_t *pc)
+{
+    uint32_t low = 0, high = jit->translation_count;
+    while (high - low > 1) {
+        uint32_t middle = low + (high - low) / 2;
+        if (jit->by_address[middle]->indirect <= pc) {
+            low = middle;
+        } else {
+            high = middle;
+        }
+    }
+    return jit->by_address[low];
+}
+
+/* The instruction that `pc` belongs to; -1: the check of the budget before the first.
+ */
+static int instruction_at(const struct translation *translation, const uint8_t *pc)
+{
+    int i = (int)translation->count - 1;
+    while (i >= 0 && pc < translation->code + translation->offsets[i]) {
+        i--;
+    }
+    return i;
+}
+
+/* An instruction that has trapped on what only the interpreter can reach: if that
+ * happens again it shall be left to the interpreter from the start. */
+static void note_soft_trap(struct jit *jit, struct translation *translation, unsigned i)
+{
+    struct block *block = translation->block;
+    if (block->translation == translation &&
+        ++translation->soft_traps[i] == SOFT_TRAPS) {
+        block->left_alone |= 1U << i;
+        block->translation = NULL;
+        jit_forget(jit, translation);
+    }
+}
+
+/* Whether a trap is for the views to resolve. Accesses around the wrap at 4 GiB are
+ * for the interpreter, which knows what they mean. */
+static bool is_page_trap(struct cpu *cpu, gla_t *linear)
+{
+    const struct translated_state *state = &cpu->translated;
+    return state->trap == TRAP_PAGE &&
+           views_linear(cpu, (const void *)(uintptr_t)state->address, linear) &&
+           *linear >= PAGE_BYTES && *linear < 0U - PAGE_BYTES;
+}
+
+/* Translated code has trapped: does what it could not. Where it goes on; NULL: back to
+ * the run loop. */
+static const uint8_t *after_trap(struct jit *jit)
+{
+    struct cpu *cpu = jit->cpu;
+    const uint8_t *pc = (const uint8_t *)(uintptr_t)cpu->translated.pc;
+    struct translation *translation = translation_at(jit, pc);
+    int i = instruction_at(translation, pc);
+    if (i < 0) {
+        jit->statistics.budget_traps++;
+        account(cpu, 0);
+        cpu->eip = translation->eip;
+        return NULL;
+    }
+    account(cpu, translation->rest[i]);
+    cpu->eip = translation->block->instructions[i].eip;
+    gla_t linear;
+    if (is_page_trap(cpu, &linear)) {
+        jit->statistics.page_traps++;
+        if (views_reach(cpu, linear, cpu->translated.error & PAGE_ERROR_WRITE) ==
+            VIEWS_MAPPED) {
+            return translation->code + translation->offsets[i];
+        }
+        jit->statistics.soft_traps++;
+        note_soft_trap(jit, translation, (unsigned)i);
+    } else {
+        jit->statistics.other_traps++;
+    }
+    jit_hand(&jit->single, &translation->block->instructions[i]);
+    unsigned paid = translation->rest[i] - 1U;
+    unsigned rest = translation->count - (unsigned)i - 1U;
+    bool goes_on = execute(cpu, &jit->single) && may_go_on(cpu, paid, rest) &&
+                   translation->block->translation == translation;
+    return goes_on ? translation->code + translation->offsets[i + 1] : NULL;
+}
+
+static void set_gs_base(struct jit *jit, uint8_t *base)
+{
+    if (jit->view_base != base) {
+        __asm__ volatile("wrgsbase %0" : : "r"(base));
+        jit->view_base = base;
+    }
+}
+
+/* Whether what `link` leads to cannot change while it is linked. */
+static bool may_link(const struct link *link, const struct translation *to)
+{
+    bool same_page = ((link->from->eip ^ to->eip) & ~(uint32_t)PAGE_OFFSET_MASK) == 0;
+    return link->eip == to->eip && link->from->assumptions == to->assumptions &&
+           (same_page || !(to->assumptions & ASSUME_USER));
+}
+
+/* The link by which translated code came out, if it leads here. */
+static void link_pending(struct jit *jit, struct translation *to)
+{
+    struct link *link = jit->pending_link;
+    jit->pending_link = NULL;
+    if (link && may_link(link, to)) {
+        jit_link(jit, link, to);
+    }
+}
+
+static struct translation *translation_of(struct jit *jit, struct block *block)
+{
+    uint32_t assumptions = jit->cpu->translated.assumptions;
+    struct translation *translation = block->translation;
+    if (translation && translation->assumptions == assumptions) {
+        return translation;
+    }
+    if (translation) {
+        block->translation = NULL;
+        jit_forget(jit, translation);
+    }
+    return jit_translate(jit, block, assumptions);
+}
+
+/* Runs translated code until it has to come out for more than mapping a page. */
+static void run_translated(struct jit *jit, const struct translation *translation)
+{
+    struct cpu *cpu = jit->cpu;
+    const uint8_t *code = translation->code;
+    cpu->translated.left = (int64_t)(cpu->budget_end - cpu->retired);
+    while (code) {
+        make_vector_live(cpu);
+        enum jit_exit exit = jit->enter(cpu, code);
+        jit->statistics.exits[exit]++;
+        code = NULL;
+        if (exit == JIT_EXIT_TRAP) {
+            code = after_trap(jit);
+        } else if (exit == JIT_EXIT_LINK || exit == JIT_EXIT_LOOKUP) {
+            account(cpu, 0);
+            jit->pending_link =
+                exit == JIT_EXIT_LINK ? jit->links[cpu->translated.link] : NULL;
+        }
+    }
+}
+
+static void interpret(struct jit *jit)
+{
+    jit->statistics.interpreted_blocks++;
+    jit->pending_link = NULL;
+    run_loop_interpret(jit->cpu);
+}
+
+static void run_next(struct cpu *cpu)
+{
+    struct jit *jit = cpu->jit;
+    if (!is_supported(cpu)) {
+        interpret(jit);
+        return;
+    }
+    struct block *block = code_cache_find(cpu);
+    if (block == cpu->code_cache->single ||
+        block->count > cpu->budget_end - cpu->retired) {
+        interpret(jit);
+        return;
+    }
+    cpu->translated.assumptions = assumptions_of(cpu);
+    uint8_t *base = views_current(cpu);
+    unsigned view = views_current_id(cpu);
+    struct translation *translation = translation_of(jit, block);
+    struct jump_table *table = jit_table(jit, view, cpu->translated.assumptions);
+    if (!translation || !table) {
+        interpret(jit);
+        return;
+    }
+    link_pending(jit, translation);
+    table->entries[jump_table_index(translation->eip)] = translation->indirect;
+    views_note_code(cpu, translation->eip & ~(uint32_t)PAGE_OFFSET_MASK);
+    set_gs_base(jit, base);
+    cpu->translated.table = (uintptr_t)table->entries + JUMP_TABLE_BIAS;
+    run_translated(jit, translation);
+}
+
+static enum cpu_exit jit_run(struct cpu *cpu, uint64_t budget)
+{
+    struct jit *jit = cpu->jit;
+    enum cpu_exit why;
+    uint64_t slice, before;
+    jit->pending_link = NULL;
+    jit->view_base = NULL; /* GS belongs to everybody in between */
+    jit_signals_begin(jit);
+    do {
+        slice = budget < JIT_BUDGET_MAXIMUM ? budget : JIT_BUDGET_MAXIMUM;
+        before = cpu->retired;
+        why = run_loop(cpu, slice, run_next);
+        budget -= slice;
+    } while (why == CPU_EXIT_BUDGET && budget > 0 && cpu->retired - before == slice);
+    jit_signals_end(jit);
+    return why;
+}
+
+static void block_killed(void *opaque, struct block *block)
+{
+    struct jit *jit = opaque;
+    jit_forget(jit, block->translation);
+    block->translation = NULL;
+    jit->pending_link = NULL;
+    /* It may be the one that runs. */
+    atomic_fetch_or(&jit->cpu->request, CPU_REQUEST_CODE);
+}
+
+static void forget_translations(void *opaque)
+{
+    struct jit *jit = opaque;
+    jit->emitter.at = (uint8_t *)jit->translations_start - jit->emitter.distance;
+    jit->translation_count = 0;
+    jit->link_count = 0;
+    jit->records_used = 0;
+    jit->pending_link = NULL;
+    jit->statistics.flushes++;
+    for (unsigned i = 0; i < VIEWS_MAXIMUM; i++) {
+        jit_table_forget_all(jit, i);
+    }
+}
+
+bool jit_make_room(struct jit *jit)
+{
+    const uint8_t *here = emit_here(&jit->emitter);
+    bool room = jit->code_end - here > CODE_RESERVE &&
+                JIT_RECORD_BYTES - jit->records_used > RECORDS_RESERVE &&
+                jit->translation_count < JIT_TRANSLATIONS &&
+                jit->link_count + 2 * BLOCK_INSTRUCTIONS < JIT_LINKS;
+    if (!room) {
+        /* With the decoded blocks, which point to translations. */
+        code_cache_flush(jit->cpu);
+    }
+    return room;
+}
+
+static void code_moved(void *opaque, unsigned view, gla_t page)
+{
+    struct jit *jit = opaque;
+    jit_table_forget_page(jit, view, page);
+    if (view == 0) {
+        jit_unlink_all(jit);
+    }
+    jit->pending_link = NULL;
+}
+
+static void code_moved_all(void *opaque, unsigned view)
+{
+    struct jit *jit = opaque;
+    jit_table_forget_all(jit, view);
+    if (view == 0) {
+        jit_unlink_all(jit);
+    }
+    jit->pending_link = NULL;
+}
+
+static void *map_memory(size_t bytes)
+{
+    void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    return memory == MAP_FAILED ? NULL : memory;
+}
+
+/* One memory, two mappings: written here, executed there. */
+static bool map_code(struct jit *jit, struct error *error)
+{
+    int fd = memfd_create("faumachine-code", MFD_CLOEXEC);
+    if (fd < 0) {
+        return error_set_errno(error, errno, "cannot create memory for code");
+    }
+    void *written = MAP_FAILED, *executed = MAP_FAILED;
+    if (ftruncate(fd, JIT_CODE_BYTES) == 0) {
+        written = mmap(NULL, JIT_CODE_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+        executed = mmap(NULL, JIT_CODE_BYTES, PROT_READ | PROT_EXEC, MAP_SHARED, fd, 0);
+    }
+    int host_errno = errno;
+    close(fd);
+    jit->code_written = written == MAP_FAILED ? NULL : written;
+    jit->code = executed == MAP_FAILED ? NULL : executed;
+    if (!jit->code_written || !jit->code) {
+        return error_set_errno(error, host_errno,
+                               "the host refuses executable memory (memfd)");
+    }
+    jit->code_end = jit->code + JIT_CODE_BYTES;
+    return true;
+}
+
+static void destroy_jit(struct jit *jit)
+{
+    jit_signals_destroy(jit);
+    for (unsigned i = 0; i < VIEWS_MAXIMUM; i++) {
+        if (jit->tables[i].entries) {
+            munmap(jit->tables[i].entries, JUMP_TABLE_BYTES + JUMP_TABLE_GUARD);
+        }
+    }
+    if (jit->code_written) {
+        munmap(jit->code_written, JIT_CODE_BYTES);
+    }
+    if (jit->code) {
+        munmap((void *)jit->code, JIT_CODE_BYTES);
+    }
+    if (jit->records) {
+        munmap(jit->records, JIT_RECORD_BYTES);
+    }
+    if (jit->by_address) {
+        munmap(jit->by_address, JIT_TRANSLATIONS * sizeof(*jit->by_address));
+    }
+    if (jit->links) {
+        munmap(jit->links, JIT_LINKS * sizeof(*jit->links));
+    }
+    jit->cpu->jit = NULL;
+    munmap(jit, sizeof(*jit));
+}
+
+static bool create_jit(struct cpu *cpu, struct error *error)
+{
+    struct jit *jit = map_memory(sizeof(*jit));
+    if (!jit) {
+        return error_set(error, "out of memory for the JIT");
+    }
+    cpu->jit = jit;
+    jit->cpu = cpu;
+    jit->vector_allowed = !FPU_PARK_ALWAYS;
+    jit->records = map_memory(JIT_RECORD_BYTES);
+    jit->by_address = map_memory(JIT_TRANSLATIONS * sizeof(*jit->by_address));
+    jit->links = map_memory(JIT_LINKS * sizeof(*jit->links));
+    if (!jit->records || !jit->by_address || !jit->links ||
+        !jit_signals_create(jit, error) || !map_code(jit, error)) {
+        destroy_jit(jit);
+        return false;
+    }
+    cpu->translated.index_mask = JUMP_TABLE_ENTRIES - 1;
+    jit->emitter.at = jit->code_written;
+    jit->emitter.distance = jit->code - jit->code_written;
+    jit_make_glue(jit);
+    jit->translations_start = emit_here(&jit->emitter);
+    cpu->code_cache->listener.killed = block_killed;
+    cpu->code_cache->listener.flushed = forget_translations;
+    cpu->code_cache->listener.opaque = jit;
+    views_listen(cpu, code_moved, code_moved_all, jit);
+    return true;
+}
+
+static bool jit_create(struct cpu *cpu, struct error *error)
+{
+    if (!interpreter_create(cpu, error)) {
+        return false;
+    }
+    if (!views_create(cpu, VIEWS_BUDGET_DEFAULT, error)) {
+        interpreter_destroy(cpu);
+        return false;
+    }
+    if (!create_jit(cpu, error)) {
+        views_destroy(cpu);
+        interpreter_destroy(cpu);
+        return false;
+    }
+    return true;
+}
+
+static void jit_destroy(struct cpu *cpu)
+{
+    fpu_park(cpu);
+    destroy_jit(cpu->jit);
+    views_destroy(cpu);
+    interpreter_destroy(cpu);
+}
+
+const struct cpu_engine jit_engine = {
+    .name = "jit",
+    .create = jit_create,
+    .destroy = jit_destroy,
+    .run = jit_run,
+};

@@ -1,0 +1,195 @@
+/* cpu/jit/jit.h: guest code as native code.
+ *
+ * Blocks that the interpreter's code cache has decoded are translated as they are first
+ * reached. The guest's EAX ECX EDX EBX EBP ESI EDI are in the host's registers of the
+ * same number, ESP in R12, arithmetic flags in the host's flags, vector registers in
+ * themselves; memory is reached by GS, whose base is a view (cpu/mmu/views.h), with
+ * 32-bit addresses. R15 points to struct cpu, R13 holds how many instructions are left
+ * of the budget, R14 the jump table (plus JUMP_TABLE_BIAS); R8 to R11 are scratch.
+ *
+ * What is not translated is handed to the interpreter, instruction by instruction. What
+ * traps comes out by a signal with precise state: `offsets` tell which instruction it
+ * was, and every instruction changes guest state only after its last possible trap.
+ * Thread: the CPU's own. Saved by: nobody. */
+#ifndef CPU_JIT_JIT_H
+#define CPU_JIT_JIT_H
+
+#include "cpu/interpreter/code_cache.h"
+#include "cpu/jit/emit.h"
+#include "cpu/mmu/views.h"
+
+#include <pthread.h>
+#include <signal.h>
+
+enum {
+    HOST_CPU = HOST_R15,
+    HOST_LEFT = HOST_R13,
+    HOST_TABLE = HOST_R14,
+    HOST_ESP = HOST_R12,
+};
+
+#define JIT_CODE_BYTES (128UL << 20)
+#define JIT_RECORD_BYTES (256UL << 20)
+enum { JIT_TRANSLATIONS = 1 << 20, JIT_LINKS = 1 << 21 };
+
+/* How translated code came back (struct translated_state, `exit`). */
+enum jit_exit {
+    JIT_EXIT_NOTHING, /* a request waits: nothing was run */
+    JIT_EXIT_LOOKUP,  /* to cpu->eip, by an indirect jump */
+    JIT_EXIT_LINK,    /* to cpu->eip, by the link `translated.link` */
+    JIT_EXIT_LEFT,    /* after an instruction of the interpreter's; all accounted */
+    JIT_EXIT_TRAP,    /* a signal, at `translated.pc` */
+};
+
+/* What translated code takes for granted about the CPU. Segments have two bits each:
+ * enum segment_kind. */
+enum {
+    ASSUME_SEGMENT_BITS = 2,
+    ASSUME_VECTOR = 1 << 12, /* x87, MMX and SSE may be used, and are live */
+    ASSUME_AVX = 1 << 13,
+    ASSUME_USER = 1 << 14,
+};
+
+/* An instruction that is handed to the interpreter, as it wants to see it: followed by
+ * one that ends the block. */
+struct handed {
+    struct instruction instruction, end;
+    uint16_t rest_of_segment; /* instructions behind it that are paid for already */
+    uint16_t rest_of_block;
+};
+
+/* A direct exit of a translation. It leads to its stub, which asks for the target,
+ * until it is linked to the target itself. */
+struct link {
+    const uint8_t *site; /* of the 4 bytes of relative address */
+    const uint8_t *stub;
+    const struct translation *from;
+    uint32_t eip;           /* of the target */
+    struct translation *to; /* NULL: not linked */
+    struct link *next_to;   /* links to the same translation */
+};
+
+struct translation {
+    struct block *block;
+    uint32_t eip;
+    uint32_t assumptions;
+    const uint8_t *indirect; /* entry that expects R8D = EIP, or asks for another */
+    const uint8_t *code;     /* entry */
+    struct link *incoming;
+    uint32_t count;
+    uint8_t soft_traps[BLOCK_INSTRUCTIONS];
+    uint16_t rest[BLOCK_INSTRUCTIONS];        /* of the segment, this one included */
+    uint16_t offsets[BLOCK_INSTRUCTIONS + 1]; /* from `code` */
+};
+
+/* Where indirect jumps go, by the low bits of EIP. One for each view. */
+enum {
+    JUMP_TABLE_BITS = 14,
+    JUMP_TABLE_ENTRIES = 1 << JUMP_TABLE_BITS,
+    JUMP_TABLE_BYTES = JUMP_TABLE_ENTRIES * 8,
+    /* Behind it nothing is mapped: that is how a budget that is used up traps. */
+    JUMP_TABLE_GUARD = 1 << 16,
+    /* R14's low six bits are a shift count: what remains of a negative budget is large
+     * enough an index to hit the guard. */
+    JUMP_TABLE_BIAS = 51,
+};
+
+/* Taken from the budget by a signal, to make the next check trap. */
+#define JIT_INTERRUPTED (1LL << 60)
+/* Budgets above this are cut: the shift above must see no bits. */
+#define JIT_BUDGET_MAXIMUM (1LL << 50)
+
+struct jump_table {
+    const uint8_t **entries; /* NULL: not made */
+    uint32_t assumptions;
+    uint32_t mode;
+};
+
+struct jit_statistics {
+    uint64_t translated_blocks, translated_instructions, translated_bytes, flushes;
+    uint64_t exits[JIT_EXIT_TRAP + 1];
+    uint64_t page_traps, soft_traps, budget_traps, other_traps;
+    uint64_t handed_over; /* instructions executed by the interpreter within a block */
+    uint64_t interpreted_blocks;
+    uint64_t links, unlinks;
+    uint64_t handed_by_row[2048];
+};
+
+enum { JIT_SIGNALS = 4 };
+
+struct jit {
+    struct cpu *cpu;
+    struct emitter emitter; /* at the end of what is translated */
+    uint8_t *code_written;  /* the code's memory as it is written… */
+    const uint8_t *code;    /* …and as it is executed */
+    const uint8_t *code_end;
+    const uint8_t *translations_start; /* behind the glue */
+    uint8_t *records;                  /* translations, links, handed instructions */
+    size_t records_used;
+    struct translation **by_address; /* in the order of their code */
+    uint32_t translation_count;
+    struct link **links;
+    uint32_t link_count;
+    struct jump_table tables[VIEWS_MAXIMUM];
+    struct link *pending_link; /* by which translated code has just come out */
+    uint8_t *view_base;        /* that GS has */
+    bool vector_allowed;
+
+    /* Glue: see glue.c. */
+    uint32_t (*enter)(struct cpu *cpu, const uint8_t *code);
+    const uint8_t *exit_lookup, *exit_link, *exit_trap, *interpret;
+    /* Within these the budget is in R13 and nobody will look at requests any more. */
+    struct {
+        const uint8_t *first, *end;
+    } entering[2];
+
+    struct sigaction previous_actions[JIT_SIGNALS];
+    void *signal_stack;
+    pthread_t thread;
+    atomic_bool active; /* within the engine's run */
+
+    struct handed single; /* the instruction that has trapped */
+    struct jit_statistics statistics;
+};
+
+/* glue.c: makes the code between C and translations. */
+void jit_make_glue(struct jit *jit);
+
+/* signals.c: SIGSEGV and SIGFPE of translated code, and the kicks of other threads.
+ * Around runs of the engine; signals stay taken until the end. */
+bool jit_signals_create(struct jit *jit, struct error *error);
+void jit_signals_destroy(struct jit *jit);
+void jit_signals_begin(struct jit *jit);
+void jit_signals_end(struct jit *jit);
+
+/* Makes sure that there is room for a translation; false if everything had to be
+ * forgotten for it, the block at hand included. */
+bool jit_make_room(struct jit *jit);
+/* `handed` for this instruction, but for what depends on its place. */
+void jit_hand(struct handed *handed, const struct instruction *instruction);
+
+/* translate.c. NULL when everything had to be forgotten to make room. */
+struct translation *jit_translate(struct jit *jit, struct block *block,
+                                  uint32_t assumptions);
+
+/* links.c */
+void jit_link(struct jit *jit, struct link *link, struct translation *to);
+void jit_unlink_all(struct jit *jit);
+/* A translation is no longer to be entered. */
+void jit_forget(struct jit *jit, struct translation *translation);
+/* The table for the view, made or emptied if it was for other assumptions; NULL: no
+ * memory. */
+struct jump_table *jit_table(struct jit *jit, unsigned view, uint32_t assumptions);
+void jit_table_forget_page(struct jit *jit, unsigned view, gla_t page);
+void jit_table_forget_all(struct jit *jit, unsigned view);
+
+static inline unsigned jump_table_index(uint32_t eip)
+{
+    return eip & (JUMP_TABLE_ENTRIES - 1);
+}
+
+/* Executes one instruction by the interpreter: called by translated code. Returns
+ * whether translated code goes on behind it. */
+bool jit_interpret(struct cpu *cpu, const struct handed *handed);
+
+#endif

@@ -1,0 +1,106 @@
+/* How translations find each other: direct links, and the jump tables.
+ *
+ * A link may join two translations only while the target's linear address cannot come
+ * to mean other code: within a page, or in the supervisor's view, all of whose links
+ * are cut when one of its code pages moves. Everything else goes through the table of
+ * the current view. */
+#include "cpu/jit/jit.h"
+
+#include <sys/mman.h>
+
+static void patch(struct jit *jit, const struct link *link, const uint8_t *target)
+{
+    emit_patch_relative(&jit->emitter, link->site, target);
+}
+
+void jit_link(struct jit *jit, struct link *link, struct translation *to)
+{
+    if (link->to) {
+        return;
+    }
+    patch(jit, link, to->code);
+    link->to = to;
+    link->next_to = to->incoming;
+    to->incoming = link;
+    jit->statistics.links++;
+}
+
+static void cut_incoming(struct jit *jit, struct translation *to)
+{
+    for (struct link *link = to->incoming; link; link = link->next_to) {
+        if (link->to == to) {
+            patch(jit, link, link->stub);
+            link->to = NULL;
+            jit->statistics.unlinks++;
+        }
+    }
+    to->incoming = NULL;
+}
+
+void jit_unlink_all(struct jit *jit)
+{
+    for (uint32_t i = 0; i < jit->translation_count; i++) {
+        cut_incoming(jit, jit->by_address[i]);
+    }
+}
+
+void jit_forget(struct jit *jit, struct translation *translation)
+{
+    cut_incoming(jit, translation);
+    for (unsigned i = 0; i < VIEWS_MAXIMUM; i++) {
+        const uint8_t **entries = jit->tables[i].entries;
+        unsigned index = jump_table_index(translation->eip);
+        if (entries && entries[index] == translation->indirect) {
+            entries[index] = jit->exit_lookup;
+        }
+    }
+}
+
+static void empty(const struct jit *jit, const uint8_t **entries, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++) {
+        entries[i] = jit->exit_lookup;
+    }
+}
+
+static bool make_table(struct jump_table *table)
+{
+    uint8_t *memory = mmap(NULL, JUMP_TABLE_BYTES + JUMP_TABLE_GUARD, PROT_NONE,
+                           MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (memory == MAP_FAILED ||
+        mprotect(memory, JUMP_TABLE_BYTES, PROT_READ | PROT_WRITE) != 0) {
+        return false;
+    }
+    table->entries = (const uint8_t **)(void *)memory;
+    return true;
+}
+
+struct jump_table *jit_table(struct jit *jit, unsigned view, uint32_t assumptions)
+{
+    struct jump_table *table = &jit->tables[view];
+    if (table->entries && table->assumptions == assumptions) {
+        return table;
+    }
+    if (!table->entries && !make_table(table)) {
+        return NULL;
+    }
+    table->assumptions = assumptions;
+    empty(jit, table->entries, JUMP_TABLE_ENTRIES);
+    return table;
+}
+
+void jit_table_forget_page(struct jit *jit, unsigned view, gla_t page)
+{
+    const uint8_t **entries = jit->tables[view].entries;
+    if (entries) {
+        empty(jit, entries + jump_table_index(page & ~(gla_t)PAGE_OFFSET_MASK),
+              PAGE_BYTES);
+    }
+}
+
+void jit_table_forget_all(struct jit *jit, unsigned view)
+{
+    if (jit->tables[view].entries) {
+        empty(jit, jit->tables[view].entries, JUMP_TABLE_ENTRIES);
+    }
+}

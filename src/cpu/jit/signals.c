@@ -1,0 +1,170 @@
+/* Signals that interrupt translated code: what it cannot do (SIGSEGV, SIGFPE), and the
+ * kicks of other threads (SIGURG).
+ *
+ * The handler only moves the guest's registers to where C expects them, and sends the
+ * thread to the glue that returns from translated code: everything else happens there,
+ * out of the signal's context. The guest's vector registers are saved and restored by
+ * the host's kernel. */
+#define _GNU_SOURCE
+#include "cpu/jit/jit.h"
+
+#include <string.h>
+#include <sys/mman.h>
+#include <ucontext.h>
+
+enum { SIGNAL_STACK_BYTES = 64 << 10 };
+
+static const int caught[JIT_SIGNALS] = {SIGSEGV, SIGFPE, SIGBUS, SIGURG};
+
+/* A handler has no other way to its data; a thread runs one CPU at a time. */
+static _Thread_local struct jit *running;
+
+static const uint8_t guest_registers[8] = {
+    [REGISTER_EAX] = REG_RAX, [REGISTER_ECX] = REG_RCX, [REGISTER_EDX] = REG_RDX,
+    [REGISTER_EBX] = REG_RBX, [REGISTER_ESP] = REG_R12, [REGISTER_EBP] = REG_RBP,
+    [REGISTER_ESI] = REG_RSI, [REGISTER_EDI] = REG_RDI,
+};
+
+static bool in_translation(const struct jit *jit, const uint8_t *pc)
+{
+    return pc >= jit->translations_start && pc < jit->code_end;
+}
+
+static bool is_entering(const struct jit *jit, const uint8_t *pc)
+{
+    for (unsigned i = 0; i < ARRAY_LENGTH(jit->entering); i++) {
+        if (pc >= jit->entering[i].first && pc < jit->entering[i].end) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void come_out(struct jit *jit, const siginfo_t *info, greg_t *registers)
+{
+    struct cpu *cpu = jit->cpu;
+    for (unsigned i = 0; i < ARRAY_LENGTH(guest_registers); i++) {
+        cpu->regs[i] = (uint32_t)registers[guest_registers[i]];
+    }
+    cpu->arithmetic = arithmetic_flags_from((uint32_t)registers[REG_EFL]);
+    cpu->translated.left = registers[REG_R13];
+    cpu->translated.pc = (uint64_t)registers[REG_RIP];
+    cpu->translated.address = (uintptr_t)info->si_addr;
+    cpu->translated.error = (uint32_t)registers[REG_ERR];
+    cpu->translated.trap = (uint32_t)registers[REG_TRAPNO];
+    registers[REG_RIP] = (greg_t)(uintptr_t)jit->exit_trap;
+    registers[REG_EFL] &= ~(greg_t)EFLAGS_DF;
+}
+
+/* Not ours: whoever was there before, or the end. */
+static void pass_on(const struct jit *jit, int number, siginfo_t *info, void *context)
+{
+    for (unsigned i = 0; jit && i < ARRAY_LENGTH(caught); i++) {
+        const struct sigaction *previous = &jit->previous_actions[i];
+        if (caught[i] == number && (previous->sa_flags & SA_SIGINFO)) {
+            previous->sa_sigaction(number, info, context);
+            return;
+        }
+        if (caught[i] == number && previous->sa_handler != SIG_DFL &&
+            previous->sa_handler != SIG_IGN) {
+            previous->sa_handler(number);
+            return;
+        }
+    }
+    if (number != SIGURG) {
+        (void)signal(number, SIG_DFL); /* it traps again */
+    }
+}
+
+static void handle(int number, siginfo_t *info, void *context)
+{
+    greg_t *registers = ((ucontext_t *)context)->uc_mcontext.gregs;
+    const uint8_t *pc = (const uint8_t *)registers[REG_RIP];
+    struct jit *jit = running;
+    bool translated = jit && in_translation(jit, pc);
+    if (number == SIGURG && jit) {
+        if ((translated || is_entering(jit, pc)) &&
+            registers[REG_R13] > -JIT_INTERRUPTED / 2) {
+            registers[REG_R13] -= JIT_INTERRUPTED;
+        }
+    } else if (translated) {
+        come_out(jit, info, registers);
+    } else {
+        pass_on(jit, number, info, context);
+    }
+}
+
+/* A request is waiting; if it was made by another thread, translated code may be
+ * running. */
+static void nudge(struct cpu *cpu)
+{
+    struct jit *jit = cpu->jit;
+    if (atomic_load(&jit->active) && !pthread_equal(pthread_self(), jit->thread)) {
+        pthread_kill(jit->thread, SIGURG);
+    }
+}
+
+bool jit_signals_create(struct jit *jit, struct error *error)
+{
+    void *stack = mmap(NULL, SIGNAL_STACK_BYTES, PROT_READ | PROT_WRITE,
+                       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (stack == MAP_FAILED) {
+        return error_set(error, "out of memory for signals");
+    }
+    jit->signal_stack = stack;
+    jit->cpu->nudge = nudge;
+    return true;
+}
+
+static void take_signals(struct jit *jit)
+{
+    struct sigaction action = {.sa_sigaction = handle,
+                               .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESTART};
+    for (unsigned i = 0; i < ARRAY_LENGTH(caught); i++) {
+        sigaction(caught[i], &action, &jit->previous_actions[i]);
+    }
+}
+
+void jit_signals_begin(struct jit *jit)
+{
+    struct sigaction action;
+    stack_t stack;
+    sigaction(SIGSEGV, NULL, &action);
+    if (action.sa_sigaction != handle) {
+        take_signals(jit);
+    }
+    sigaltstack(NULL, &stack);
+    if (stack.ss_sp != jit->signal_stack) {
+        stack = (stack_t){.ss_sp = jit->signal_stack, .ss_size = SIGNAL_STACK_BYTES};
+        sigaltstack(&stack, NULL);
+    }
+    running = jit;
+    jit->thread = pthread_self();
+    atomic_store(&jit->active, true);
+}
+
+void jit_signals_end(struct jit *jit)
+{
+    atomic_store(&jit->active, false);
+}
+
+/* In the thread that has run the CPU last. */
+void jit_signals_destroy(struct jit *jit)
+{
+    struct sigaction action;
+    jit->cpu->nudge = NULL;
+    for (unsigned i = 0; i < ARRAY_LENGTH(caught); i++) {
+        sigaction(caught[i], NULL, &action);
+        if (running == jit && action.sa_sigaction == handle) {
+            sigaction(caught[i], &jit->previous_actions[i], NULL);
+        }
+    }
+    if (running == jit) {
+        const stack_t none = {.ss_flags = SS_DISABLE};
+        sigaltstack(&none, NULL);
+        running = NULL;
+    }
+    if (jit->signal_stack) {
+        munmap(jit->signal_stack, SIGNAL_STACK_BYTES);
+    }
+}

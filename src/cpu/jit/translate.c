@@ -1,0 +1,446 @@
+/* From a decoded block to a translation: entries, control flow, the stack, and what is
+ * handed to the interpreter.
+ *
+ * The flags are the guest's throughout: nothing here but the guest's own instructions
+ * may change them, so sums are made with LEA, budgets checked by an access that traps,
+ * addresses compared with JRCXZ.
+ *
+ * A translation pays for its instructions in segments, each of which ends with a
+ * conditional exit: the budget is right wherever the block is left. */
+#include "cpu/core/fpu.h"
+#include "cpu/interpreter/handlers.h"
+#include "cpu/interpreter/host_unit.h"
+#include "cpu/jit/encode.h"
+
+#include <stddef.h>
+
+struct direct_exit {
+    const uint8_t *site; /* of the relative address */
+    uint32_t eip;
+};
+
+struct translator {
+    struct jit *jit;
+    struct emitter *e;
+    const struct block *block;
+    struct translation *translation;
+    uint32_t assumptions;
+    struct direct_exit exits[2 * BLOCK_INSTRUCTIONS + 2];
+    unsigned exit_count;
+    bool ended; /* control does not reach what follows */
+};
+
+static void *record(struct jit *jit, size_t bytes)
+{
+    void *memory = jit->records + jit->records_used;
+    jit->records_used += (bytes + 15) & ~(size_t)15;
+    return memory;
+}
+
+/* The next 4 bytes are the relative address of a direct exit. */
+static void emit_exit_site(struct translator *t, uint32_t eip)
+{
+    t->exits[t->exit_count++] = (struct direct_exit){emit_here(t->e), eip};
+    emit32(t->e, 0);
+}
+
+static void emit_direct_exit(struct translator *t, uint32_t eip)
+{
+    emit8(t->e, 0xe9);
+    emit_exit_site(t, eip);
+}
+
+static int32_t table_offset(unsigned index)
+{
+    return (int32_t)(index * 8) - JUMP_TABLE_BIAS;
+}
+
+/* To the address in R8D, by the jump table. */
+static void emit_indirect_exit(struct emitter *e)
+{
+    /* pext r9d, r8d, [r15 + index_mask] */
+    EMIT(e, 0xc4, 0x42, 0x3a, 0xf5, 0x8f);
+    emit32(e, (uint32_t)offsetof(struct cpu, translated.index_mask));
+    /* jmp [r14 + r9 * 8 - bias] */
+    EMIT(e, 0x43, 0xff, 0xa4, 0xce);
+    emit32(e, (uint32_t)table_offset(0));
+}
+
+/* Arrives with R8D = EIP if the jump table was right. */
+static void emit_indirect_entry(struct translator *t)
+{
+    struct emitter *e = t->e;
+    EMIT(e, 0x49, 0x89, 0xc9); /* mov r9, rcx */
+    EMIT(e, 0x41, 0x8d, 0x88); /* lea ecx, [r8 - eip] */
+    emit32(e, 0U - t->block->eip);
+    EMIT(e, 0xe3, 0x08);       /* jrcxz */
+    EMIT(e, 0x4c, 0x89, 0xc9); /* mov rcx, r9 */
+    emit_jump(e, t->jit->exit_lookup);
+    EMIT(e, 0x4c, 0x89, 0xc9); /* mov rcx, r9 */
+}
+
+/* Traps if the budget does not suffice for the whole block. */
+static void emit_budget_check(struct translator *t)
+{
+    struct emitter *e = t->e;
+    emit_at(e, REX_W, 0x8d, HOST_R8, HOST_LEFT, -(int32_t)t->block->count);
+    EMIT(e, 0xc4, 0x42, 0x8b, 0xf7, 0xc0); /* shrx r8, r8, r14 */
+    EMIT(e, 0x47, 0x8b, 0x84, 0xc6);       /* mov r8d, [r14 + r8 * 8 + last] */
+    emit32(e, (uint32_t)table_offset(JUMP_TABLE_ENTRIES - 1));
+}
+
+static bool is_conditional_exit(const struct instruction *instruction)
+{
+    const struct instruction_row *row = instruction_row(instruction);
+    return row->operands[0].method == OPERAND_J && (row->attributes & ROW_ENDS) &&
+           row->handler != HANDLER_jmp_Jb && row->handler != HANDLER_jmp_Jz &&
+           row->handler != HANDLER_call_Jz;
+}
+
+/* Instructions from `i` to the end of its segment. */
+static unsigned segment_from(const struct block *block, unsigned i)
+{
+    unsigned count = 1;
+    while (i + count < block->count &&
+           !is_conditional_exit(&block->instructions[i + count - 1])) {
+        count++;
+    }
+    return count;
+}
+
+static void pay_for_segment(struct translator *t, unsigned i)
+{
+    if (i < t->block->count) {
+        emit_add_constant64(t->e, HOST_LEFT, -(int32_t)segment_from(t->block, i));
+    }
+}
+
+static void hand_over(struct translator *t, unsigned i)
+{
+    const struct instruction *instruction = &t->block->instructions[i];
+    struct handed *handed = record(t->jit, sizeof(*handed));
+    jit_hand(handed, instruction);
+    handed->rest_of_segment = (uint16_t)(t->translation->rest[i] - 1);
+    handed->rest_of_block = (uint16_t)(t->block->count - i - 1);
+    emit_constant64(t->e, HOST_R9, (uintptr_t)handed);
+    emit_call(t->e, t->jit->interpret);
+}
+
+/* mov reg, gs:[r12d + displacement], or the reverse; `opcode` 8B, 89. */
+static void emit_stack(struct emitter *e, bool sixteen, unsigned opcode, unsigned reg,
+                       int8_t displacement)
+{
+    const struct shape shape = {
+        .sixteen = sixteen, .opcode = (uint8_t)opcode, .reg = (uint8_t)reg};
+    const struct address address = {.base = HOST_ESP,
+                                    .index = HOST_RSP,
+                                    .displacement = (uint32_t)(int32_t)displacement};
+    encode_memory(e, &shape, &address, false, false);
+}
+
+/* lea r12d, [r12 + distance] */
+static void emit_move_stack(struct emitter *e, int32_t distance)
+{
+    const struct shape shape = {.opcode = 0x8d, .reg = HOST_ESP};
+    const struct address address = {
+        .base = HOST_ESP, .index = HOST_RSP, .displacement = (uint32_t)distance};
+    encode_memory(e, &shape, &address, false, true);
+}
+
+static void emit_push_register(struct emitter *e, bool sixteen, unsigned reg)
+{
+    int8_t bytes = sixteen ? 2 : 4;
+    emit_stack(e, sixteen, 0x89, reg, (int8_t)-bytes);
+    emit_move_stack(e, -bytes);
+}
+
+static void emit_push_constant(struct emitter *e, bool sixteen, uint32_t value)
+{
+    int8_t bytes = sixteen ? 2 : 4;
+    const struct shape shape = {
+        .sixteen = sixteen,
+        .opcode = 0xc7,
+        .immediate_bytes = (uint8_t)bytes,
+        .immediate = value,
+    };
+    const struct address address = {
+        .base = HOST_ESP, .index = HOST_RSP, .displacement = (uint32_t)-bytes};
+    encode_memory(e, &shape, &address, false, false);
+    emit_move_stack(e, -bytes);
+}
+
+/* mov r8d, operand; false if it cannot be reached. */
+static bool emit_load_operand(struct translator *t,
+                              const struct instruction *instruction)
+{
+    struct shape shape = {
+        .sixteen = instruction->operand_bytes == 2, .opcode = 0x8b, .reg = HOST_R8};
+    if (!instruction->memory) {
+        shape.rm = (uint8_t)host_register_of(instruction->rm);
+        encode_register(t->e, &shape);
+        return true;
+    }
+    if (!encode_reaches(instruction, t->assumptions)) {
+        return false;
+    }
+    const struct address address = encode_address(t->e, instruction, t->assumptions);
+    encode_memory(t->e, &shape, &address, false, false);
+    return true;
+}
+
+static bool has_flat_stack(const struct translator *t)
+{
+    return (t->assumptions >> (ASSUME_SEGMENT_BITS * SEGMENT_SS) & 3) == SEGMENT_FLAT;
+}
+
+static bool translate_pop(struct translator *t, const struct instruction *instruction)
+{
+    bool sixteen = instruction->operand_bytes == 2;
+    unsigned reg = host_register_of(instruction->reg);
+    if (reg == HOST_ESP && sixteen) {
+        return false;
+    }
+    emit_stack(t->e, sixteen, 0x8b, reg, 0);
+    if (reg != HOST_ESP) {
+        emit_move_stack(t->e, sixteen ? 2 : 4);
+    }
+    return true;
+}
+
+static bool translate_leave(struct translator *t, const struct instruction *instruction)
+{
+    if (instruction->operand_bytes != 4) {
+        return false;
+    }
+    /* mov r8d, gs:[ebp]; lea r12d, [rbp + 4]; mov ebp, r8d */
+    const struct shape load = {.opcode = 0x8b, .reg = HOST_R8};
+    const struct shape lea = {.opcode = 0x8d, .reg = HOST_ESP};
+    const struct shape move = {.opcode = 0x8b, .reg = HOST_RBP, .rm = HOST_R8};
+    const struct address frame = {.base = HOST_RBP, .index = HOST_RSP};
+    const struct address above = {
+        .base = HOST_RBP, .index = HOST_RSP, .displacement = 4};
+    encode_memory(t->e, &load, &frame, false, false);
+    encode_memory(t->e, &lea, &above, false, true);
+    encode_register(t->e, &move);
+    return true;
+}
+
+static bool translate_return(struct translator *t,
+                             const struct instruction *instruction)
+{
+    if (instruction->operand_bytes != 4) {
+        return false;
+    }
+    uint32_t extra = instruction_row(instruction)->opcode == 0xc2
+                         ? instruction->immediate & 0xffff
+                         : 0;
+    emit_stack(t->e, false, 0x8b, HOST_R8, 0);
+    emit_move_stack(t->e, (int32_t)(4 + extra));
+    emit_indirect_exit(t->e);
+    t->ended = true;
+    return true;
+}
+
+static bool translate_indirect(struct translator *t,
+                               const struct instruction *instruction, bool call)
+{
+    struct emitter start = *t->e;
+    if (instruction->operand_bytes != 4 || !emit_load_operand(t, instruction)) {
+        *t->e = start;
+        return false;
+    }
+    if (call) {
+        emit_push_constant(t->e, false, instruction_next_eip(instruction));
+    }
+    emit_indirect_exit(t->e);
+    t->ended = true;
+    return true;
+}
+
+/* LOOP, LOOPE, LOOPNE, JECXZ: the host's, around a jump. */
+static bool translate_counted(struct translator *t,
+                              const struct instruction *instruction)
+{
+    if (instruction->address_mask != UINT32_MAX || instruction->operand_bytes != 4) {
+        return false;
+    }
+    EMIT(t->e, 0x67, instruction->opcode, 0x02); /* to the jump */
+    EMIT(t->e, 0xeb, 0x05);                      /* over it */
+    emit_direct_exit(t, instruction->immediate);
+    return true;
+}
+
+/* Near transfers of control and what moves the stack pointer. */
+static bool translate_transfer(struct translator *t,
+                               const struct instruction *instruction)
+{
+    const struct instruction_row *row = instruction_row(instruction);
+    bool sixteen = instruction->operand_bytes == 2;
+    switch (row->handler) {
+    case HANDLER_jcc_Jb:
+    case HANDLER_jcc_Jz:
+        EMIT(t->e, 0x0f, 0x80 | (instruction->opcode & 15));
+        emit_exit_site(t, instruction->immediate);
+        return true;
+    case HANDLER_loop_Jb:
+    case HANDLER_loope_Jb:
+    case HANDLER_loopne_Jb:
+    case HANDLER_jcxz_Jb:
+        return translate_counted(t, instruction);
+    case HANDLER_jmp_Jb:
+    case HANDLER_jmp_Jz:
+        emit_direct_exit(t, instruction->immediate);
+        t->ended = true;
+        return true;
+    case HANDLER_jmp_Ev:
+        return translate_indirect(t, instruction, false);
+    default:
+        break;
+    }
+    if (!has_flat_stack(t)) {
+        return false;
+    }
+    switch (row->handler) {
+    case HANDLER_call_Jz:
+        if (sixteen) {
+            return false;
+        }
+        emit_push_constant(t->e, false, instruction_next_eip(instruction));
+        emit_direct_exit(t, instruction->immediate);
+        t->ended = true;
+        return true;
+    case HANDLER_call_Ev:
+        return translate_indirect(t, instruction, true);
+    case HANDLER_ret:
+    case HANDLER_ret_Iw:
+        return translate_return(t, instruction);
+    case HANDLER_push_Zv:
+        emit_push_register(t->e, sixteen, host_register_of(instruction->reg));
+        return true;
+    case HANDLER_push_Iz:
+        emit_push_constant(t->e, sixteen, instruction->immediate);
+        return true;
+    case HANDLER_push_Ev: {
+        struct emitter start = *t->e;
+        if (!emit_load_operand(t, instruction)) {
+            *t->e = start;
+            return false;
+        }
+        emit_push_register(t->e, sixteen, HOST_R8);
+        return true;
+    }
+    case HANDLER_pop_Zv:
+        return translate_pop(t, instruction);
+    case HANDLER_leave:
+        return translate_leave(t, instruction);
+    default:
+        return false;
+    }
+}
+
+static void translate_instruction(struct translator *t, unsigned i)
+{
+    const struct instruction *instruction = &t->block->instructions[i];
+    bool alone = (t->block->left_alone >> i & 1) || handler_is_invalid(instruction);
+    if (alone || !(translate_transfer(t, instruction) ||
+                   encode_plain(t->e, instruction, t->assumptions) ||
+                   encode_vector(t->e, t->jit->cpu, instruction, t->assumptions))) {
+        hand_over(t, i);
+        /* What ends a block never comes back. */
+        t->ended = i + 1 == t->block->count && handler_ends_block(instruction);
+    }
+}
+
+/* By the jump table, where what an address means depends on the view. */
+static void emit_table_stub(struct translator *t, uint32_t eip)
+{
+    emit_constant32(t->e, HOST_R8, eip);
+    EMIT(t->e, 0x41, 0xff, 0xa6); /* jmp [r14 + …] */
+    emit32(t->e, (uint32_t)table_offset(jump_table_index(eip)));
+}
+
+static void emit_link_stub(struct translator *t, const struct direct_exit *exit)
+{
+    struct jit *jit = t->jit;
+    struct link *link = record(jit, sizeof(*link));
+    *link = (struct link){.site = exit->site,
+                          .stub = emit_here(t->e),
+                          .from = t->translation,
+                          .eip = exit->eip};
+    emit_constant32(t->e, HOST_R8, exit->eip);
+    emit_constant32(t->e, HOST_R9, jit->link_count);
+    emit_jump(t->e, jit->exit_link);
+    jit->links[jit->link_count++] = link;
+}
+
+static void emit_stubs(struct translator *t)
+{
+    for (unsigned i = 0; i < t->exit_count; i++) {
+        const struct direct_exit *exit = &t->exits[i];
+        bool same_page =
+            ((exit->eip ^ t->block->eip) & ~(uint32_t)PAGE_OFFSET_MASK) == 0;
+        emit_patch_relative(t->e, exit->site, emit_here(t->e));
+        if (same_page || !(t->assumptions & ASSUME_USER)) {
+            emit_link_stub(t, exit);
+        } else {
+            emit_table_stub(t, exit->eip);
+        }
+    }
+}
+
+static void translate_block(struct translator *t)
+{
+    struct translation *translation = t->translation;
+    translation->indirect = emit_here(t->e);
+    emit_indirect_entry(t);
+    translation->code = emit_here(t->e);
+    emit_budget_check(t);
+    pay_for_segment(t, 0);
+    for (unsigned i = 0; i < t->block->count; i++) {
+        translation->rest[i] = (uint16_t)segment_from(t->block, i);
+        translation->offsets[i] = (uint16_t)(emit_here(t->e) - translation->code);
+        translate_instruction(t, i);
+        if (is_conditional_exit(&t->block->instructions[i])) {
+            pay_for_segment(t, i + 1);
+        }
+    }
+    translation->offsets[t->block->count] =
+        (uint16_t)(emit_here(t->e) - translation->code);
+    if (!t->ended) {
+        emit_direct_exit(
+            t, instruction_next_eip(&t->block->instructions[t->block->count - 1]));
+    }
+    emit_stubs(t);
+}
+
+struct translation *jit_translate(struct jit *jit, struct block *block,
+                                  uint32_t assumptions)
+{
+    fpu_park(jit->cpu);
+    if (!jit_make_room(jit)) {
+        return NULL;
+    }
+    const uint8_t *start = emit_here(&jit->emitter);
+    struct translation *translation = record(jit, sizeof(*translation));
+    *translation = (struct translation){
+        .block = block,
+        .eip = block->eip,
+        .assumptions = assumptions,
+        .count = block->count,
+    };
+    struct translator translator = {
+        .jit = jit,
+        .e = &jit->emitter,
+        .block = block,
+        .translation = translation,
+        .assumptions = assumptions,
+    };
+    translate_block(&translator);
+    block->translation = translation;
+    jit->by_address[jit->translation_count++] = translation;
+    jit->statistics.translated_blocks++;
+    jit->statistics.translated_instructions += block->count;
+    jit->statistics.translated_bytes += (uint64_t)(emit_here(&jit->emitter) - start);
+    host_unit_serialize();
+    return translation;
+}
