@@ -32,7 +32,6 @@ static const struct layout layouts[] = {
     {.name = "ss.base", .always = 1},
     {.name = "cr0", .always = 1},
     {.name = "cr3", .always = 1},
-    {.name = "retired", .always = 1},
     {.name = "dr", .width = 4},
     {.name = "mtrr_fixed", .width = 8},
     {.name = "mtrr_variable", .width = 8},

@@ -326,7 +326,7 @@ void lockstep_run(const struct lockstep_config *config, struct lockstep_result *
     }
     if (!scan(&search)) {
         result->outcome = LOCKSTEP_SAME;
-        result->instructions = search.pair.position;
+        result->instructions = search.pair.sides[0].retired;
         describe_ends(&search);
     } else if (explain(&search)) {
         result->outcome = LOCKSTEP_DIFFERENT;

@@ -21,6 +21,7 @@ static bool answer_run(struct server *server, uint64_t until)
         server->ending =
             (struct ending){.end = result.end, .exit_code = result.exit_code};
     }
+    server->ending.retired = machine_cpu(server->machine)->retired;
     struct state_buffer dump = {0};
     dump_cpu(&dump, server->machine);
     bool sent = wire_send(server->fd, &server->ending, sizeof(server->ending)) &&

@@ -129,6 +129,7 @@ void side_receive(struct side *side)
         wire_receive_dump(side->fd, &side->cpu)) {
         side->end = ending.end;
         side->exit_code = ending.exit_code;
+        side->retired = ending.retired;
         side->state = SIDE_READY;
     } else {
         crashed(side);

@@ -26,6 +26,7 @@ struct side {
     struct ram ram;              /* read only; code_lines is NULL */
     enum machine_end end;        /* of the last run; MACHINE_END_BUDGET: may go on */
     int exit_code;               /* for MACHINE_END_DEBUG_EXIT */
+    uint64_t retired;            /* instructions */
     int wait_status;             /* SIDE_CRASHED */
     struct state_buffer cpu;     /* dump after the last run */
     struct state_buffer devices; /* as far as side_ask_devices() was called after it */

@@ -25,6 +25,7 @@ struct greeting {
 struct ending {
     enum machine_end end;
     int exit_code;
+    uint64_t retired;
 };
 
 /* Both directions; false at the end of the socket. */
