@@ -7,6 +7,9 @@ _faumachine()
     local options="-m -hda -hdb -hdc -hdd -snapshot -kernel -initrd -append -bios
         -nographic -display -serial -debugcon -device -no-reboot -rtc -clock -engine -d
         -stats -help -version"
+    if [[ ${COMP_WORDS[1]} == lockstep ]]; then
+        options+=" -engines -every -from -until"
+    fi
 
     COMPREPLY=()
     # One dash or two; the words are the same.
@@ -45,6 +48,15 @@ _faumachine()
         mapfile -t COMPREPLY < <(compgen -W "auto interpreter" -- "$current")
         return
         ;;
+    -engines)
+        mapfile -t COMPREPLY < <(compgen \
+            -W "interpreter,jit interpreter,interpreter" -- "$current")
+        return
+        ;;
+    -every | -from | -until)
+        mapfile -t COMPREPLY < <(compgen -W "1K 1M 10M 100M 1G" -- "$current")
+        return
+        ;;
     -d)
         mapfile -t COMPREPLY < <(compgen -W "guest_errors" -- "$current")
         return
@@ -65,8 +77,9 @@ _faumachine()
     fi
     mapfile -t COMPREPLY < <(compgen -f -- "$current")
     compopt -o filenames
-    if ((COMP_CWORD == 1)) && [[ run == "$current"* ]]; then
-        COMPREPLY+=(run)
+    if ((COMP_CWORD == 1)); then
+        mapfile -t -O "${#COMPREPLY[@]}" COMPREPLY < <(compgen -W "run lockstep" \
+            -- "$current")
     fi
 }
 
