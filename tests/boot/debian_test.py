@@ -33,8 +33,9 @@ def main():
     program, fetch_guest, flavour, mode, *options = sys.argv[1:]
     folder = boot.fetch(fetch_guest, flavour)
     words = "faumachine.batch" if mode == "batch" else ""
-    guest = boot.Guest.on_pipes([program, *boot.kernel_options(folder, words),
-                                 "-nographic", "-no-reboot", *options])
+    guest = boot.Guest.on_pipes(
+        boot.command(program, *boot.kernel_options(folder, words), "-nographic",
+                     "-no-reboot", *options))
     if mode == "batch":
         guest.expect(b"guest: all results are right", boot.BOOT_LIMIT_S)
     else:

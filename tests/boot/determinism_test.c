@@ -1,7 +1,7 @@
 /* With a counted clock a run is a function of its input: the same machine boots the
  * same kernel twice, once in one go from point to point, once in odd slices, and at
- * every point registers, devices and RAM are the same. With another command line they
- * are not.
+ * every point registers, devices and RAM are the same. The second run is always the
+ * interpreter's: engines do not differ either. With another command line they do.
  *
  *   determinism_test FETCH_GUEST
  *
@@ -19,11 +19,11 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "../engine.h"
 #include "machine/machine.h"
 
 enum {
     POINTS = 6,
-    SKIPPED = 77,
     PATH_BYTES = 4096,
     RAM_MIB = 96,
 };
@@ -59,7 +59,8 @@ static void read_file(const char *path, struct record *record)
     fclose(file);
 }
 
-static struct machine *power_on(const struct guest *guest, const char *append)
+static struct machine *power_on(const struct guest *guest, const char *engine,
+                                const char *append)
 {
     const struct machine_config config = {
         .ram_bytes = (uint64_t)RAM_MIB << 20,
@@ -67,6 +68,7 @@ static struct machine *power_on(const struct guest *guest, const char *append)
         .initrd = guest->initrd,
         .append = append,
         .serial = {guest->log},
+        .engine = engine,
         .clock = CLOCK_KIND_COUNTED,
         .epoch_s = epoch_s,
     };
@@ -79,10 +81,10 @@ static struct machine *power_on(const struct guest *guest, const char *append)
 }
 
 /* Runs past `points` points, at most `most` instructions at a time. */
-static void boot(const struct guest *guest, const char *append, unsigned points,
-                 uint64_t most, struct record *record)
+static void boot(const struct guest *guest, const char *engine, const char *append,
+                 unsigned points, uint64_t most, struct record *record)
 {
-    struct machine *machine = power_on(guest, append);
+    struct machine *machine = power_on(guest, engine, append);
     for (unsigned i = 0; i < points; i++) {
         for (uint64_t left = point_distance; left > 0;) {
             uint64_t now = left < most ? left : most;
@@ -102,8 +104,8 @@ static void same_input_same_run(void **state)
 {
     const struct guest *guest = *state;
     struct record first = {0}, second = {0};
-    boot(guest, command_line, POINTS, UINT64_MAX, &first);
-    boot(guest, command_line, POINTS, slice, &second);
+    boot(guest, tested_engine_name(), command_line, POINTS, UINT64_MAX, &first);
+    boot(guest, interpreter_engine.name, command_line, POINTS, slice, &second);
     for (unsigned i = 0; i < POINTS; i++) {
         assert_int_equal(first.hashes[i], second.hashes[i]);
         assert_true(i == 0 || first.hashes[i] != first.hashes[i - 1]);
@@ -121,8 +123,9 @@ static void other_input_other_run(void **state)
     const struct guest *guest = *state;
     enum { ENOUGH = 2 };
     struct record first = {0}, second = {0};
-    boot(guest, command_line, ENOUGH, UINT64_MAX, &first);
-    boot(guest, "console=ttyS0 panic=-1 faumachine.other", ENOUGH, UINT64_MAX, &second);
+    boot(guest, tested_engine_name(), command_line, ENOUGH, UINT64_MAX, &first);
+    boot(guest, tested_engine_name(), "console=ttyS0 panic=-1 faumachine.other", ENOUGH,
+         UINT64_MAX, &second);
     assert_true(first.hashes[ENOUGH - 1] != second.hashes[ENOUGH - 1]);
     free(first.output);
     free(second.output);
@@ -147,9 +150,12 @@ static bool fetch(const char *fetch_guest, struct guest *guest)
 int main(int argc, char *argv[])
 {
     static struct guest guest;
+    if (!tested_engine()) {
+        return TEST_SKIPPED;
+    }
     if (argc != 2 || !fetch(argv[1], &guest)) {
         puts("cannot fetch the guest: skipped");
-        return SKIPPED;
+        return TEST_SKIPPED;
     }
     strcpy(guest.serial, "/tmp/faumachine-determinism-XXXXXX");
     int fd = mkstemp(guest.serial);

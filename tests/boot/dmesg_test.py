@@ -109,8 +109,9 @@ def main():
         disk = os.path.join(work, "disk.img")
         with open(disk, "wb") as file:
             file.truncate(DISK_BYTES)
-        ours = boot_to_messages([program, *options, "-hda", disk, "-nographic",
-                                 "-no-reboot", "-clock", "counted"])
+        ours = boot_to_messages(
+            boot.command(program, *options, "-hda", disk, "-nographic", "-no-reboot",
+                         "-clock", "counted"))
         theirs = []
         if is_usable(qemu):
             theirs = boot_to_messages(qemu_command(qemu, options, disk))

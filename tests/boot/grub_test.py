@@ -69,7 +69,7 @@ def main():
         if subprocess.run([make_disk_image, folder, image, *KERNEL_ARGUMENTS],
                           check=False).returncode:
             boot.skip("cannot make a disk image")
-        command = [program, "-m", "256", "-nographic", "-no-reboot"]
+        command = boot.command(program, "-m", "256", "-nographic", "-no-reboot")
         expected = hashlib.sha256(numbers()).hexdigest().encode()
 
         guest = boot.Guest.on_pipes([*command, "-hda", image])

@@ -5,6 +5,7 @@ A test that cannot fetch its guest ends with status 77 (skipped) and says so.
 """
 
 import os
+import pathlib
 import select
 import socket
 import subprocess
@@ -12,18 +13,26 @@ import sys
 import tempfile
 import time
 
+sys.path.append(str(pathlib.Path(__file__).resolve().parents[1]))
+# pylint: disable=wrong-import-position
+import engine
+
 # QEMU's TCG needs 8 s; an interpreter may take a good deal longer, on a busy machine.
 BOOT_LIMIT_S = 400
 COMMAND_LIMIT_S = 120
 FETCH_LIMIT_S = 300
-SKIPPED = 77
 PROMPT = b" # "
 
 
 def skip(reason):
     """Ends the test as skipped."""
     print(reason + ": skipped")
-    sys.exit(SKIPPED)
+    sys.exit(engine.SKIPPED)
+
+
+def command(program, *options):
+    """The program, with the engine that is tested; or the end of the test."""
+    return [program, *engine.options(program), *options]
 
 
 def fetch(script, flavour):

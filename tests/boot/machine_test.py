@@ -84,7 +84,8 @@ def main():
     program, fetch_guest = sys.argv[1:]
     folder = boot.fetch(fetch_guest, "686-pae")
     guest = boot.Guest.on_socket(
-        [program, *boot.kernel_options(folder, "reboot=k", MEMORY), "-no-reboot"])
+        boot.command(program, *boot.kernel_options(folder, "reboot=k", MEMORY),
+                     "-no-reboot"))
     guest.expect_shell()
     check_memory(guest)
     check_idle(guest)

@@ -58,7 +58,7 @@ def check_least_memory(program, work):
     disk = os.path.join(work, "disk.img")
     with open(disk, "wb") as file:
         file.truncate(1 << 20)
-    guest = boot.Guest.on_pipes([program, "-m", "4", "-nographic", disk])
+    guest = boot.Guest.on_pipes(boot.command(program, "-m", "4", "-nographic", disk))
     guest.expect(b"SeaBIOS")
     guest.expect(b"No bootable device.")
     os.write(guest.writer, b"\x01x")
@@ -75,8 +75,8 @@ def main():
             with open(modules[-1], "wb") as file:
                 file.write(content)
         one, two = modules
-        command = [program, "-m", "16", "-nographic", "-kernel", kernel, "-initrd",
-                   f"{one} a word,{two}"]
+        command = boot.command(program, "-m", "16", "-nographic", "-kernel", kernel,
+                               "-initrd", f"{one} a word,{two}")
         for road, name in ROADS.items():
             check_road(command, road, lines(kernel, road, modules))
             print(f"\nreset_test: reset by {name}")

@@ -48,8 +48,9 @@ def main():
     master, slave = pty.openpty()
     before = termios.tcgetattr(slave)
     # pylint: disable=consider-using-with,subprocess-popen-preexec-fn
-    process = subprocess.Popen([run_guest, program], stdin=slave, stdout=slave,
-                               stderr=slave, preexec_fn=lambda: adopt(slave),
+    process = subprocess.Popen([run_guest, *boot.command(program)], stdin=slave,
+                               stdout=slave, stderr=slave,
+                               preexec_fn=lambda: adopt(slave),
                                env={**os.environ, "GUEST": "686", "MEMORY": "256"})
     guest = boot.Guest(process, master, master)
     guest.expect(b"Ctrl-A X to end")

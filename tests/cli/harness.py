@@ -6,6 +6,7 @@ The guest is tests/cli/echo_bios.asm: it says READY and echoes what it is sent.
 
 import fcntl
 import os
+import pathlib
 import pty
 import select
 import subprocess
@@ -15,9 +16,14 @@ import termios
 import time
 import unittest
 
+sys.path.append(str(pathlib.Path(__file__).resolve().parents[1]))
+# pylint: disable=wrong-import-position
+import engine
+
 LIMIT_S = 30
 PROGRAM = sys.argv[1]
 BIOS = sys.argv[2]
+ENGINE = engine.options(PROGRAM)
 
 
 def run(*options, **keywords):
@@ -70,7 +76,7 @@ class TestCase(unittest.TestCase):
 
     def start(self, *options, **keywords):
         """Starts the program; kills it in the end if it still runs."""
-        process = subprocess.Popen([PROGRAM, *options], **keywords)
+        process = subprocess.Popen([PROGRAM, *ENGINE, *options], **keywords)
 
         def end():
             if process.poll() is None:

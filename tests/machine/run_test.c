@@ -12,6 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "../engine.h"
 #include "cpu/core/instruction.h"
 #include "machine/machine_internal.h"
 
@@ -38,6 +39,7 @@ static struct machine *create(const uint8_t *code, size_t length, enum clock_kin
     const struct machine_config config = {
         .ram_bytes = 4 << 20,
         .bios = path,
+        .engine = tested_engine_name(),
         .clock = clock,
         .debug_exit_port = exit_port,
     };
@@ -235,6 +237,9 @@ static void time_for_another_thread(void **state)
 
 int main(void)
 {
+    if (!tested_engine()) {
+        return TEST_SKIPPED;
+    }
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(halted_with_masked_timer),
         cmocka_unit_test(halted_with_fast_timer),

@@ -5,11 +5,10 @@
 
 expected.txt holds what the manual demands and our machine must print, line by line.
 QEMU must print the same but for the lines in qemu_differences.txt, which say why. Where
-QEMU is not installed its half is left out. FAUMACHINE_ENGINE names the engine.
+QEMU is not installed its half is left out.
 """
 
 import fnmatch
-import os
 import pathlib
 import re
 import shutil
@@ -17,6 +16,10 @@ import subprocess
 import sys
 
 HERE = pathlib.Path(__file__).resolve().parent
+sys.path.append(str(HERE.parent))
+# pylint: disable=wrong-import-position
+import engine
+
 QEMU = "qemu-system-i386"
 LIMIT_S = 60
 DEBUG_EXIT_PASSED = 1
@@ -43,8 +46,7 @@ def lines_of(command, status):
 
 def ours(program, kernel, arguments):
     """The command that runs the kernel in our machine."""
-    return [program, "-nographic", "-m", "64", "-no-reboot",
-            "-engine", os.environ.get("FAUMACHINE_ENGINE", "interpreter"),
+    return [program, *engine.options(program), "-nographic", "-m", "64", "-no-reboot",
             "-device", "isa-debug-exit,iobase=0xf4", "-kernel", kernel,
             "-append", arguments]
 
