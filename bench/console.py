@@ -102,14 +102,18 @@ class Source:
 
 
 def cpu_seconds(pid):
-    """CPU time of all threads of a process and of its children that have ended."""
+    """CPU time of all threads of a process, of its descendants, and of those that have
+    ended and were waited for."""
     try:
         own = time.clock_gettime(~pid << 3 | 2)  # the process's clock, see clock_gettime(3)
         with open(f"/proc/{pid}/stat", encoding="ascii") as stat:
             fields = stat.read().rsplit(")", 1)[1].split()
+        with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as children:
+            alive = [int(child) for child in children.read().split()]
     except OSError:
-        return float("nan")
-    return own + (int(fields[13]) + int(fields[14])) / os.sysconf("SC_CLK_TCK")
+        return 0  # it ended just now; who waited for it has its time
+    ended = (int(fields[13]) + int(fields[14])) / os.sysconf("SC_CLK_TCK")
+    return own + ended + sum(cpu_seconds(child) for child in alive)
 
 
 def end(process):

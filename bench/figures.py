@@ -1,6 +1,7 @@
 """What was measured: samples of wall and CPU seconds by machine and figure, and what
 went wrong."""
 
+import math
 import statistics
 
 import guest
@@ -13,36 +14,37 @@ PHASES = {"BIOS and GRUB": "GRUB loads",
           "kernel to shell": BOOT_MARK}
 
 
+# Geometric means of what belongs together.
+GROUPS = {"integer": guest.INTEGER, "floating": guest.FLOATING}
+
+
+def geometric_mean(values):
+    return math.exp(statistics.fmean(math.log(value) for value in values))
+
+
 class Figures:
+    """A figure is a way to boot, a part of it, a kind of work (then it is the time of one
+    operation) or a group."""
+
     def __init__(self):
         self._samples = {}
         self._sums = {}
-        self.operations = {}
-        self.counters = {}
         self.failures = []
 
     def add(self, machine, figure, sample):
         self._samples.setdefault((machine, figure), []).append(sample)
 
-    def add_boot(self, machine, how, run):
-        """Takes what it needs from a run that was to boot, and says it in a line."""
+    def add_boot(self, machine, how, run, kinds):
+        """Takes what it needs from a run that was to boot and then to do these kinds of
+        work, and says it in a line."""
         boot = run.until(BOOT_MARK)
         if not boot:
             return self.fail(f"{machine}, from {how}: no shell", run)
         self.add(machine, how, boot)
-        said = f"shell after {boot[WALL]:.1f} s (CPU {boot[CPU]:.1f} s)"
         if how == "disk":
             self._add_phases(machine, run)
-            kinds = [self.add_kind(machine, kind, run) for kind in guest.KINDS]
-            if not all(kinds):
-                return self.fail(f"{machine}, from {how}: not all programs ran", run)
-            self._add_total(machine, kinds[:len(guest.COMPUTE)])
-            said += f", programs {sum(wall for wall, _ in kinds):.1f} s"
-        counted = [line for line in run.errors.splitlines()
-                   if "instructions retired" in line]
-        if counted:
-            self.counters[machine, how] = int(counted[0].split()[0])
-        return said
+        return f"shell after {boot[WALL]:.1f} s (CPU {boot[CPU]:.1f} s), " + \
+            self.add_work(machine, [run], kinds)
 
     def _add_phases(self, machine, run):
         begin = (0, 0)
@@ -52,35 +54,43 @@ class Figures:
                 self.add(machine, phase, (end[WALL] - begin[WALL], end[CPU] - begin[CPU]))
                 begin = end
 
-    def add_kind(self, machine, kind, run, factor=1):
-        """One kind of a run; `factor`: by how much more rounds it were."""
+    def add_work(self, machine, runs, kinds):
+        """The kinds of work of these runs, and the groups that they complete; says it in
+        words."""
+        samples = {}
+        for kind in kinds:
+            for run in runs:
+                sample = self._work_of(machine, kind, run)
+                if sample:
+                    samples[kind] = sample
+        for group, members in GROUPS.items():
+            if all(kind in samples for kind in members):
+                samples[group] = tuple(
+                    geometric_mean([samples[kind][which] for kind in members])
+                    for which in (WALL, CPU))
+        for figure, sample in samples.items():
+            self.add(machine, figure, sample)
+        said = [f"{figure} {sample[WALL]:.3g} s" for figure, sample in samples.items()
+                if figure not in guest.PROGRAMS]
+        missing = [kind for kind in kinds if kind not in samples]
+        if missing:
+            said.append(self.fail(f"{machine}: no {', '.join(missing)}", runs[-1]))
+        return "; ".join(said)
+
+    def _work_of(self, machine, kind, run):
+        """Wall and CPU seconds for one operation."""
         end = run.find(f"bench: end {kind} ")
         times = run.between(f"bench: begin {kind}", f"bench: end {kind} ")
         if not times:
             return None
         checksum, operations = end[2].split("bench: end ")[1].split()[1:3]
         self._sums.setdefault(kind, {})[machine] = checksum
-        self.operations[kind] = int(operations) // factor
-        sample = (times[WALL] / factor, times[CPU] / factor)
-        self.add(machine, kind, sample)
-        return sample
-
-    def add_native(self, machine, runs, factor):
-        kinds = {kind: self.add_kind(machine, kind, run, factor)
-                 for kind, run in runs.items()}
-        computed = [kinds[kind] for kind in guest.COMPUTE]
-        if not all(computed):
-            return self.fail(f"{machine}: cannot run i386 programs",
-                             runs[next(iter(guest.COMPUTE))])
-        self._add_total(machine, computed)
-        return f"programs {sum(sample[WALL] for sample in kinds.values() if sample):.2f} s"
-
-    def _add_total(self, machine, samples):
-        self.add(machine, "compute",
-                 (sum(s[WALL] for s in samples), sum(s[CPU] for s in samples)))
+        return tuple(time / int(operations) for time in times)
 
     def fail(self, what, run):
-        words = (run.lines[-1][2] if run.lines else run.errors.strip().split("\n")[-1])
+        """Notes what went wrong, and returns it with what the run has to say to it."""
+        words = (run.find("differs") or [run.lines[-1]])[-1][2] if run.lines else \
+            run.errors.strip().split("\n")[-1]
         self.failures.append(f"{what}; the last that it said: {words or 'nothing'}")
         return self.failures[-1]
 

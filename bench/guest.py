@@ -1,5 +1,5 @@
 """Makes the guest: Debian's kernel with an initial RAM disk that has the benchmark's
-program in it, and a disk image that boots both by GRUB."""
+program in it, a disk image that boots both by GRUB, and one with a user land."""
 
 import gzip
 import os
@@ -9,13 +9,25 @@ import subprocess
 HERE = os.path.dirname(os.path.abspath(__file__))
 TOOLS = os.path.join(HERE, "..", "tools")
 PROGRAM = "bench-work"
+ENTER_USERLAND = os.path.join(HERE, "guest", "userland")
 ARGUMENTS = "console=ttyS0 panic=-1"
-COMPILER = ["gcc", "-m32", "-march=i686", "-O2", "-static"]
+COMPILER = ["gcc", "-m32", "-march=i686", "-O2", "-fno-math-errno", "-static"]
 
-# Rounds of each kind: in the interpreter each takes a second or two.
-COMPUTE = {"sieve": 8, "sort": 4, "hash": 10, "bytecode": 6, "recursion": 20}
-SYSTEM = {"getpid": 500, "fault": 60, "fork": 500}
-KINDS = {**COMPUTE, **SYSTEM}
+# Kinds of work. Those of the user land need the programs of a disk.
+INTEGER = ("sieve", "sort", "hash", "bytecode", "recursion", "virtual")
+FLOATING = ("nbody", "mandelbrot", "matrix", "fft", "motion")
+SYSTEM = ("getpid", "fault", "fork", "exec", "pipe")
+PROGRAMS = (*INTEGER, *FLOATING, *SYSTEM)
+SHELL, FIRST_COMPILE, COMPILE = "shell", "first-compile", "compile"
+
+# How long a kind is to take. The program finds out how many rounds that is.
+WORK_MS = 500
+ONE_ROUND = (FIRST_COMPILE, COMPILE)
+
+
+def in_one_word(kinds):
+    """As the guest and bench/guest/userland are told what to do."""
+    return ",".join(f"{kind}:{0 if kind in ONE_ROUND else WORK_MS}" for kind in kinds)
 
 
 def compile_program(folder):
@@ -28,32 +40,43 @@ def compile_program(folder):
                           check=False).returncode == 0
 
 
-def prepare(folder, kinds):
-    """Leaves vmlinuz, initrd.gz and disk.img in the folder; the guest runs these rounds
-    of these kinds. Returns the kernel's version."""
-    fetched = subprocess.run([os.path.join(TOOLS, "fetch-guest")], check=True, text=True,
-                             stdout=subprocess.PIPE).stdout.strip()
-    shutil.copy(os.path.join(fetched, "vmlinuz"), folder)
+def tool(name, *arguments):
+    """Runs it; returns what it prints in the end, which is the folder that it made."""
+    return subprocess.run([os.path.join(TOOLS, name), *arguments], check=True, text=True,
+                          stdout=subprocess.PIPE).stdout.strip()
+
+
+def version(folder):
+    with open(os.path.join(folder, "version"), encoding="utf-8") as file:
+        return file.read().strip()
+
+
+def prepare(folder):
+    """Leaves vmlinuz, initrd.gz, disk.img and root.img in the folder, and in `root` the
+    files of the last. Returns the versions of the kernel and of the user land."""
+    kernel = tool("fetch-guest")
+    userland = tool("make-guest-image")
+    shutil.copy(os.path.join(kernel, "vmlinuz"), folder)
+    for name in ("root", "root.img"):
+        os.symlink(os.path.join(userland, name), os.path.join(folder, name))
     with open(os.path.join(folder, "initrd.gz"), "wb") as initrd:
-        with open(os.path.join(fetched, "initrd.gz"), "rb") as debian:
+        with open(os.path.join(kernel, "initrd.gz"), "rb") as debian:
             shutil.copyfileobj(debian, initrd)
-        initrd.write(gzip.compress(archive(folder, kinds)))
-    subprocess.run([os.path.join(TOOLS, "make-disk-image"), folder,
-                    os.path.join(folder, "disk.img"), *ARGUMENTS.split()], check=True)
-    with open(os.path.join(fetched, "version"), encoding="ascii") as version:
-        return version.read().strip()
+        initrd.write(gzip.compress(archive(folder)))
+    tool("make-disk-image", folder, os.path.join(folder, "disk.img"),
+         *ARGUMENTS.split(), f"bench={in_one_word(PROGRAMS)}")
+    return version(kernel), version(userland)
 
 
-def archive(folder, kinds):
+def archive(folder):
     """A cpio archive whose files replace and complete those of the initial RAM disk."""
-    root = os.path.join(folder, "root")
-    bench = os.path.join(root, "bench")
-    os.makedirs(bench, exist_ok=True)
-    shutil.copy(os.path.join(HERE, "guest", "init"), root)
+    tree = os.path.join(folder, "initrd")
+    bench = os.path.join(tree, "bench")
+    os.makedirs(bench)
+    shutil.copy(os.path.join(HERE, "guest", "init"), tree)
+    shutil.copy(ENTER_USERLAND, bench)
     shutil.copy(os.path.join(folder, PROGRAM), bench)
-    with open(os.path.join(bench, "kinds"), "w", encoding="ascii") as file:
-        file.writelines(f"{kind} {rounds}\n" for kind, rounds in kinds.items())
     names = ["init", "bench", *(f"bench/{name}" for name in sorted(os.listdir(bench)))]
-    return subprocess.run(["cpio", "--quiet", "-o", "-H", "newc", "-R", "0:0"], cwd=root,
+    return subprocess.run(["cpio", "--quiet", "-o", "-H", "newc", "-R", "0:0"], cwd=tree,
                           input="\n".join(names).encode(), stdout=subprocess.PIPE,
                           check=True).stdout

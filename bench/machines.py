@@ -19,37 +19,58 @@ def first_line_of(command):
 
 
 class Machine:
-    """`boots`: which ways to boot it has. `program`: the executable. `engine`: which of
-    ours it is, None for the others."""
+    """`boots`: which ways to boot it has; by `kernel` it also gets the disk with the user
+    land. `program`: the executable. `engine`: which of ours it is, None for the others.
+    `patient`: it is so slow that long work is done less often."""
 
     boots = ("disk", "kernel")
     program = ""
     engine = None
+    patient = False
 
     def available(self):
         return shutil.which(self.program) is not None
 
-    def boot(self, folder, how, until, limit_s):
-        """See console.run."""
-        return console.run(self.command(how), folder, until, limit_s)
+    def boot(self, folder, how, until, limit_s, kinds=()):
+        """See console.run. `kinds`: what to do in the user land."""
+        return console.run(self.command(how, kinds), folder, until, limit_s)
+
+    def command(self, how, kinds=()):
+        raise NotImplementedError
+
+
+def kernel_options(kinds):
+    words = guest.ARGUMENTS
+    if kinds:
+        words += f" userland={guest.in_one_word(kinds)}"
+    return ["-kernel", "vmlinuz", "-initrd", "initrd.gz", "-append", words]
 
 
 class Faumachine(Machine):
-    def __init__(self, program, engine, more=()):
+    """`engine`: also NAME+counted, for time counted in instructions."""
+
+    def __init__(self, program, engine):
         self.program = os.path.abspath(program)
         self.name = f"faumachine, {engine}"
         self.engine = engine
-        self._options = ["-engine", engine, "-m", str(MEMORY_MIB), "-nographic",
-                         "-no-reboot", "-stats", *more]
+        name, _, counted = engine.partition("+")
+        self.patient = name == "interpreter"
+        self._options = ["-engine", name, "-m", str(MEMORY_MIB), "-nographic",
+                         "-no-reboot", "-stats",
+                         *(["-clock", counted] if counted else [])]
+
+    def available(self):
+        """Has the program this engine?"""
+        return subprocess.run([self.program, *self._options, "-version"], check=False,
+                              stdout=subprocess.DEVNULL,
+                              stderr=subprocess.DEVNULL).returncode == 0
 
     def version(self):
         return first_line_of([self.program, "-version"])
 
-    def command(self, how):
-        what = ["-kernel", "vmlinuz", "-initrd", "initrd.gz", "-append", guest.ARGUMENTS]
-        if how == "disk":
-            what = ["-snapshot", "disk.img"]
-        return [self.program, *self._options, *what]
+    def command(self, how, kinds=()):
+        what = ["disk.img"] if how == "disk" else ["root.img", *kernel_options(kinds)]
+        return [self.program, *self._options, "-snapshot", *what]
 
 
 class Qemu(Machine):
@@ -59,12 +80,13 @@ class Qemu(Machine):
     def version(self):
         return first_line_of([self.program, "--version"])
 
-    def command(self, how):
-        what = ["-kernel", "vmlinuz", "-initrd", "initrd.gz", "-append", guest.ARGUMENTS]
-        if how == "disk":
-            what = ["-snapshot", "-drive", "file=disk.img,format=raw,if=ide"]
+    def command(self, how, kinds=()):
+        disk, what = "disk.img", []
+        if how == "kernel":
+            disk, what = "root.img", kernel_options(kinds)
         return [self.program, "-accel", "tcg", "-M", "pc", "-m", str(MEMORY_MIB),
-                "-nographic", "-no-reboot", *what]
+                "-nographic", "-no-reboot", "-snapshot",
+                "-drive", f"file={disk},format=raw,if=ide", *what]
 
 
 class Bochs(Machine):
@@ -73,6 +95,7 @@ class Bochs(Machine):
     name = "Bochs"
     program = "bochs-bin"
     boots = ("disk",)
+    patient = True
 
     def version(self):
         package = subprocess.run(["dpkg-query", "-W", "-f", "${Version}", "bochs"],
@@ -80,10 +103,10 @@ class Bochs(Machine):
                                  stderr=subprocess.DEVNULL).stdout
         return f"Bochs {package or 'of unknown version'} (Debian)"
 
-    def command(self, how):
+    def command(self, how, kinds=()):
         return [self.program, "-q", "-f", "bochsrc", "-rc", "commands"]
 
-    def boot(self, folder, how, until, limit_s):
+    def boot(self, folder, how, until, limit_s, kinds=()):
         # A new folder each time: Bochs writes to the image, and locks it with a file that
         # stays there when Bochs is ended.
         own = os.path.join(folder, "bochs")
@@ -120,19 +143,30 @@ debug: action=ignore
 
 
 class Native:
-    """The host's own processor: programs only, and more rounds, as they are short."""
+    """The host's own processor, one core of it, as the guests have one: programs and the
+    user land only."""
 
     name = "native"
-    factor = 10
 
-    def run(self, folder, kind, rounds, limit_s):
-        command = [f"./{guest.PROGRAM}", kind, str(rounds * self.factor)]
-        try:
-            return console.run(command, folder, "bench: end", limit_s)
-        except OSError as error:  # a kernel that takes no i386 programs
-            failed = console.Run()
-            failed.errors = str(error)
-            return failed
+    def __init__(self):
+        self._one_core = ["taskset", "-c", str(max(os.sched_getaffinity(0)))]
+
+    def run(self, folder, kind, limit_s):
+        return self._run([f"./{guest.PROGRAM}", kind, str(guest.WORK_MS)], folder,
+                         f"bench: end {kind} ", limit_s)
+
+    def run_userland(self, folder, kinds, limit_s):
+        """In its files, without a guest; its mounts are the process's own."""
+        own_mounts = ["unshare", "--mount"]
+        if os.geteuid() != 0:
+            own_mounts.append("--map-root-user")
+        script = shutil.copy(guest.ENTER_USERLAND, folder)
+        return self._run([*own_mounts, script, os.path.realpath(f"{folder}/root"),
+                          guest.in_one_word(kinds)], folder, f"bench: end {kinds[-1]} ",
+                         limit_s)
+
+    def _run(self, command, folder, until, limit_s):
+        return console.run([*self._one_core, *command], folder, until, limit_s)
 
 
 def in_words(command):

@@ -1,10 +1,13 @@
 #!/usr/bin/env python3
-"""Where the interpreter's time goes: boots the guest of the benchmark under perf, and
-prints for each part of the boot and each kind of work which functions took how much. A
-second boot, without perf and with time counted in instructions, tells how many
-instructions a kind is and how long one takes.
+"""Where an engine's time goes: boots the guest of the benchmark under perf, and prints
+for each part of the boot and each kind of work which functions took how much. A second
+boot, without perf and with time counted in instructions, tells how many instructions an
+operation is and how long one takes.
 
-    bench/profile_engine.py build/faumachine [ENGINE]
+    bench/profile_engine.py build/faumachine [ENGINE [disk|kernel]]
+
+From disk (as without a word) it does the programs, from kernel the work in the user land.
+The engine is the interpreter, if none is named.
 """
 
 import os
@@ -26,12 +29,12 @@ DATA = "perf.data"
 class Profiled(machines.Faumachine):
     """With perf around it. It takes the monotonic clock, as console.py does."""
 
-    def command(self, how):
+    def command(self, how, kinds=()):
         return ["perf", "record", "--quiet", "--clockid", "CLOCK_MONOTONIC",
-                "--freq", "997", "--output", DATA, "--", *super().command(how)]
+                "--freq", "997", "--output", DATA, "--", *super().command(how, kinds)]
 
 
-def parts(run):
+def parts(run, kinds):
     """Name, begin and end of what can be told apart in a run."""
     begin = run.start
     for phase, mark in figures.PHASES.items():
@@ -39,7 +42,7 @@ def parts(run):
         if end:
             yield phase, begin, end[0]
             begin = end[0]
-    for kind in guest.KINDS:
+    for kind in kinds:
         first, last = run.find(f"bench: begin {kind}"), run.find(f"bench: end {kind} ")
         if first and last:
             yield kind, first[0], last[0]
@@ -55,31 +58,33 @@ def functions(folder, begin, end):
             in re.findall(r"^ *([\d.]+)% +\[(.)\] (\S+)", text, re.MULTILINE)]
 
 
-def instructions(machine, folder):
-    """Instructions of each kind, as with counted time one is a nanosecond; and the CPU
-    seconds that they took."""
-    run = machine.boot(folder, "disk", figures.DONE_MARK, LIMIT_S)
-    for kind in guest.KINDS:
+def instructions(run, kinds):
+    """Instructions of each kind, as with counted time one is a nanosecond, and the CPU
+    seconds that they took, each for one operation."""
+    for kind in kinds:
         end = run.find(f"bench: end {kind} ")
         times = run.between(f"bench: begin {kind}", f"bench: end {kind} ")
         if times:
-            yield kind, (int(end[2].split()[-1]), times[figures.CPU])
+            operations, count = (int(word) for word in end[2].split()[-2:])
+            yield kind, (count / operations, times[figures.CPU] / operations)
 
 
 def main():
-    if not 2 <= len(sys.argv) <= 3:
+    if not 2 <= len(sys.argv) <= 4:
         sys.exit(__doc__)
-    program, engine = sys.argv[1], sys.argv[2] if len(sys.argv) > 2 else "interpreter"
+    program, engine, how = [*sys.argv[1:], *("interpreter", "disk")[len(sys.argv) - 2:]]
+    kinds = guest.PROGRAMS if how == "disk" else (guest.SHELL, guest.COMPILE)
     with tempfile.TemporaryDirectory(prefix="faumachine-bench-") as folder:
         if not guest.compile_program(folder):
             sys.exit("profile: no compiler for static i386 programs (gcc-multilib)")
-        guest.prepare(folder, guest.KINDS)
-        run = Profiled(program, engine).boot(folder, "disk", figures.DONE_MARK, LIMIT_S)
+        guest.prepare(folder)
+        profiled, counted = (machine.boot(folder, how, figures.DONE_MARK, LIMIT_S, kinds)
+                             for machine in (Profiled(program, engine), machines.Faumachine(
+                                 program, f"{engine}+counted")))
         if not os.path.exists(os.path.join(folder, DATA)):
-            sys.exit(f"profile: perf did not work: {run.errors.strip()}")
-        counted = machines.Faumachine(program, engine, ["-clock", "counted"])
-        counts = dict(instructions(counted, folder))
-        for name, begin, end in parts(run):
+            sys.exit(f"profile: perf did not work: {profiled.errors.strip()}")
+        counts = dict(instructions(counted, kinds))
+        for name, begin, end in parts(profiled, kinds):
             print_part(name, end - begin, counts.get(name), functions(folder, begin, end))
 
 
@@ -87,7 +92,7 @@ def print_part(name, wall_s, counted, listed):
     speed = ""
     if counted:
         count, cpu_s = counted
-        speed = f"; {count / 1e6:.0f} million instructions, " \
+        speed = f"; {count / 1e6:.3g} million instructions an operation, " \
                 f"{cpu_s / count * 1e9:.1f} ns each"
     print(f"{name}: {wall_s:.2f} s with perf{speed}")
     host = sum(percent for percent, in_kernel, _ in listed if in_kernel)

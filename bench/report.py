@@ -1,19 +1,21 @@
 """Writes the figures down, in Markdown."""
 
+import dataclasses
 import datetime
 import os
 import platform
 import statistics
 import subprocess
 
+import bars
 import figures
 import guest
-from figures import CPU, WALL
+from figures import CPU
+from machines import Bochs, Native, Qemu
 
 BEGIN = "<!-- Written by `make bench` from here on. -->"
 END = "<!-- Written by `make bench` up to here. -->"
-BOOT_BAR, COMPUTE_BAR = 6, 4
-NATIVE, QEMU, BOCHS = "native", "QEMU", "Bochs"
+NATIVE, QEMU, BOCHS = Native.name, Qemu.name, Bochs.name
 
 
 def seconds(value):
@@ -23,7 +25,9 @@ def seconds(value):
 
 
 def ratio(value):
-    return "–" if value is None else f"{value:.1f}" if value < 100 else f"{value:.0f}"
+    if value is None:
+        return "–"
+    return f"{value:.0f}" if value >= 100 else f"{value:.{1 if value >= 10 else 2}f}"
 
 
 def cell(values, scale=1.0):
@@ -72,6 +76,41 @@ def commit():
     return name and f", commit {name}" + (" with changes" if changed else "")
 
 
+@dataclasses.dataclass
+class Section:
+    """A table: `rows` are titles and figures, in seconds times `scale`."""
+
+    title: str
+    unit: str
+    scale: float
+    head: str
+    rows: list
+    native: bool = True
+
+
+def sections():
+    """Each title tells by itself what it is: the ratios are all in one table."""
+    return [
+        Section("Boot to a shell", "seconds", 1, "boot", [
+            ("boot from disk, by GRUB", "disk"),
+            *((f"… {phase}", phase) for phase in figures.PHASES),
+            ("boot with `-kernel`", "kernel")], native=False),
+        Section("Integer programs", "milliseconds for a round", 1e3, "kind",
+                [*((kind, kind) for kind in guest.INTEGER),
+                 ("geometric mean, integer", "integer")]),
+        Section("Floating point and SIMD", "milliseconds for a round", 1e3, "kind",
+                [*((kind, kind) for kind in guest.FLOATING),
+                 ("geometric mean, floating", "floating")]),
+        Section("The system side", "microseconds for one", 1e6, "kind", [
+            ("system call (getpid)", "getpid"), ("page fault, fresh page", "fault"),
+            ("fork, exit and wait", "fork"), ("fork, exec and wait", "exec"),
+            ("byte to a process and back", "pipe"),
+            ("program from a shell", guest.SHELL)]),
+        Section("gcc compiles zlib", "seconds", 1, "when", [
+            ("compile, first after the boot", guest.FIRST_COMPILE),
+            ("compile, again", guest.COMPILE)])]
+
+
 class Report:
     """`machines`: the names of those that booted; `engines`: ours, with the names of
     their machines; `loads`: load averages in the course of the run."""
@@ -85,11 +124,13 @@ class Report:
         self._loads = loads
 
     def text(self):
-        parts = [self._circumstances(), "### Boot to a shell, seconds", self._boots(),
-                 "### Programs, seconds", self._compute(),
-                 "### Into the kernel, microseconds for one", self._system(),
-                 "### CPU time of the process, seconds", self._cpu(),
-                 "### Bars", self._bars(), "### Commands", self._command_list()]
+        parts = [self._circumstances()]
+        for section in sections():
+            parts += [f"### {section.title}, {section.unit}", self._times(section)]
+        parts += ["### Ratios of the medians", self._ratios(),
+                  "### CPU time of the processes", self._cpu(),
+                  "### Bars", "\n".join(bars.of(self._figures, self._engines)),
+                  "### Commands", "\n".join(f"    {command}" for command in self._commands)]
         trouble = [*dict.fromkeys(self._figures.failures),
                    *(f"WRONG checksums of {wrong}" for wrong in self._figures.wrong_sums())]
         if trouble:
@@ -106,73 +147,33 @@ class Report:
                  "Median, and in parentheses the smallest and the largest.", ""]
         return "\n".join(lines + [f"- {line}" for line in self._versions])
 
-    def _table(self, head, rows, which=WALL, with_native=True):
-        """`rows`: title, figure, factor by which to multiply."""
-        names = [NATIVE, *self._machines] if with_native else self._machines
-        pairs = [(f"{engine} / {other}", name, other) for engine, name
-                 in self._engines.items() for other in (NATIVE, QEMU) if other in names]
-        pairs += [(f"{BOCHS} / {engine}", BOCHS, name) for engine, name
-                  in self._engines.items() if BOCHS in names]
-        return table(
-            [head, *names, *(title for title, _, _ in pairs)],
-            [[title,
-              *(cell(self._figures.values(name, figure, which), scale) for name in names),
-              *(ratio(self._figures.ratio(figure, a, b, which)) for _, a, b in pairs)]
-             for title, figure, scale in rows])
+    def _times(self, section):
+        names = [NATIVE, *self._machines] if section.native else self._machines
+        return table([section.head, *names], [
+            [title, *(cell(self._figures.values(name, figure), section.scale)
+                      for name in names)] for title, figure in section.rows])
 
-    def _boots(self):
-        return self._table("from", [
-            ("disk image, by GRUB", "disk", 1),
-            *((f"… {phase}", phase, 1) for phase in figures.PHASES),
-            ("`-kernel`, `-initrd`", "kernel", 1)], with_native=False)
-
-    def _compute(self):
-        return self._table("kind", [*((kind, kind, 1) for kind in guest.COMPUTE),
-                                    ("all of them", "compute", 1)])
-
-    def _system(self):
-        return self._table("kind", [
-            (title, kind, 1e6 / self._figures.operations.get(kind, 1)) for title, kind in
-            (("system call (getpid)", "getpid"), ("page fault, fresh page", "fault"),
-             ("fork, exit and wait", "fork"))])
+    def _ratios(self):
+        engines = self._engines.items()
+        pairs = [(f"{QEMU} / native", QEMU, NATIVE)] if QEMU in self._machines else []
+        pairs += [(f"{engine} / {other}", name, other) for engine, name in engines
+                  for other in (NATIVE, QEMU) if other in (NATIVE, *self._machines)]
+        pairs += [(f"{BOCHS} / {engine}", BOCHS, name) for engine, name in engines
+                  if BOCHS in self._machines]
+        return table(["figure", *(title for title, _, _ in pairs)], [
+            [title, *(ratio(self._figures.ratio(figure, name, other))
+                      for _, name, other in pairs)]
+            for section in sections() for title, figure in section.rows])
 
     def _cpu(self):
-        times = self._figures.operations
-        return self._table("figure", [
-            ("boot from the disk image", "disk", 1),
-            ("boot with `-kernel`", "kernel", 1), ("programs, all kinds", "compute", 1),
-            *((f"{kind}, {times[kind]} times", kind, 1) for kind in guest.SYSTEM
-              if kind in times)], CPU)
-
-    def _bars(self):
-        lines = []
-        for engine, name in self._engines.items():
-            for how, what in (("disk", "from disk"), ("kernel", "with `-kernel`")):
-                value = self._figures.ratio(how, name, QEMU)
-                lines.append(self._bar(
-                    f"{engine}: boot {what} in at most {BOOT_BAR} times {QEMU}'s time",
-                    value, value and value <= BOOT_BAR))
-            value = self._figures.ratio("compute", BOCHS, name)
-            lines.append(self._bar(
-                f"{engine}: programs at least {COMPUTE_BAR} times as fast as in {BOCHS}",
-                value, value and value >= COMPUTE_BAR))
-        return "\n".join(lines)
-
-    @staticmethod
-    def _bar(what, value, met):
-        if value is None:
-            return f"- {what}: **not measured**"
-        return f"- {what}: {value:.1f} times, **{'met' if met else 'NOT met'}**"
-
-    def _command_list(self):
-        lines = [f"    {command}" for command in self._commands]
-        counters = self._figures.counters
-        if counters:
-            lines += ["", "Instructions retired in the last run:", ""]
-        for (machine, how), count in counters.items():
-            extent = ", with the programs" if how == "disk" else ""
-            lines.append(f"- {machine}, from {how}{extent}: {count / 1e6:.0f} million")
-        return "\n".join(lines)
+        names = [NATIVE, *self._machines]
+        left_out = (*guest.INTEGER, *guest.FLOATING, *figures.PHASES)
+        return table(["figure", *names], [
+            [f"{title}, {section.unit}",
+             *(cell(self._figures.values(name, figure, CPU), section.scale)
+               for name in names)]
+            for section in sections() for title, figure in section.rows
+            if figure not in left_out])
 
 
 def write(path, text):

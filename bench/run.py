@@ -18,9 +18,10 @@ import report
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 OUTPUT = os.path.join(HERE, "..", "docs", "benchmarks.md")
-LIMIT_S = {"kernel": 200, "disk": 300}
+LIMIT_S = 400
 BOCHS_LIMIT_S = 900
 NATIVE_LIMIT_S = 60
+ENGINES = ("interpreter", "jit", "direct")
 
 
 def options():
@@ -31,8 +32,11 @@ def options():
     parser.add_argument("--repetitions", type=int, default=5, metavar="N")
     parser.add_argument("--bochs", type=int, default=2, metavar="N",
                         help="repetitions of Bochs, which is slow (default 2)")
-    parser.add_argument("--engines", default="interpreter", metavar="NAME,...",
-                        help="engines of faumachine to measure")
+    parser.add_argument("--compiles", type=int, default=3, metavar="N",
+                        help="repetitions with the compiler, which takes long (default 3)")
+    parser.add_argument("--engines", metavar="NAME,...",
+                        help="engines of faumachine to measure (default: all that it has);"
+                        " NAME+counted for time counted in instructions")
     parser.add_argument("--output", default=OUTPUT, metavar="FILE",
                         help="default: docs/benchmarks.md")
     chosen = parser.parse_args()
@@ -58,10 +62,13 @@ class Bench:
     def __init__(self, chosen, folder):
         self._folder = folder
         self._repetitions, self._bochs_repetitions = chosen.repetitions, chosen.bochs
+        self._compiles, self._quick = chosen.compiles, chosen.quick
         self._native = machines.Native()
         self._bochs = machines.Bochs()
         ours = [machines.Faumachine(chosen.program, engine)
-                for engine in chosen.engines.split(",")]
+                for engine in (chosen.engines.split(",") if chosen.engines else ENGINES)]
+        if not chosen.engines:
+            ours = [machine for machine in ours if machine.available()]
         self._booting = [machines.Qemu(), *ours]
         self._progress = Progress()
         self._figures = figures.Figures()
@@ -71,7 +78,7 @@ class Bench:
         say("preparing the guest")
         if not guest.compile_program(self._folder):
             sys.exit("bench: no compiler for static i386 programs (gcc-multilib)")
-        self._kernel = guest.prepare(self._folder, guest.KINDS)
+        self._versions = guest.prepare(self._folder)
         self._leave_out_missing()
         if self._progress.loads[-1] > 1:
             say("the host is busy with something else: wall times will be too long")
@@ -82,8 +89,8 @@ class Bench:
     def _leave_out_missing(self):
         for machine in [*self._booting, self._bochs]:
             if not machine.available():
-                self._progress.say(f"{machine.name} is not installed: left out")
-                self._figures.failures.append(f"{machine.name}: not installed")
+                self._progress.say(f"{machine.name} is not there: left out")
+                self._figures.failures.append(f"{machine.name}: not there")
         self._booting = [machine for machine in self._booting if machine.available()]
         if not self._bochs.available():
             self._bochs_repetitions = 0
@@ -91,31 +98,51 @@ class Bench:
     def _take_turn(self, turn):
         """Every machine once; what is compared is measured alternately."""
         which = f"{turn + 1} of {self._repetitions}"
-        runs = {kind: self._native.run(self._folder, kind, rounds, NATIVE_LIMIT_S)
-                for kind, rounds in guest.KINDS.items()}
-        said = self._figures.add_native(self._native.name, runs, self._native.factor)
-        self._progress.say(f"{which}: {self._native.name}: {said}")
-        for how in ("disk", "kernel"):
-            for machine in self._booting:
-                self._boot(machine, how, which, LIMIT_S[how])
+        self._run_natively(turn, which)
+        for machine in self._booting:
+            self._boot(machine, "disk", which, LIMIT_S, guest.PROGRAMS)
+        for machine in self._booting:
+            self._boot(machine, "kernel", which, LIMIT_S,
+                       self._userland_kinds(turn, machine.patient))
         if turn < self._bochs_repetitions:
             self._boot(self._bochs, "disk", f"{turn + 1} of {self._bochs_repetitions}",
-                       BOCHS_LIMIT_S)
+                       BOCHS_LIMIT_S, guest.PROGRAMS)
 
-    def _boot(self, machine, how, which, limit_s):
-        mark = figures.DONE_MARK if how == "disk" else figures.BOOT_MARK
-        run = machine.boot(self._folder, how, mark, limit_s)
-        said = self._figures.add_boot(machine.name, how, run)
+    def _userland_kinds(self, turn, patient=False):
+        """A patient machine compiles once only, and not if it is to be quick."""
+        if patient and (turn > 0 or self._quick):
+            return [guest.SHELL]
+        if patient:
+            return [guest.SHELL, guest.COMPILE]
+        if turn >= self._compiles:
+            return [guest.SHELL]
+        return [guest.SHELL, guest.FIRST_COMPILE, guest.COMPILE]
+
+    def _run_natively(self, turn, which):
+        native, kinds = self._native, self._userland_kinds(turn)
+        runs = [native.run(self._folder, kind, NATIVE_LIMIT_S) for kind in guest.PROGRAMS]
+        said = [self._figures.add_work(native.name, runs, guest.PROGRAMS),
+                self._figures.add_work(
+                    native.name, [native.run_userland(self._folder, kinds, NATIVE_LIMIT_S)],
+                    kinds)]
+        self._progress.say(f"{which}: {native.name}: {'; '.join(said)}")
+
+    def _boot(self, machine, how, which, limit_s, kinds):
+        in_userland = kinds if how == "kernel" else ()
+        run = machine.boot(self._folder, how, figures.DONE_MARK, limit_s, in_userland)
+        said = self._figures.add_boot(machine.name, how, run, kinds)
         self._progress.say(f"{which}: {machine.name}, from {how}: {said}")
 
     def report(self):
         tested = [*self._booting, *([self._bochs] if self._bochs_repetitions else [])]
         versions = [machine.version() + (report.commit() if machine.engine else "")
                     for machine in tested]
-        versions += [f"guest: Debian's kernel {self._kernel}, {machines.MEMORY_MIB} MiB",
-                     "programs: `" + machines.in_words(guest.COMPILER) + "`"]
-        commands = [machines.in_words(machine.command(how)) for machine in tested
-                    for how in machine.boots]
+        kernel, userland = self._versions
+        versions += [f"guest: Debian's kernel {kernel}, {machines.MEMORY_MIB} MiB",
+                     "programs: `" + machines.in_words(guest.COMPILER) + "`",
+                     f"user land: {userland}"]
+        commands = [machines.in_words(machine.command(how, self._userland_kinds(0)))
+                    for machine in tested for how in machine.boots]
         engines = {machine.engine: machine.name for machine in tested if machine.engine}
         return report.Report(self._figures, [machine.name for machine in tested], engines,
                              commands, dict.fromkeys(versions), self._progress.loads)

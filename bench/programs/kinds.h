@@ -1,6 +1,7 @@
 /* What the benchmark's program can do, by name. A round does the same work each time
  * and returns a checksum, the same on every machine, so that a wrong result shows. */
 #pragma once
+#include <stddef.h>
 #include <stdint.h>
 
 struct kind {
@@ -10,4 +11,15 @@ struct kind {
 };
 
 /* Each list ends with a kind without a name. */
-extern const struct kind compute_kinds[], system_kinds[];
+extern const struct kind integer_kinds[], calls_kinds[], x87_kinds[], sse2_kinds[],
+    system_kinds[], userland_kinds[];
+
+/* A checksum of results: FNV-1a of their bytes. */
+static inline uint32_t checksum(const void *data, size_t bytes)
+{
+    uint32_t h = 2166136261U;
+    for (size_t i = 0; i < bytes; i++) {
+        h = (h ^ ((const uint8_t *)data)[i]) * 16777619U;
+    }
+    return h;
+}

@@ -1,17 +1,26 @@
-/* bench-work KIND ROUNDS: says when it begins and when it is done, so that whoever
- * reads along can take the time. The last line also has the checksum, how many
- * operations it were, and the nanoseconds that have passed by the guest's own clock. */
+/* bench-work KIND MILLISECONDS: does so many rounds of a kind of work that they take
+ * about this long, or one if that is 0. Says when it begins and when it is done, so
+ * that whoever reads along can take the time. The last line also has the checksum, how
+ * many operations it were, and the nanoseconds that have passed by the guest's own
+ * clock. */
 #include "kinds.h"
+#include "system.h"
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
-static const struct kind *find(const struct kind *kinds, const char *name)
+static const struct kind *const lists[] = {integer_kinds, calls_kinds,  x87_kinds,
+                                           sse2_kinds,    system_kinds, userland_kinds};
+
+static const struct kind *find(const char *name)
 {
-    for (; kinds->name; kinds++) {
-        if (strcmp(kinds->name, name) == 0) {
-            return kinds;
+    for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++) {
+        for (const struct kind *kind = lists[i]; kind->name; kind++) {
+            if (strcmp(kind->name, name) == 0) {
+                return kind;
+            }
         }
     }
     return NULL;
@@ -24,31 +33,55 @@ static uint64_t now_ns(void)
     return (uint64_t)now.tv_sec * 1000000000U + (uint64_t)now.tv_nsec;
 }
 
-int main(int count, char **arguments)
+/* Does rounds and returns how long they took; ends the program when one is not like the
+ * first. */
+static uint64_t run(const struct kind *kind, uint64_t rounds, uint32_t *sum)
 {
-    const struct kind *kind = NULL;
-    if (count == 3) {
-        kind = find(compute_kinds, arguments[1]);
-        kind = kind ? kind : find(system_kinds, arguments[1]);
-    }
-    uint32_t rounds = kind ? (uint32_t)strtoul(arguments[2], NULL, 10) : 0;
-    if (rounds == 0) {
-        fputs("usage: bench-work KIND ROUNDS\n", stderr);
-        return 1;
-    }
-    printf("bench: begin %s\n", kind->name);
-    fflush(stdout);
     uint64_t begin = now_ns();
-    uint32_t sum = kind->round();
-    for (uint32_t i = 1; i < rounds; i++) {
-        if (kind->round() != sum) {
-            printf("bench: %s differs in round %u\n", kind->name, i);
-            return 1;
+    for (uint64_t i = 0; i < rounds; i++) {
+        uint32_t found = kind->round();
+        if (*sum == 0) {
+            *sum = found;
+        }
+        if (found == 0 || found != *sum) {
+            printf("bench: %s differs: %08" PRIx32 ", not %08" PRIx32 "\n", kind->name,
+                   found, *sum);
+            exit(1);
         }
     }
-    uint64_t end = now_ns();
-    printf("bench: end %s %08x %llu %llu\n", kind->name, sum,
-           (unsigned long long)rounds * kind->operations,
-           (unsigned long long)(end - begin));
+    return now_ns() - begin;
+}
+
+/* How many rounds fit into a time. Twice as many are tried until an eighth of it is
+ * used: by then what happens only at first has happened. */
+static uint64_t rounds_in(uint64_t wanted_ns, const struct kind *kind, uint32_t *sum)
+{
+    for (uint64_t rounds = 1;; rounds *= 2) {
+        uint64_t took_ns = run(kind, rounds, sum);
+        if (took_ns >= wanted_ns / 8) {
+            uint64_t fit = rounds * wanted_ns / took_ns;
+            return fit ? fit : 1;
+        }
+    }
+}
+
+int main(int count, char **arguments)
+{
+    if (strcmp(arguments[0], EXITING_NAME) == 0) {
+        return EXITING_STATUS;
+    }
+    const struct kind *kind = count == 3 ? find(arguments[1]) : NULL;
+    if (!kind) {
+        fputs("usage: bench-work KIND MILLISECONDS\n", stderr);
+        return 1;
+    }
+    uint32_t sum = 0;
+    uint64_t wanted_ns = strtoull(arguments[2], NULL, 10) * 1000000;
+    uint64_t rounds = wanted_ns ? rounds_in(wanted_ns, kind, &sum) : 1;
+    printf("bench: begin %s\n", kind->name);
+    fflush(stdout);
+    uint64_t took_ns = run(kind, rounds, &sum);
+    printf("bench: end %s %08" PRIx32 " %" PRIu64 " %" PRIu64 "\n", kind->name, sum,
+           rounds * kind->operations, took_ns);
     return 0;
 }

@@ -1,12 +1,13 @@
 /* Work for the processor's system side: into the kernel and back, page faults, new
- * address spaces. */
+ * address spaces, from one process to another. */
 #include "kinds.h"
+#include "system.h"
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { CALLS = 1000, PAGES = 256, PAGE_BYTES = 4096, CHILD_STATUS = 42 };
+enum { CALLS = 1000, PAGES = 256, PAGE_BYTES = 4096, CHILD_STATUS = 42, TURNS = 2000 };
 
 /* Counts the answers that are as they should be. */
 static uint32_t getpid_calls(void)
@@ -36,20 +37,69 @@ static uint32_t page_faults(void)
     return fresh;
 }
 
+bool child_ends_with(pid_t child, int wanted)
+{
+    int status = 0;
+    return child > 0 && waitpid(child, &status, 0) == child && WIFEXITED(status) &&
+           WEXITSTATUS(status) == wanted;
+}
+
 static uint32_t fork_exit(void)
 {
     pid_t child = fork();
     if (child == 0) {
         _exit(CHILD_STATUS);
     }
-    int status = 0;
-    return child > 0 && waitpid(child, &status, 0) == child && WIFEXITED(status) &&
-           WEXITSTATUS(status) == CHILD_STATUS;
+    return child_ends_with(child, CHILD_STATUS);
+}
+
+/* The static program that is started is this one. */
+static uint32_t fork_exec(void)
+{
+    pid_t child = fork();
+    if (child == 0) {
+        execl("/proc/self/exe", EXITING_NAME, NULL);
+        _exit(EXITING_STATUS + 1);
+    }
+    return child_ends_with(child, EXITING_STATUS);
+}
+
+static bool pass_on(int from, int to)
+{
+    uint8_t byte = 0;
+    return read(from, &byte, 1) == 1 && ++byte && write(to, &byte, 1) == 1;
+}
+
+/* A byte to another process and back; the first and last way are the child's life. */
+static uint32_t ping_pong(void)
+{
+    int there[2], back[2];
+    if (pipe(there) != 0 || pipe(back) != 0) {
+        return 0;
+    }
+    pid_t child = fork();
+    if (child == 0) {
+        close(there[1]);
+        while (pass_on(there[0], back[1])) {
+        }
+        _exit(CHILD_STATUS);
+    }
+    uint32_t right = 0;
+    for (uint32_t i = 0; i < TURNS; i++) {
+        uint8_t sent = (uint8_t)(i & 0x7f), got = 0;
+        right += write(there[1], &sent, 1) == 1 && read(back[0], &got, 1) == 1 &&
+                 got == sent + 1;
+    }
+    close(there[1]);
+    bool ended = child_ends_with(child, CHILD_STATUS);
+    close(there[0]);
+    close(back[0]);
+    close(back[1]);
+    return ended ? right : 0;
 }
 
 const struct kind system_kinds[] = {
-    {"getpid", getpid_calls, CALLS},
-    {"fault", page_faults, PAGES},
-    {"fork", fork_exit, 1},
-    {0},
+    {"getpid", getpid_calls, CALLS}, {"fault", page_faults, PAGES},
+    {"fork", fork_exit, 1},          {"exec", fork_exec, 1},
+    {"pipe", ping_pong, TURNS},      {0},
 };

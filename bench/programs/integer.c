@@ -92,7 +92,7 @@ static uint32_t recursion(void)
     return fibonacci(29);
 }
 
-const struct kind compute_kinds[] = {
+const struct kind integer_kinds[] = {
     {"sieve", sieve, 1},       {"sort", sort, 1},           {"hash", hash, 1},
     {"bytecode", bytecode, 1}, {"recursion", recursion, 1}, {0},
 };
