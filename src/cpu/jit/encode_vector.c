@@ -143,7 +143,9 @@ bool encode_vector(struct emitter *e, struct cpu *cpu,
         .prefix = (uint8_t)prefix_byte(host_mandatory_prefix(instruction)),
         .map = row->map,
         .opcode = instruction->opcode,
-        .immediate = instruction->immediate,
+        /* Outside 64-bit mode bit 7 of a register's number is ignored. */
+        .immediate = instruction->immediate &
+                     (row->immediate == IMMEDIATE_REGISTER ? 0x7f : 0xff),
     };
     shape.immediate_bytes =
         row->immediate == IMMEDIATE_BYTE || row->immediate == IMMEDIATE_REGISTER;
@@ -163,7 +165,7 @@ bool encode_vector(struct emitter *e, struct cpu *cpu,
             emit8(e, 0xc0 | (shape.reg & 7U) << 3 | (shape.rm & 7U));
         }
         if (shape.immediate_bytes) {
-            emit8(e, shape.immediate & 0xff);
+            emit8(e, shape.immediate);
         }
         return true;
     }

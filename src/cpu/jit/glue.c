@@ -61,11 +61,12 @@ static void save_guest(struct emitter *e)
     emit_store64(e, HOST_LEFT, HOST_CPU, CPU_AT(translated.left));
 }
 
-/* cmp dword [request], 0; jne: returns where the 4 bytes of its target are. */
+/* mov eax, [requests]; test [request], eax; jnz: returns where the 4 bytes of its
+ * target are. */
 static const uint8_t *jump_if_requested(struct emitter *e)
 {
-    emit_at(e, 0, 0x83, 7, HOST_CPU, CPU_AT(request));
-    emit8(e, 0);
+    emit_load32(e, HOST_RAX, HOST_CPU, CPU_AT(translated.requests));
+    emit_at(e, 0, 0x85, HOST_RAX, HOST_CPU, CPU_AT(request));
     EMIT(e, 0x0f, 0x85);
     const uint8_t *site = emit_here(e);
     emit32(e, 0);

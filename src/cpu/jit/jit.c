@@ -78,6 +78,19 @@ static bool execute(struct cpu *cpu, const struct handed *handed)
     return goes_on;
 }
 
+/* Interrupts that cannot be taken have to wait. */
+static uint32_t urgent_requests(const struct cpu *cpu)
+{
+    uint32_t requests = UINT32_MAX;
+    if (!(cpu->system_flags & EFLAGS_IF)) {
+        requests &= ~(uint32_t)CPU_REQUEST_INTERRUPT;
+    }
+    if (cpu->nmi_blocked) {
+        requests &= ~(uint32_t)CPU_REQUEST_NMI;
+    }
+    return requests;
+}
+
 /* What a signal took from the budget to bring translated code out is given back. */
 static void normalize(struct translated_state *state)
 {
@@ -100,7 +113,7 @@ static bool may_go_on(struct cpu *cpu, unsigned paid, unsigned rest)
     struct translated_state *state = &cpu->translated;
     int64_t left = (int64_t)(cpu->budget_end - cpu->retired);
     state->left = left - paid;
-    return left >= rest && !atomic_load(&cpu->request) &&
+    return left >= rest && !(atomic_load(&cpu->request) & state->requests) &&
            assumptions_of(cpu) == state->assumptions;
 }
 
@@ -254,6 +267,7 @@ static void run_translated(struct jit *jit, const struct translation *translatio
     struct cpu *cpu = jit->cpu;
     const uint8_t *code = translation->code;
     cpu->translated.left = (int64_t)(cpu->budget_end - cpu->retired);
+    cpu->translated.requests = urgent_requests(cpu);
     while (code) {
         make_vector_live(cpu);
         enum jit_exit exit = jit->enter(cpu, code);
