@@ -245,22 +245,28 @@ static void tell_states(struct search *search, const struct state_buffer *cpu,
     pair_tell_memory(&search->pair, result);
 }
 
-/* The instructions from the last common state on, as the first engine goes. */
-static bool tell_code(struct search *search)
+static void tell_instruction(struct search *search)
 {
     struct lockstep_result *result = search->result;
-    struct side *first = &search->pair.sides[0];
-    if (!pair_follow(&search->pair, &search->interval.path, &result->error)) {
+    if (side_ask_code(&search->pair.sides[0], &result->code[result->code_count])) {
+        result->code_count++;
+    }
+}
+
+/* Those that follow the first, as the first engine goes. */
+static bool tell_further_instructions(struct search *search)
+{
+    struct pair *pair = &search->pair;
+    const struct side *first = &pair->sides[0];
+    if (!pair_follow(pair, &search->interval.path, &search->result->error)) {
         return false;
     }
-    uint64_t end = search->interval.different;
-    while (result->code_count < LOCKSTEP_CODE &&
-           side_ask_code(first, &result->code[result->code_count])) {
-        result->code_count++;
-        if (search->pair.position + 1 >= end || first->end != MACHINE_END_BUDGET) {
-            break;
+    uint64_t last = search->interval.different - 1;
+    for (unsigned i = 1; i < LOCKSTEP_CODE && pair->position < last; i++) {
+        pair_run(pair, 1, pair->position + 1);
+        if (first->end == MACHINE_END_BUDGET) {
+            tell_instruction(search);
         }
-        pair_run(&search->pair, 1, search->pair.position + 1);
     }
     return true;
 }
@@ -273,28 +279,35 @@ static void move_dump(struct state_buffer *to, struct state_buffer *from)
 }
 
 /* Once more, for the report. */
-static bool show(struct search *search)
+static enum finding show(struct search *search)
 {
-    struct lockstep_result *result = search->result;
+    const struct interval *interval = &search->interval;
     struct pair *pair = &search->pair;
-    struct state_buffer cpu = {0}, devices = {0};
-    if (!tell_code(search) ||
-        !pair_follow(pair, &search->interval.path, &result->error)) {
-        return false;
+    if (!pair_follow(pair, &interval->path, &search->result->error)) {
+        return FAILED;
     }
     /* To the point where it is: the answer has the state. */
-    pair_run(pair, LOCKSTEP_ENGINES, search->interval.same);
+    pair_run(pair, LOCKSTEP_ENGINES, interval->same);
     side_ask_devices(&pair->sides[0]);
+    struct state_buffer cpu = {0}, devices = {0};
     move_dump(&cpu, &pair->sides[0].cpu);
     move_dump(&devices, &pair->sides[0].devices);
-    pair_run(pair, LOCKSTEP_ENGINES, search->interval.different);
-    result->vanished = pair_same(pair);
-    tell_states(search, &cpu, &devices);
+    tell_instruction(search);
+    pair_run(pair, LOCKSTEP_ENGINES, interval->different);
+    bool found = !pair_same(pair);
+    if (found) {
+        tell_states(search, &cpu, &devices);
+    }
     state_buffer_free(&cpu);
     state_buffer_free(&devices);
-    return true;
+    bool more = interval->different - interval->same > 1;
+    if (found && more && !tell_further_instructions(search)) {
+        return FAILED;
+    }
+    return found ? FOUND : NOT_FOUND;
 }
 
+/* From the interval that the scan has found to the report. */
 static bool explain(struct search *search)
 {
     struct lockstep_result *result = search->result;
@@ -302,17 +315,17 @@ static bool explain(struct search *search)
     const struct interval first = search->interval;
     tell_states(search, &none, &none);
     enum finding finding = find(search);
-    bool shown = finding == FOUND && show(search);
-    if (finding == FAILED || (finding == FOUND && !shown)) {
-        return false;
+    if (finding == FOUND) {
+        finding = show(search);
     }
     if (finding == NOT_FOUND) {
         search->interval = first;
         result->vanished = true;
+        result->code_count = 0;
     }
     result->instructions = search->interval.same;
     result->different = search->interval.different;
-    return true;
+    return finding != FAILED;
 }
 
 void lockstep_run(const struct lockstep_config *config, struct lockstep_result *result)
