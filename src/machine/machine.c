@@ -213,6 +213,12 @@ uint64_t machine_hash(struct machine *machine)
     return hash;
 }
 
+static void print_statistic(void *opaque, const char *name, uint64_t count)
+{
+    FILE *stream = opaque;
+    fprintf(stream, "%20" PRIu64 "  %s\n", count, name);
+}
+
 void machine_print_statistics(struct machine *machine, FILE *stream)
 {
     const struct cpu_statistics *s = &machine->statistics;
@@ -237,6 +243,9 @@ void machine_print_statistics(struct machine *machine, FILE *stream)
     };
     fprintf(stream, "engine %s\n", machine->engine->name);
     for (unsigned i = 0; i < ARRAY_LENGTH(rows); i++) {
-        fprintf(stream, "%20" PRIu64 "  %s\n", rows[i].count, rows[i].name);
+        print_statistic(stream, rows[i].name, rows[i].count);
+    }
+    if (machine->engine->show_statistics) {
+        machine->engine->show_statistics(&machine->cpu, print_statistic, stream);
     }
 }

@@ -16,6 +16,7 @@ enum {
     RESET_DR7 = 0x400,
     RESET_MISC_ENABLE = 0x1801, /* fast strings; no BTS, no PEBS */
 };
+#define SEGMENT_BARRIER (1ULL << 62) /* between the halves of the host's addresses */
 #define RESET_CS_BASE 0xffff0000U
 #define RESET_DR6 0xffff0ff0U
 #define RESET_PAT 0x0007040600070406ULL
@@ -28,6 +29,7 @@ void segment_update(struct segment *segment)
     uint64_t end = (uint64_t)segment->limit + 1;
     segment->read_end = segment->write_end = 0;
     segment->kind = SEGMENT_CHECKED;
+    segment->barrier = SEGMENT_BARRIER;
     if (!usable) {
         return;
     }
@@ -39,6 +41,7 @@ void segment_update(struct segment *segment)
     }
     if (segment->write_end > UINT32_MAX) {
         segment->kind = segment->base == 0 ? SEGMENT_FLAT : SEGMENT_WHOLE;
+        segment->barrier = 0;
     }
 }
 

@@ -64,6 +64,9 @@ struct segment {
     uint32_t base;
     uint32_t limit; /* in bytes, granularity applied */
     uint8_t kind;   /* enum segment_kind; kept by segment_update() */
+    /* Added to a host address: 0, or what makes it no address if `kind` is
+     * SEGMENT_CHECKED. Kept likewise. */
+    uint64_t barrier;
     /* What the fast path of a data access compares with: offsets below `read_end`
      * (`write_end`) may be read (written). 0: ask the slow path (null, expand-down,
      * execute-only…). Kept by segment_update(). */

@@ -15,6 +15,8 @@ enum cpu_exit {
     CPU_EXIT_TRIPLE_FAULT, /* shutdown: the machine resets */
 };
 
+typedef void cpu_show_statistic(void *opaque, const char *name, uint64_t count);
+
 struct cpu_engine {
     const char *name;
     /* The engine's caches. May fail (no memory, host lacks a feature). */
@@ -26,6 +28,9 @@ struct cpu_engine {
      * exception that is delivered with no instruction executed since the one before
      * counts as one, too. */
     enum cpu_exit (*run)(struct cpu *cpu, uint64_t budget);
+    /* The engine's own counters, beside struct cpu_statistics. NULL: it has none. */
+    void (*show_statistics)(const struct cpu *cpu, cpu_show_statistic *show,
+                            void *opaque);
 };
 
 extern const struct cpu_engine interpreter_engine;

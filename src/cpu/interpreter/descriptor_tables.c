@@ -31,6 +31,7 @@ static const struct instruction *store_table(struct cpu *cpu,
 {
     uint32_t place = instruction_offset(cpu, instruction);
     uint32_t base_place = (place + 2) & instruction->address_mask;
+    segment_probe_write(cpu, instruction->segment, place, 2);
     segment_probe_write(cpu, instruction->segment, base_place, 4);
     segment_write16(cpu, instruction->segment, place, table->limit);
     segment_write32(cpu, instruction->segment, base_place,

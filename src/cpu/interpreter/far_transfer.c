@@ -236,10 +236,11 @@ static uint32_t read_far_pointer(struct cpu *cpu, const struct instruction *inst
 {
     unsigned bytes = instruction->operand_bytes;
     uint32_t place = instruction_offset(cpu, instruction);
+    uint32_t eip = bytes == 4 ? segment_read32(cpu, instruction->segment, place)
+                              : segment_read16(cpu, instruction->segment, place);
     *selector = segment_read16(cpu, instruction->segment,
                                (place + bytes) & instruction->address_mask);
-    return bytes == 4 ? segment_read32(cpu, instruction->segment, place)
-                      : segment_read16(cpu, instruction->segment, place);
+    return eip;
 }
 
 static const struct instruction *jmp_Ap(struct cpu *cpu,

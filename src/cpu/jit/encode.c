@@ -1,5 +1,7 @@
 #include "cpu/jit/encode.h"
 
+#include <stddef.h>
+
 enum {
     SEGMENT_GS_PREFIX = 0x65,
     OPERAND_SIZE_PREFIX = 0x66,
@@ -13,10 +15,17 @@ static enum segment_kind kind_of(unsigned segment, uint32_t assumptions)
     return (assumptions >> (ASSUME_SEGMENT_BITS * segment)) & 3;
 }
 
+/* FS and GS change too often to take anything for granted. */
+static bool is_thread_segment(unsigned segment)
+{
+    return segment == SEGMENT_FS || segment == SEGMENT_GS;
+}
+
 bool encode_reaches(const struct instruction *instruction, uint32_t assumptions)
 {
     return instruction->address_mask == UINT32_MAX &&
-           kind_of(instruction->segment, assumptions) != SEGMENT_CHECKED;
+           (is_thread_segment(instruction->segment) ||
+            kind_of(instruction->segment, assumptions) != SEGMENT_CHECKED);
 }
 
 static uint8_t address_register(unsigned guest)
@@ -89,6 +98,14 @@ static unsigned rex_of_address(const struct address *address)
     return rex;
 }
 
+void encode_reach(struct emitter *e, const struct address *address)
+{
+    emit8(e, SEGMENT_GS_PREFIX);
+    if (!address->wide) {
+        emit8(e, ADDRESS_SIZE_PREFIX);
+    }
+}
+
 void encode_memory(struct emitter *e, const struct shape *shape,
                    const struct address *address, bool lock, bool lea)
 {
@@ -97,8 +114,7 @@ void encode_memory(struct emitter *e, const struct shape *shape,
         emit8(e, LOCK_PREFIX);
     }
     if (!lea) {
-        emit8(e, SEGMENT_GS_PREFIX);
-        emit8(e, ADDRESS_SIZE_PREFIX);
+        encode_reach(e, address);
     }
     if (shape->sixteen) {
         emit8(e, OPERAND_SIZE_PREFIX);
@@ -149,27 +165,42 @@ struct address encode_offset(const struct instruction *instruction)
     };
 }
 
+#define SEGMENT_AT(segment, member)                                                    \
+    ((int32_t)(offsetof(struct cpu, segments[0].member) +                              \
+               sizeof(struct segment) * (segment)))
+
+/* lea reg, [address], 32 bits */
+static void emit_address_of(struct emitter *e, unsigned reg,
+                            const struct address *address)
+{
+    const struct shape lea = {.opcode = 0x8d, .reg = (uint8_t)reg};
+    encode_memory(e, &lea, address, false, true);
+}
+
 struct address encode_address(struct emitter *e, const struct instruction *instruction,
                               uint32_t assumptions)
 {
+    unsigned segment = instruction->segment;
     struct address address = encode_offset(instruction);
-    if (kind_of(instruction->segment, assumptions) == SEGMENT_FLAT) {
+    if (!is_thread_segment(segment) && kind_of(segment, assumptions) == SEGMENT_FLAT) {
         return address;
     }
     if (address.base != NO_REGISTER && address.index != NO_REGISTER) {
-        /* lea r8d, [base + index * scale + displacement] */
-        const struct shape lea = {.opcode = 0x8d, .reg = HOST_R8};
-        encode_memory(e, &lea, &address, false, true);
+        emit_address_of(e, HOST_R8, &address);
         address = (struct address){.base = HOST_R8, .index = NO_REGISTER};
     }
-    emit_load32(e, HOST_R9, HOST_CPU,
-                (int32_t)(offsetof(struct cpu, segments[0].base) +
-                          sizeof(struct segment) * instruction->segment));
+    emit_load32(e, HOST_R9, HOST_CPU, SEGMENT_AT(segment, base));
     if (address.base == NO_REGISTER) {
         address.base = HOST_R9;
     } else {
         address.index = HOST_R9;
         address.scale = 0;
+    }
+    if (is_thread_segment(segment)) {
+        /* Added to what does not wrap, the barrier is no address at all. */
+        emit_address_of(e, HOST_R8, &address);
+        emit_load64(e, HOST_R10, HOST_CPU, SEGMENT_AT(segment, barrier));
+        return (struct address){.base = HOST_R8, .index = HOST_R10, .wide = true};
     }
     return address;
 }
@@ -351,7 +382,8 @@ static bool encode_modrm(struct emitter *e, const struct instruction *instructio
 }
 
 /* Opcodes whose register is in their low bits, and such without ModRM. */
-static bool encode_short(struct emitter *e, const struct instruction *instruction)
+static bool encode_short(struct emitter *e, const struct instruction *instruction,
+                         uint32_t assumptions)
 {
     unsigned opcode = instruction->opcode;
     bool sixteen = instruction->operand_bytes == 2;
@@ -398,8 +430,14 @@ static bool encode_short(struct emitter *e, const struct instruction *instructio
         return true;
     }
     switch (opcode) {
-    case 0x90: /* NOP; PAUSE has a row of its own */
+    case 0x90: /* NOP, PAUSE */
+        if (instruction->prefixes & PREFIX_REP) {
+            emit8(e, 0xf3);
+        }
+        emit8(e, opcode);
         return true;
+    case 0xfc: /* CLD */
+        return assumptions & ASSUME_UPWARD;
     case 0x98: /* CBW, CWDE, CWD, CDQ */
     case 0x99:
         if (sixteen) {
@@ -479,6 +517,12 @@ bool encode_plain(struct emitter *e, const struct instruction *instruction,
         if (row->handler == HANDLER_nop_Ev || row->handler == HANDLER_nop) {
             return true; /* hints touch nothing */
         }
+        bool fence = row->handler == HANDLER_lfence || row->handler == HANDLER_mfence ||
+                     row->handler == HANDLER_sfence;
+        if (fence) {
+            EMIT(e, 0x0f, 0xae, instruction->modrm);
+            return true;
+        }
         bool compares8 = opcode == 0xc7;
         if (compares8 && (instruction->reg != 1 || !instruction->memory)) {
             return false;
@@ -491,9 +535,6 @@ bool encode_plain(struct emitter *e, const struct instruction *instruction,
     if (row->map != OPCODE_MAP_1) {
         return false;
     }
-    if (row->handler == HANDLER_pause) {
-        return false;
-    }
     if (opcode == 0x8d) {
         return encode_lea(e, instruction);
     }
@@ -501,7 +542,7 @@ bool encode_plain(struct emitter *e, const struct instruction *instruction,
         return encode_absolute(e, instruction, assumptions);
     }
     if (!(row->attributes & ROW_MODRM)) {
-        return encode_short(e, instruction);
+        return encode_short(e, instruction, assumptions);
     }
     return is_plain_map_1(opcode, instruction->reg) &&
            encode_modrm(e, instruction, row, assumptions);

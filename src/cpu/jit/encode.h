@@ -34,6 +34,7 @@ bool encode_reaches(const struct instruction *instruction, uint32_t assumptions)
 struct address {
     uint8_t base, index;
     uint8_t scale;
+    bool wide; /* 64 bits: more than what wraps at 4 GiB is added */
     uint32_t displacement;
 };
 
@@ -42,6 +43,9 @@ struct address encode_offset(const struct instruction *instruction);
 /* Its place in the view. May load scratch registers (R8, R9) on the way. */
 struct address encode_address(struct emitter *e, const struct instruction *instruction,
                               uint32_t assumptions);
+
+/* The prefixes that lead to the view. */
+void encode_reach(struct emitter *e, const struct address *address);
 
 /* The instruction `shape` on the memory at `address`. `lea`: on the address itself. */
 void encode_memory(struct emitter *e, const struct shape *shape,

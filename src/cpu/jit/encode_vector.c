@@ -156,7 +156,7 @@ bool encode_vector(struct emitter *e, struct cpu *cpu,
     }
     if (vex) {
         if (instruction->memory) {
-            EMIT(e, 0x65, 0x67);
+            encode_reach(e, &address);
         }
         emit_vex(e, instruction, row, &shape, instruction->memory ? &address : NULL);
         if (instruction->memory) {

@@ -23,9 +23,12 @@ enum {
 
 static uint32_t assumptions_of(const struct cpu *cpu)
 {
-    uint32_t assumptions = 0;
-    for (unsigned i = 0; i < SEGMENT_COUNT; i++) {
-        assumptions |= (uint32_t)cpu->segments[i].kind << (ASSUME_SEGMENT_BITS * i);
+    static const uint8_t data_segments[] = {SEGMENT_ES, SEGMENT_SS, SEGMENT_DS};
+    uint32_t assumptions = cpu->system_flags & EFLAGS_DF ? 0 : ASSUME_UPWARD;
+    for (unsigned i = 0; i < ARRAY_LENGTH(data_segments); i++) {
+        unsigned segment = data_segments[i];
+        assumptions |= (uint32_t)cpu->segments[segment].kind
+                       << (ASSUME_SEGMENT_BITS * segment);
     }
     bool vector = !(cpu->cr0 & (CR0_EM | CR0_TS)) && (cpu->cr0 & CR0_NE) &&
                   (cpu->cr4 & CR4_OSFXSR) && cpu->jit->vector_allowed;
@@ -513,4 +516,5 @@ const struct cpu_engine jit_engine = {
     .create = jit_create,
     .destroy = jit_destroy,
     .run = jit_run,
+    .show_statistics = jit_show_statistics,
 };

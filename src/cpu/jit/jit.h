@@ -14,6 +14,7 @@
 #ifndef CPU_JIT_JIT_H
 #define CPU_JIT_JIT_H
 
+#include "cpu/core/engine.h"
 #include "cpu/interpreter/code_cache.h"
 #include "cpu/jit/emit.h"
 #include "cpu/mmu/views.h"
@@ -41,10 +42,11 @@ enum jit_exit {
     JIT_EXIT_TRAP,    /* a signal, at `translated.pc` */
 };
 
-/* What translated code takes for granted about the CPU. Segments have two bits each:
- * enum segment_kind. */
+/* What translated code takes for granted about the CPU. ES, SS and DS have two bits
+ * each (ASSUME_SEGMENT_BITS times the segment's number): enum segment_kind. */
 enum {
     ASSUME_SEGMENT_BITS = 2,
+    ASSUME_UPWARD = 1 << 11, /* DF is clear */
     ASSUME_VECTOR = 1 << 12, /* x87, MMX and SSE may be used, and are live */
     ASSUME_AVX = 1 << 13,
     ASSUME_USER = 1 << 14,
@@ -151,6 +153,9 @@ struct jit {
     struct handed single; /* the instruction that has trapped */
     struct jit_statistics statistics;
 };
+
+/* statistics.c */
+void jit_show_statistics(const struct cpu *cpu, cpu_show_statistic *show, void *opaque);
 
 /* glue.c: makes the code between C and translations. */
 void jit_make_glue(struct jit *jit);
