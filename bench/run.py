@@ -110,12 +110,10 @@ class Bench:
 
     def _userland_kinds(self, turn, patient=False):
         """A patient machine compiles once only, and not if it is to be quick."""
-        if patient and (turn > 0 or self._quick):
+        if turn >= self._compiles or (patient and (turn > 0 or self._quick)):
             return [guest.SHELL]
         if patient:
             return [guest.SHELL, guest.COMPILE]
-        if turn >= self._compiles:
-            return [guest.SHELL]
         return [guest.SHELL, guest.FIRST_COMPILE, guest.COMPILE]
 
     def _run_natively(self, turn, which):
