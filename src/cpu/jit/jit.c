@@ -74,7 +74,10 @@ static bool execute(struct cpu *cpu, const struct handed *handed)
     bool goes_on = next == &handed->end;
     if (goes_on) {
         cpu->current = instruction;
-        cpu->eip = instruction_next_eip(instruction);
+    }
+    if (next) {
+        /* A jump may have led on through blocks of the interpreter's. */
+        cpu->eip = next->eip;
     }
     cpu->retired += (uint64_t)(cpu->current - cpu->block_start) + 1;
     cpu->block_start = NULL;
