@@ -29,14 +29,14 @@ RESETS = ("triple", "triple-page", "keyboard", "cf9", "port92")
 QEMU_SKIPS = "hazards"
 
 
-def lines_of(command, status):
+def lines_of(command, status, limit_s=LIMIT_S):
     """The kernel's lines; complains if the machine does not end with `status`."""
     try:
         run = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True,
-                             timeout=LIMIT_S, check=False)
+                             timeout=limit_s, check=False)
     except subprocess.TimeoutExpired as error:
         sys.stdout.write((error.stdout or b"").decode(errors="replace")[-2000:])
-        sys.exit(f"system_test: {command[0]} did not end within {LIMIT_S} s")
+        sys.exit(f"system_test: {command[0]} did not end within {limit_s} s")
     text = run.stdout.decode(errors="replace").replace("\r", "")
     if run.returncode != status:
         sys.stdout.write(text[-2000:] + run.stderr.decode(errors="replace"))
@@ -82,9 +82,9 @@ def compare(who, wanted, found):
     return same
 
 
-def read_table(name):
+def read_table(path):
     """A file of lines, without its comments."""
-    text = (HERE / name).read_text(encoding="ascii")
+    text = path.read_text(encoding="ascii")
     return by_case(line for line in text.split("\n") if CASE.match(line))
 
 
@@ -99,7 +99,7 @@ def resets(command):
 
 def main(program, kernel):
     """Returns the exit status."""
-    expected = read_table("expected.txt")
+    expected = read_table(HERE / "expected.txt")
     good = compare("our machine", expected,
                    by_case(lines_of(ours(program, kernel, ""), DEBUG_EXIT_PASSED)))
     good &= resets(lambda arguments: ours(program, kernel, arguments))
@@ -108,7 +108,7 @@ def main(program, kernel):
         return 0 if good else 1
     wanted = {name: line for name, line in expected.items()
               if not name.startswith(QEMU_SKIPS + ".")}
-    wanted.update(read_table("qemu_differences.txt"))
+    wanted.update(read_table(HERE / "qemu_differences.txt"))
     good &= compare("QEMU", wanted, by_case(
         lines_of(qemus(kernel, "skip=" + QEMU_SKIPS), DEBUG_EXIT_PASSED)))
     good &= resets(lambda arguments: qemus(kernel, arguments))
