@@ -5,7 +5,7 @@
 #                      ARGS='more options')
 #   make test          all tests of the suites quick and full
 #   make soak          the long ones
-#   make bench         benchmarks, 12 minutes on an idle host (ARGS=--quick: 90 s)
+#   make bench         benchmarks, 20 minutes on an idle host (ARGS=--quick: 3)
 #   make coverage-isa  which instructions are tested
 #   make install       to $(prefix), with DESTDIR
 #   make check-format  is every C file as clang-format has it?

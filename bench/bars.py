@@ -44,8 +44,8 @@ class _Judge:
     def _at_most(self, what, value, limit, unit=" times"):
         self._say(what, value and f"{value:.3g}{unit}", value and value <= limit)
 
-    def _at_least(self, what, value, limit):
-        self._say(what, value and f"{value:.3g} times", value and value >= limit)
+    def _at_least(self, what, value, limit, unit=" times"):
+        self._say(what, value and f"{value:.3g}{unit}", value and value >= limit)
 
     def interpreter(self):
         for how, words in (("disk", "from disk"), ("kernel", "with `-kernel`")):
@@ -81,6 +81,8 @@ class _Judge:
         for how, words in (("disk", "from disk"), ("kernel", "with `-kernel`")):
             self._at_most(f"boot {words} in at most a third of QEMU's time",
                           self._ratio(how, Qemu.name), 1 / 3)
+        self._at_least("translates at least 1 million instructions a second",
+                       self._results.translation_speed(self._name), 1, " million")
 
     def _compute(self):
         for group, limit in (("integer", 1.4), ("floating", 1.2)):

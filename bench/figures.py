@@ -2,6 +2,7 @@
 went wrong."""
 
 import math
+import re
 import statistics
 
 import guest
@@ -22,13 +23,21 @@ def geometric_mean(values):
     return math.exp(statistics.fmean(math.log(value) for value in values))
 
 
+def counters(text):
+    """Name and number of each line that -stats prints."""
+    return {name: int(number) for number, name
+            in re.findall(r"^ *(\d+)  (\S.*)$", text, re.MULTILINE)}
+
+
 class Figures:
     """A figure is a way to boot, a part of it, a kind of work (then it is the time of one
-    operation) or a group."""
+    operation) or a group. `statistics`: the counters of the last run of a machine that
+    has some, by machine and way to boot."""
 
     def __init__(self):
         self._samples = {}
         self._sums = {}
+        self.statistics = {}
         self.failures = []
 
     def add(self, machine, figure, sample):
@@ -43,6 +52,7 @@ class Figures:
         self.add(machine, how, boot)
         if how == "disk":
             self._add_phases(machine, run)
+        self.statistics[machine, how] = counters(run.errors)
         return f"shell after {boot[WALL]:.1f} s (CPU {boot[CPU]:.1f} s), " + \
             self.add_work(machine, [run], kinds)
 
@@ -98,6 +108,13 @@ class Figures:
         """Kinds that did not come out the same everywhere."""
         return [f"{kind}: {sums}" for kind, sums in self._sums.items()
                 if len(set(sums.values())) > 1]
+
+    def translation_speed(self, machine):
+        """Million instructions of the guest for a second of translating, in the run with
+        the user land; None if the machine does not say."""
+        said = self.statistics.get((machine, "kernel"), {})
+        spent_us = said.get("translation time in us")
+        return spent_us and said.get("instructions translated", 0) / spent_us
 
     def values(self, machine, figure, which=WALL):
         return [sample[which] for sample in self._samples.get((machine, figure), [])]
