@@ -153,6 +153,8 @@ enum {
 struct fpu {
     _Alignas(64) uint8_t area[XSAVE_AREA_BYTES];
     bool live;
+    uint64_t
+        barrier; /* derived: 0 while live, else what is no address if added to one */
     bool simd_unmasked; /* derived: MXCSR unmasks an exception */
     /* Last x87 instruction and its operand, as FSTENV shows them. */
     uint16_t opcode, instruction_selector, operand_selector;
@@ -195,6 +197,7 @@ struct translated_state {
     uint64_t host_stack; /* the host's stack pointer while translated code runs */
     int64_t left;        /* of the budget, in instructions */
     uint64_t table;      /* the jump table */
+    uint64_t view;       /* where the view begins */
     uint64_t pc;         /* where a signal came */
     uint64_t address;    /* …and the address that trapped */
     uint32_t error;      /* …with the processor's error code */

@@ -9,6 +9,7 @@ static const struct {
     uint8_t rest[XSAVE_AREA_BYTES - FPU_AREA_MXCSR - 4];
 } host_defaults = {.mxcsr = MXCSR_INIT};
 
+#define FPU_BARRIER (1ULL << 62) /* between the halves of the host's addresses */
 enum { ALL_COMPONENTS = XCR0_X87 | XCR0_SSE | XCR0_AVX };
 
 static void host_xrstor(const void *area, uint64_t mask)
@@ -48,6 +49,7 @@ void fpu_park_slow(struct cpu *cpu)
     }
     forget_host(cpu);
     cpu->fpu.live = false;
+    cpu->fpu.barrier = FPU_BARRIER;
 }
 
 /* Whether the upper half of any YMM register of the guest (there are eight) holds
@@ -72,6 +74,7 @@ void fpu_load(struct cpu *cpu)
         __asm__ volatile("fxrstor (%0)" : : "r"(cpu->fpu.area) : "memory");
     }
     cpu->fpu.live = true;
+    cpu->fpu.barrier = 0;
 }
 
 void fpu_area_set_words(struct cpu *cpu, uint16_t control, uint16_t status)
@@ -139,6 +142,7 @@ void fpu_set_mxcsr(struct cpu *cpu, uint32_t value)
 void fpu_loaded(struct cpu *cpu)
 {
     cpu->fpu.live = false;
+    cpu->fpu.barrier = FPU_BARRIER;
     cpuid_init(&cpu->cpuid);
     /* XRSTOR faults on a header with reserved bits (SDM vol. 1, section 13.8). */
     __builtin_memset(cpu->fpu.area + FPU_AREA_XSTATE_BV, 0, FPU_AREA_HEADER_BYTES);

@@ -119,7 +119,8 @@ static inline struct block *jump_cache_find(const struct cpu *cpu)
 }
 
 /* After the last instruction of a block, with the new EIP stored: the first instruction
- * of the next block, if nothing speaks against going there at once; else NULL. */
+ * of the next block, if nothing speaks against going there at once; else NULL. A block
+ * that has a translation is to be run by it. */
 static inline const struct instruction *
 code_cache_chain(struct cpu *cpu, const struct instruction *instruction)
 {
@@ -128,7 +129,7 @@ code_cache_chain(struct cpu *cpu, const struct instruction *instruction)
     }
     const struct block *block = jump_cache_find(cpu);
     uint64_t retired = cpu->retired + (uint64_t)(instruction - cpu->block_start) + 1;
-    if (!block || retired + block->count > cpu->budget_end) {
+    if (!block || block->translation || retired + block->count > cpu->budget_end) {
         return NULL;
     }
     cpu->retired = retired;

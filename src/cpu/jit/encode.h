@@ -62,6 +62,10 @@ void encode_modrm_address(struct emitter *e, unsigned reg,
  * is none such. */
 bool encode_plain(struct emitter *e, const struct instruction *instruction,
                   uint32_t assumptions);
+/* MOVS, STOS, LODS, SCAS, CMPS; repeated ones where they do not depend on flags.
+ * `rest`: how many instructions of the block follow. */
+bool encode_string(struct emitter *e, const struct instruction *instruction,
+                   unsigned rest, uint32_t assumptions);
 /* x87, MMX, SSE, AVX. */
 bool encode_vector(struct emitter *e, struct cpu *cpu,
                    const struct instruction *instruction, uint32_t assumptions);

@@ -48,10 +48,10 @@ static bool is_supported(const struct cpu *cpu)
            cpu->a20_mask == UINT32_MAX && cpu->access_rights != MMU_USER_ALIGNED;
 }
 
-/* Vector registers are live in all translated code that may use them. */
-static void make_vector_live(struct cpu *cpu)
+/* Translations that use vector registers find them live. */
+static void make_live(struct cpu *cpu, bool uses_vector)
 {
-    if ((cpu->translated.assumptions & ASSUME_VECTOR) && !cpu->fpu.live) {
+    if (uses_vector && !cpu->fpu.live) {
         fpu_load(cpu);
     }
 }
@@ -130,7 +130,7 @@ bool jit_interpret(struct cpu *cpu, const struct handed *handed)
         !may_go_on(cpu, handed->rest_of_segment, handed->rest_of_block)) {
         return false;
     }
-    make_vector_live(cpu);
+    make_live(cpu, handed->uses_vector);
     return true;
 }
 
@@ -191,6 +191,12 @@ static bool is_page_trap(struct cpu *cpu, gla_t *linear)
            *linear >= PAGE_BYTES && *linear < 0U - PAGE_BYTES;
 }
 
+/* Only string instructions begin with REP where they can trap (encode_string.c). */
+static bool is_repeating(const uint8_t *pc)
+{
+    return pc[0] == 0xf3 && (pc[1] == REX || (pc[1] == 0x66 && pc[2] == REX));
+}
+
 /* Translated code has trapped: does what it could not. Where it goes on; NULL: back to
  * the run loop. */
 static const uint8_t *after_trap(struct jit *jit)
@@ -199,11 +205,21 @@ static const uint8_t *after_trap(struct jit *jit)
     const uint8_t *pc = (const uint8_t *)(uintptr_t)cpu->translated.pc;
     struct translation *translation = translation_at(jit, pc);
     int i = instruction_at(translation, pc);
+    if (i < 0 && translation->uses_vector && !cpu->fpu.live) {
+        jit->statistics.vector_traps++;
+        normalize(&cpu->translated);
+        fpu_load(cpu);
+        return translation->code;
+    }
     if (i < 0) {
         jit->statistics.budget_traps++;
         account(cpu, 0);
         cpu->eip = translation->eip;
         return NULL;
+    }
+    if (is_repeating(pc)) {
+        /* All iterations have been paid for; these are left to do. */
+        cpu->translated.left += (int64_t)cpu->regs[REGISTER_ECX] - 1;
     }
     account(cpu, translation->rest[i]);
     cpu->eip = translation->block->instructions[i].eip;
@@ -212,6 +228,7 @@ static const uint8_t *after_trap(struct jit *jit)
         jit->statistics.page_traps++;
         if (views_reach(cpu, linear, cpu->translated.error & PAGE_ERROR_WRITE) ==
             VIEWS_MAPPED) {
+            make_live(cpu, translation->uses_vector);
             return translation->code + translation->offsets[i];
         }
         jit->statistics.soft_traps++;
@@ -224,6 +241,7 @@ static const uint8_t *after_trap(struct jit *jit)
     unsigned rest = translation->count - (unsigned)i - 1U;
     bool goes_on = execute(cpu, &jit->single) && may_go_on(cpu, paid, rest) &&
                    translation->block->translation == translation;
+    make_live(cpu, goes_on && translation->uses_vector);
     return goes_on ? translation->code + translation->offsets[i + 1] : NULL;
 }
 
@@ -274,8 +292,8 @@ static void run_translated(struct jit *jit, const struct translation *translatio
     const uint8_t *code = translation->code;
     cpu->translated.left = (int64_t)(cpu->budget_end - cpu->retired);
     cpu->translated.requests = urgent_requests(cpu);
+    make_live(cpu, translation->uses_vector);
     while (code) {
-        make_vector_live(cpu);
         enum jit_exit exit = jit->enter(cpu, code);
         jit->statistics.exits[exit]++;
         code = NULL;
@@ -322,6 +340,7 @@ static void run_next(struct cpu *cpu)
     table->entries[jump_table_index(translation->eip)] = translation->indirect;
     views_note_code(cpu, translation->eip & ~(uint32_t)PAGE_OFFSET_MASK);
     set_gs_base(jit, base);
+    cpu->translated.view = (uintptr_t)base;
     cpu->translated.table = (uintptr_t)table->entries + JUMP_TABLE_BIAS;
     run_translated(jit, translation);
 }

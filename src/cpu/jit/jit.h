@@ -47,7 +47,7 @@ enum jit_exit {
 enum {
     ASSUME_SEGMENT_BITS = 2,
     ASSUME_UPWARD = 1 << 11, /* DF is clear */
-    ASSUME_VECTOR = 1 << 12, /* x87, MMX and SSE may be used, and are live */
+    ASSUME_VECTOR = 1 << 12, /* x87, MMX and SSE may be used */
     ASSUME_AVX = 1 << 13,
     ASSUME_USER = 1 << 14,
 };
@@ -58,6 +58,7 @@ struct handed {
     struct instruction instruction, end;
     uint16_t rest_of_segment; /* instructions behind it that are paid for already */
     uint16_t rest_of_block;
+    bool uses_vector; /* its translation does, so vector registers have to be live */
 };
 
 /* A direct exit of a translation. It leads to its stub, which asks for the target,
@@ -79,6 +80,7 @@ struct translation {
     const uint8_t *code;     /* entry */
     struct link *incoming;
     uint32_t count;
+    bool uses_vector; /* checks on entry that vector registers are live */
     uint8_t soft_traps[BLOCK_INSTRUCTIONS];
     uint16_t rest[BLOCK_INSTRUCTIONS];        /* of the segment, this one included */
     uint16_t offsets[BLOCK_INSTRUCTIONS + 1]; /* from `code` */
@@ -110,7 +112,7 @@ struct jump_table {
 struct jit_statistics {
     uint64_t translated_blocks, translated_instructions, translated_bytes, flushes;
     uint64_t exits[JIT_EXIT_TRAP + 1];
-    uint64_t page_traps, soft_traps, budget_traps, other_traps;
+    uint64_t page_traps, soft_traps, budget_traps, vector_traps, other_traps;
     uint64_t handed_over; /* instructions executed by the interpreter within a block */
     uint64_t interpreted_blocks;
     uint64_t links, unlinks;

@@ -100,6 +100,7 @@ void jit_show_statistics(const struct cpu *cpu, cpu_show_statistic *function,
     show(&to, "signals: page not mapped", s->page_traps);
     show(&to, "signals: of them not for mapping", s->soft_traps);
     show(&to, "signals: budget or kick", s->budget_traps);
+    show(&to, "signals: vector registers not loaded", s->vector_traps);
     show(&to, "signals: others", s->other_traps);
     show(&to, "blocks interpreted", s->interpreted_blocks);
     show_views(cpu, &to);

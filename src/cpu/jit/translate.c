@@ -79,6 +79,25 @@ static void emit_indirect_entry(struct translator *t)
     EMIT(e, 0x4c, 0x89, 0xc9); /* mov rcx, r9 */
 }
 
+/* Traps if the vector registers are not live. */
+static void emit_vector_check(struct translator *t)
+{
+    emit_load64(t->e, HOST_R8, HOST_CPU, (int32_t)offsetof(struct cpu, fpu.barrier));
+    EMIT(t->e, 0x47, 0x8b, 0x84, 0x06); /* mov r8d, [r14 + r8 + last] */
+    emit32(t->e, (uint32_t)table_offset(JUMP_TABLE_ENTRIES - 1));
+}
+
+static bool uses_vector(const struct block *block, uint32_t assumptions)
+{
+    for (unsigned i = 0; i < block->count && (assumptions & ASSUME_VECTOR); i++) {
+        uint16_t handler = instruction_row(&block->instructions[i])->handler;
+        if (handler == HANDLER_vector || handler == HANDLER_x87) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* Traps if the budget does not suffice for the whole block. */
 static void emit_budget_check(struct translator *t)
 {
@@ -122,6 +141,7 @@ static void hand_over(struct translator *t, unsigned i)
     jit_hand(handed, instruction);
     handed->rest_of_segment = (uint16_t)(t->translation->rest[i] - 1);
     handed->rest_of_block = (uint16_t)(t->block->count - i - 1);
+    handed->uses_vector = t->translation->uses_vector;
     emit_constant64(t->e, HOST_R9, (uintptr_t)handed);
     emit_call(t->e, t->jit->interpret);
 }
@@ -342,9 +362,11 @@ static void translate_instruction(struct translator *t, unsigned i)
 {
     const struct instruction *instruction = &t->block->instructions[i];
     bool alone = (t->block->left_alone >> i & 1) || handler_is_invalid(instruction);
-    if (alone || !(translate_transfer(t, instruction) ||
-                   encode_plain(t->e, instruction, t->assumptions) ||
-                   encode_vector(t->e, t->jit->cpu, instruction, t->assumptions))) {
+    if (alone ||
+        !(translate_transfer(t, instruction) ||
+          encode_plain(t->e, instruction, t->assumptions) ||
+          encode_string(t->e, instruction, t->block->count - i - 1, t->assumptions) ||
+          encode_vector(t->e, t->jit->cpu, instruction, t->assumptions))) {
         hand_over(t, i);
         /* What ends a block never comes back. */
         t->ended = i + 1 == t->block->count && handler_ends_block(instruction);
@@ -394,6 +416,9 @@ static void translate_block(struct translator *t)
     translation->indirect = emit_here(t->e);
     emit_indirect_entry(t);
     translation->code = emit_here(t->e);
+    if (translation->uses_vector) {
+        emit_vector_check(t);
+    }
     emit_budget_check(t);
     pay_for_segment(t, 0);
     for (unsigned i = 0; i < t->block->count; i++) {
@@ -427,6 +452,7 @@ struct translation *jit_translate(struct jit *jit, struct block *block,
         .eip = block->eip,
         .assumptions = assumptions,
         .count = block->count,
+        .uses_vector = uses_vector(block, assumptions),
     };
     struct translator translator = {
         .jit = jit,
