@@ -1,0 +1,467 @@
+/* Views at random, against a model of what a TLB may do: page tables change, are
+ * flushed or not, pages are touched, code comes and goes, roots and rings change. A
+ * page that a view shows must be what its entries say, or said at some time since the
+ * last flush that concerns it. */
+#include "random.h"
+#include "views_world.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+enum {
+    ROOTS = 3,
+    TABLES = 3, /* page tables, which any PDE may point to */
+    UPPERS = 3, /* PDEs in use, next to each other */
+    FRAMES = 24,
+    LARGE_FRAME = 2 * WORLD_DATA, /* two large pages */
+    PAST_MAXIMUM = 20,
+    PAST_ENOUGH = 8,
+};
+
+/* Pages that are looked at under each PDE: the first ones, around its middle, the last
+ * ones, so that runs and both halves of 4 MiB pages occur. */
+static const uint32_t watched[] = {0, 1, 2, 3, 4, 5, 6, 7, 510, 511, 512, 513, 1023};
+enum { WATCHED = ARRAY_LENGTH(watched), PAGES = UPPERS * WATCHED };
+
+/* What entries say of a page, if a TLB may have loaded it. */
+struct seen {
+    bool valid; /* present and accessed */
+    bool writable, user, global;
+    gpa_t physical;
+    uint64_t rights; /* P, W and U of all levels, whatever A and D are */
+};
+
+/* What one view may still show of a page. */
+struct past {
+    struct seen seen[PAST_MAXIMUM];
+    unsigned count;
+    bool has_code;
+    gpa_t code; /* where it was fetched */
+};
+
+struct model {
+    struct world world;
+    struct random random;
+    uint32_t roots[ROOTS];
+    gpa_t tables[TABLES];
+    unsigned root;
+    bool user;
+    struct past supervisor[PAGES], users[ROOTS][PAGES];
+    uint64_t shown, faults, soft, writable; /* how often, to see that all occurs */
+};
+
+static uint32_t upper_pages(const struct model *model)
+{
+    return world_large_bytes(&model->world) / PAGE_BYTES;
+}
+
+static gla_t linear_of(const struct model *model, unsigned page)
+{
+    uint32_t in_upper = watched[page % WATCHED] % upper_pages(model);
+    return WORLD_LINEAR +
+           ((page / WATCHED) * upper_pages(model) + in_upper) * PAGE_BYTES;
+}
+
+/* Read from the tables, by the manual and not by the code that is tested. */
+static struct seen look(struct model *model, unsigned root, unsigned page)
+{
+    struct world *world = &model->world;
+    gla_t linear = linear_of(model, page);
+    uint64_t upper =
+        world_entry(world, world_upper_place(world, model->roots[root], linear));
+    gpa_t place = world_leaf_place(world, model->roots[root], linear);
+    bool large = upper & ENTRY_LARGE;
+    uint64_t leaf = large ? upper : place ? world_entry(world, place) : 0;
+    uint64_t both = upper & leaf;
+    uint32_t offset = linear & (world_large_bytes(world) - 1) & ~(PAGE_BYTES - 1);
+    return (struct seen){
+        .valid = (both & P) && (both & A),
+        .writable = (both & W) && (leaf & D),
+        .user = both & U,
+        .global = leaf & G,
+        .physical = (leaf & PAE_ADDRESS) + (large ? offset : 0),
+        .rights = both & (P | W | U),
+    };
+}
+
+static struct past *past_of(struct model *model, bool user, unsigned root,
+                            unsigned page)
+{
+    return user ? &model->users[root][page] : &model->supervisor[page];
+}
+
+static bool same(const struct seen *a, const struct seen *b)
+{
+    return a->valid == b->valid && a->writable == b->writable && a->user == b->user &&
+           a->global == b->global && a->physical == b->physical;
+}
+
+static void remember(struct past *past, const struct seen *seen)
+{
+    for (unsigned i = 0; i < past->count; i++) {
+        if (same(&past->seen[i], seen)) {
+            return;
+        }
+    }
+    if (seen->valid) {
+        assert_true(past->count < PAST_MAXIMUM);
+        past->seen[past->count++] = *seen;
+    }
+}
+
+/* Before tables change: what the views of the current root may have loaded. */
+static void remember_all(struct model *model)
+{
+    for (unsigned page = 0; page < PAGES; page++) {
+        struct seen seen = look(model, model->root, page);
+        remember(past_of(model, false, 0, page), &seen);
+        remember(past_of(model, true, model->root, page), &seen);
+    }
+}
+
+/* A flush: global ones may stay. */
+static void forget(struct past *past, bool keep_global)
+{
+    unsigned kept = 0;
+    for (unsigned i = 0; i < past->count; i++) {
+        if (keep_global && past->seen[i].global) {
+            past->seen[kept++] = past->seen[i];
+        }
+    }
+    past->count = kept;
+}
+
+static void forget_all(struct model *model, bool keep_global)
+{
+    for (unsigned page = 0; page < PAGES; page++) {
+        forget(past_of(model, false, 0, page), keep_global);
+        forget(past_of(model, true, model->root, page), false);
+    }
+}
+
+static bool allows(const struct seen *seen, bool user, gpa_t physical, bool writable)
+{
+    return seen->valid && seen->physical == physical && (seen->user || !user) &&
+           (seen->writable || !writable);
+}
+
+static bool may_show(struct model *model, unsigned page, gpa_t physical, bool writable)
+{
+    const struct past *past = past_of(model, model->user, model->root, page);
+    struct seen now = look(model, model->root, page);
+    bool allowed = allows(&now, model->user, physical, writable);
+    for (unsigned i = 0; i < past->count; i++) {
+        allowed |= allows(&past->seen[i], model->user, physical, writable);
+    }
+    return allowed;
+}
+
+static void check_page(struct model *model, unsigned page)
+{
+    struct world *world = &model->world;
+    gla_t linear = linear_of(model, page);
+    uint32_t word;
+    if (world_shows(world, linear, &word)) {
+        bool writable = world_shows_writable(world, linear);
+        assert_true(may_show(model, page, word - 1, writable));
+        assert_false(writable &&
+                     world->fixture.ram.code_lines[(word - 1) >> PAGE_SHIFT]);
+        model->shown++;
+        model->writable += writable;
+    }
+    const struct past *past = past_of(model, model->user, model->root, page);
+    if (past->has_code) {
+        assert_true(may_show(model, page, past->code, false));
+    }
+}
+
+static void check_all(struct model *model)
+{
+    views_current(model->world.cpu);
+    for (unsigned page = 0; page < PAGES; page++) {
+        check_page(model, page);
+    }
+}
+
+static void on_moved(void *opaque, unsigned view, gla_t linear)
+{
+    struct model *model = opaque;
+    const struct view *views = model->world.cpu->views->view;
+    for (unsigned page = 0; page < PAGES; page++) {
+        if (linear_of(model, page) != linear) {
+            continue;
+        }
+        model->supervisor[page].has_code &= view != 0;
+        for (unsigned root = 0; root < ROOTS; root++) {
+            bool this = view && views[view].root == model->roots[root];
+            model->users[root][page].has_code &= !this;
+        }
+    }
+}
+
+static void on_moved_all(void *opaque, unsigned view)
+{
+    struct model *model = opaque;
+    for (unsigned page = 0; page < PAGES; page++) {
+        on_moved(opaque, view, linear_of(model, page));
+    }
+}
+
+static uint32_t random_flags(struct model *model)
+{
+    /* Mostly such as occur. */
+    uint32_t flags = P | W | U;
+    flags ^= random_one_in(&model->random, 8) ? P : 0;
+    flags ^= random_one_in(&model->random, 4) ? W : 0;
+    flags ^= random_one_in(&model->random, 3) ? U : 0;
+    flags |= random_one_in(&model->random, 4) ? G : 0;
+    flags |= random_one_in(&model->random, 2) ? A : 0;
+    flags |= random_one_in(&model->random, 2) ? D : 0;
+    return flags;
+}
+
+static void change_upper(struct model *model)
+{
+    struct world *world = &model->world;
+    unsigned root = random_below(&model->random, ROOTS);
+    gla_t linear =
+        WORLD_LINEAR + random_below(&model->random, UPPERS) * world_large_bytes(world);
+    uint32_t bytes = world_large_bytes(world);
+    uint64_t entry = random_flags(model) & ~(uint32_t)(G | D);
+    if (random_one_in(&model->random, 3)) {
+        entry |= ENTRY_LARGE | (random_flags(model) & (G | D));
+        entry |= LARGE_FRAME + random_below(&model->random, 2) * bytes;
+    } else {
+        entry |= model->tables[random_below(&model->random, TABLES)];
+    }
+    world_set_entry(world, world_upper_place(world, model->roots[root], linear), entry);
+}
+
+/* Runs of entries, and single bits. */
+static void change_leaves(struct model *model)
+{
+    struct world *world = &model->world;
+    gpa_t table = model->tables[random_below(&model->random, TABLES)];
+    uint32_t index =
+        watched[random_below(&model->random, WATCHED)] % upper_pages(model);
+    unsigned bytes = world->pae ? 8 : 4;
+    if (random_one_in(&model->random, 2)) {
+        static const uint32_t bits[] = {P, W, U, A, D, G, 1 << 9};
+        gpa_t place = table + index * bytes;
+        world_set_entry(world, place,
+                        world_entry(world, place) ^
+                            bits[random_below(&model->random, 7)]);
+        return;
+    }
+    uint32_t flags = random_flags(model), count = 1 + random_below(&model->random, 6);
+    uint32_t frame = random_below(&model->random, FRAMES);
+    for (uint32_t i = 0; i < count && index + i < upper_pages(model); i++) {
+        world_set_entry(world, table + (index + i) * bytes,
+                        (WORLD_DATA + (frame + i) * PAGE_BYTES) | flags);
+    }
+}
+
+static void change_tables(struct model *model)
+{
+    remember_all(model);
+    if (random_one_in(&model->random, 4)) {
+        change_upper(model);
+    } else {
+        change_leaves(model);
+    }
+    remember_all(model);
+    bool full = false;
+    for (unsigned page = 0; page < PAGES; page++) {
+        full |= model->supervisor[page].count > PAST_ENOUGH;
+        full |= model->users[model->root][page].count > PAST_ENOUGH;
+    }
+    if (full) {
+        mmu_flush_entries(model->world.cpu);
+        forget_all(model, false);
+    }
+}
+
+static void load_root(struct model *model)
+{
+    remember_all(model);
+    model->root = random_below(&model->random, ROOTS);
+    world_load_root(&model->world, model->roots[model->root]);
+    forget_all(model, true);
+}
+
+/* All pages of a large page, be it one now or before. */
+static void invalidate_page(struct model *model)
+{
+    unsigned page = random_below(&model->random, PAGES);
+    mmu_flush_page(model->world.cpu, linear_of(model, page));
+    forget(past_of(model, false, 0, page), false);
+    forget(past_of(model, true, model->root, page), false);
+}
+
+static void touch(struct model *model)
+{
+    struct world *world = &model->world;
+    unsigned page = random_below(&model->random, PAGES);
+    bool write = random_one_in(&model->random, 2);
+    gla_t linear = linear_of(model, page);
+    /* Accesses set A and D, and load what is valid with these. */
+    remember_all(model);
+    enum touch result = world_touch(world, linear, write);
+    struct seen now = look(model, model->root, page);
+    model->faults += result == TOUCH_FAULT;
+    model->soft += result == TOUCH_SOFT;
+    uint64_t needed = P | (write ? W : 0) | (model->user ? U : 0);
+    assert_int_equal(result == TOUCH_FAULT, (now.rights & needed) != needed);
+    if (result == TOUCH_FAULT) {
+        return;
+    }
+    assert_true(allows(&now, model->user, now.physical, write));
+    bool code = world->fixture.ram.code_lines[now.physical >> PAGE_SHIFT];
+    bool elsewhere = !model->user && now.user;
+    assert_int_equal(result == TOUCH_SOFT, elsewhere || (write && code));
+    if (result == TOUCH_MAPPED) {
+        uint32_t word = 0;
+        assert_true(world_shows(world, linear, &word));
+        assert_int_equal(word, now.physical + 1);
+        assert_true(!write || world_shows_writable(world, linear));
+    }
+}
+
+static void change_code(struct model *model)
+{
+    struct world *world = &model->world;
+    gpa_t physical = WORLD_DATA + random_below(&model->random, FRAMES) * PAGE_BYTES;
+    if (random_one_in(&model->random, 3)) {
+        physical =
+            LARGE_FRAME + watched[random_below(&model->random, WATCHED)] * PAGE_BYTES;
+    }
+    uint64_t *lines = &world->fixture.ram.code_lines[physical >> PAGE_SHIFT];
+    if (*lines) {
+        *lines = 0;
+    } else {
+        mmu_protect_ram_page(world->cpu, physical);
+        *lines = 1;
+    }
+}
+
+/* Code is fetched by a TLB that is as stale as it may be. */
+static void fetch(struct model *model)
+{
+    struct world *world = &model->world;
+    unsigned page = random_below(&model->random, PAGES);
+    gla_t linear = linear_of(model, page);
+    uint64_t ram_offset;
+    remember_all(model);
+    views_current(world->cpu);
+    if (setjmp(world->cpu->unwind)) {
+        return;
+    }
+    mmu_fetch(world->cpu, linear, &ram_offset);
+    views_note_code(world->cpu, linear);
+    struct past *past = past_of(model, model->user, model->root, page);
+    past->has_code = true;
+    past->code = ram_offset & ~(uint64_t)PAGE_OFFSET_MASK;
+    struct seen fetched = {.valid = true, .user = true, .physical = past->code};
+    remember(past, &fetched);
+    remember_all(model);
+}
+
+static void step(struct model *model)
+{
+    unsigned what = random_below(&model->random, 100);
+    if (what < 45) {
+        touch(model);
+    } else if (what < 70) {
+        change_tables(model);
+    } else if (what < 78) {
+        invalidate_page(model);
+    } else if (what < 83) {
+        load_root(model);
+    } else if (what < 85) {
+        mmu_flush_entries(model->world.cpu);
+        forget_all(model, false);
+    } else if (what < 90) {
+        model->user = !model->user;
+        world_ring(&model->world, model->user ? 3 : 0);
+    } else if (what < 95) {
+        change_code(model);
+    } else {
+        fetch(model);
+    }
+}
+
+static void create_model(struct model *model, bool pae, uint64_t seed)
+{
+    struct world *world = &model->world;
+    memset(model, 0, sizeof(*model));
+    model->random.state = seed;
+    world_create(world, pae, VIEWS_BUDGET_DEFAULT);
+    views_listen(world->cpu, on_moved, on_moved_all, model);
+    for (unsigned i = 0; i < ROOTS; i++) {
+        model->roots[i] = i ? world_new_root(world) : world->root;
+    }
+    for (unsigned i = 0; i < TABLES; i++) {
+        model->tables[i] = world_new_root(world);
+        memset(cpu_fixture_ram(&world->fixture, model->tables[i]), 0, PAGE_BYTES);
+    }
+    /* Bits set in an empty entry lead here. */
+    *cpu_fixture_ram(&world->fixture, 0) = 1;
+    /* The views of all roots are there from the start: supervisor accesses to user
+     * pages are always left to the interpreter. */
+    world_ring(world, 3);
+    for (unsigned i = 0; i < ROOTS; i++) {
+        world_load_root(world, model->roots[i]);
+        views_current(world->cpu);
+    }
+    world_load_root(world, model->roots[0]);
+    world_ring(world, 0);
+}
+
+static void run(bool pae, uint64_t seed, unsigned steps)
+{
+    static struct model model;
+    create_model(&model, pae, seed);
+    for (unsigned i = 0; i < steps; i++) {
+        step(&model);
+        check_all(&model);
+        if (i % 1000 == 0) {
+            world_check_consistency(&model.world);
+        }
+    }
+    world_check_consistency(&model.world);
+    print_message("%llu pages shown, %llu of them writable; %llu faults, %llu soft\n",
+                  (unsigned long long)model.shown, (unsigned long long)model.writable,
+                  (unsigned long long)model.faults, (unsigned long long)model.soft);
+    world_destroy(&model.world);
+}
+
+struct length {
+    unsigned steps;
+    uint64_t seed;
+};
+
+static void test_at_random(void **state)
+{
+    const struct length *length = *state;
+    run(false, length->seed, length->steps);
+}
+
+static void test_at_random_with_pae(void **state)
+{
+    const struct length *length = *state;
+    run(true, length->seed, length->steps);
+}
+
+int views_random_tests(unsigned steps)
+{
+    struct length length = {steps, random_seed()};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_prestate(test_at_random, &length),
+        cmocka_unit_test_prestate(test_at_random_with_pae, &length),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,297 @@
+#define _GNU_SOURCE
+#include "views_world.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+enum { WORD_OF_PAGE = 0, BYTE_TO_WRITE = 8 };
+
+static void on_moved(void *opaque, unsigned view, gla_t page)
+{
+    struct world *world = opaque;
+    world->moved++;
+    world->moved_view = view;
+    world->moved_page = page;
+}
+
+static void on_moved_all(void *opaque, unsigned view)
+{
+    struct world *world = opaque;
+    world->moved_all++;
+    world->moved_view = view;
+}
+
+static void mark_pages(struct world *world)
+{
+    for (uint32_t page = WORLD_DATA; page < WORLD_RAM_BYTES; page += PAGE_BYTES) {
+        uint32_t word = page + 1;
+        memcpy(cpu_fixture_ram(&world->fixture, page), &word, sizeof(word));
+    }
+}
+
+void world_create(struct world *world, bool pae, unsigned budget)
+{
+    struct error error;
+    memset(world, 0, sizeof(*world));
+    if (!cpu_fixture_create(&world->fixture, WORLD_RAM_BYTES, &error) ||
+        !views_create(world->fixture.cpu, budget, &error)) {
+        fprintf(stderr, "%s\n", error.text);
+        abort();
+    }
+    struct cpu *cpu = world->cpu = world->fixture.cpu;
+    world->pae = pae;
+    world->next_table = WORLD_TABLES;
+    mark_pages(world);
+    world->root = world_new_root(world);
+    cpu->cr0 = CR0_PE | CR0_PG | CR0_WP;
+    cpu->cr4 = CR4_PSE | CR4_PGE | (pae ? CR4_PAE : 0);
+    cpu->efer = pae ? EFER_NXE : 0;
+    world_ring(world, 0);
+    world_load_root(world, world->root);
+    mmu_flush_all(cpu);
+    views_listen(cpu, on_moved, on_moved_all, world);
+}
+
+void world_destroy(struct world *world)
+{
+    views_destroy(world->cpu);
+    cpu_fixture_destroy(&world->fixture);
+}
+
+static int setup(void **state, bool pae)
+{
+    struct world *world = malloc(sizeof(*world));
+    world_create(world, pae, VIEWS_BUDGET_DEFAULT);
+    *state = world;
+    return 0;
+}
+
+int world_setup(void **state)
+{
+    return setup(state, false);
+}
+
+int world_setup_pae(void **state)
+{
+    return setup(state, true);
+}
+
+int world_teardown(void **state)
+{
+    world_check_consistency(*state);
+    world_destroy(*state);
+    free(*state);
+    return 0;
+}
+
+static gpa_t new_table(struct world *world)
+{
+    gpa_t table = world->next_table;
+    assert_true(table < WORLD_DATA);
+    world->next_table += PAGE_BYTES;
+    return table;
+}
+
+uint32_t world_new_root(struct world *world)
+{
+    gpa_t root = new_table(world);
+    for (unsigned i = 0; world->pae && i < 4; i++) {
+        uint64_t entry = new_table(world) | P;
+        memcpy(cpu_fixture_ram(&world->fixture, root + 8 * i), &entry, sizeof(entry));
+    }
+    return (uint32_t)root;
+}
+
+void world_load_root(struct world *world, uint32_t root)
+{
+    mmu_load_cr3(world->cpu, root);
+}
+
+void world_ring(struct world *world, unsigned ring)
+{
+    world->cpu->cpl = (uint8_t)ring;
+    world->cpu->access_rights = ring == 3 ? MMU_USER : MMU_SUPERVISOR;
+}
+
+uint64_t world_entry(struct world *world, gpa_t place)
+{
+    uint64_t entry = 0;
+    memcpy(&entry, cpu_fixture_ram(&world->fixture, place), world->pae ? 8 : 4);
+    return entry;
+}
+
+void world_set_entry(struct world *world, gpa_t place, uint64_t entry)
+{
+    memcpy(cpu_fixture_ram(&world->fixture, place), &entry, world->pae ? 8 : 4);
+}
+
+uint32_t world_large_bytes(const struct world *world)
+{
+    return world->pae ? 2U << 20 : 4U << 20;
+}
+
+gpa_t world_upper_place(struct world *world, uint32_t root, gla_t linear)
+{
+    if (!world->pae) {
+        return root + (linear >> 22) * 4;
+    }
+    uint64_t pointer = world_entry(world, root + (linear >> 30) * 8);
+    return (pointer & PAE_ADDRESS) + ((linear >> 21) & 0x1ff) * 8;
+}
+
+gpa_t world_leaf_place(struct world *world, uint32_t root, gla_t linear)
+{
+    uint64_t upper = world_entry(world, world_upper_place(world, root, linear));
+    if (!(upper & P) || (upper & ENTRY_LARGE)) {
+        return 0;
+    }
+    return (upper & PAE_ADDRESS) +
+           (world->pae ? ((linear >> 12) & 0x1ff) * 8 : ((linear >> 12) & 0x3ff) * 4);
+}
+
+void world_map(struct world *world, gla_t linear, gpa_t physical, uint32_t flags)
+{
+    uint32_t root = world->cpu->cr3;
+    gpa_t upper = world_upper_place(world, root, linear);
+    if (!world_leaf_place(world, root, linear)) {
+        world_set_entry(world, upper, new_table(world) | P | W | U);
+    }
+    world_set_entry(world, world_leaf_place(world, root, linear), physical | flags);
+}
+
+void world_map_large(struct world *world, gla_t linear, gpa_t physical, uint32_t flags)
+{
+    world_set_entry(world, world_upper_place(world, world->cpu->cr3, linear),
+                    physical | flags | ENTRY_LARGE);
+}
+
+uint64_t world_leaf(struct world *world, gla_t linear)
+{
+    return world_entry(world, world_leaf_place(world, world->cpu->cr3, linear));
+}
+
+void world_set_leaf(struct world *world, gla_t linear, uint64_t entry)
+{
+    world_set_entry(world, world_leaf_place(world, world->cpu->cr3, linear), entry);
+}
+
+enum touch world_touch(struct world *world, gla_t linear, bool write)
+{
+    struct cpu *cpu = world->cpu;
+    views_current(cpu);
+    if (setjmp(cpu->unwind)) {
+        assert_int_equal(cpu->pending.vector, EXCEPTION_PF);
+        assert_int_equal(cpu->cr2, linear);
+        return TOUCH_FAULT;
+    }
+    return views_reach(cpu, linear, write) == VIEWS_MAPPED ? TOUCH_MAPPED : TOUCH_SOFT;
+}
+
+static uint8_t *window_page(struct world *world, gla_t linear)
+{
+    return world->cpu->views->current->base + (linear & ~(gla_t)PAGE_OFFSET_MASK);
+}
+
+bool world_shows(struct world *world, gla_t linear, uint32_t *word)
+{
+    uint32_t unused;
+    struct iovec here = {word ? word : &unused, sizeof(*word)};
+    struct iovec there = {window_page(world, linear) + WORD_OF_PAGE, sizeof(*word)};
+    return process_vm_readv(getpid(), &here, 1, &there, 1, 0) == sizeof(*word);
+}
+
+bool world_shows_writable(struct world *world, gla_t linear)
+{
+    uint8_t byte = 0;
+    struct iovec here = {&byte, 1};
+    struct iovec there = {window_page(world, linear) + BYTE_TO_WRITE, 1};
+    return process_vm_writev(getpid(), &here, 1, &there, 1, 0) == 1;
+}
+
+bool world_shows_after_flush(struct world *world, gla_t linear, uint32_t *word)
+{
+    views_current(world->cpu);
+    return world_shows(world, linear, word);
+}
+
+unsigned world_count_mappings(struct world *world)
+{
+    uintptr_t low = (uintptr_t)world->cpu->views->view[0].base;
+    uintptr_t high = low + VIEWS_MAXIMUM * WINDOW_SPACING;
+    unsigned count = 0;
+    char line[512];
+    FILE *maps = fopen("/proc/self/maps", "r");
+    assert_non_null(maps);
+    while (fgets(line, sizeof(line), maps)) {
+        uintptr_t start = strtoull(line, NULL, 16);
+        count += start >= low && start < high;
+    }
+    fclose(maps);
+    return count;
+}
+
+/* Every page that is writable is in the list of its page of RAM, and none else. */
+static void check_places(struct world *world, uint64_t writable_pages)
+{
+    const struct views *views = world->cpu->views;
+    uint64_t listed = 0;
+    for (uint64_t ram_page = 0; ram_page < views->ram_pages; ram_page++) {
+        view_place place = views->writable_places[ram_page], previous = 0;
+        while (place) {
+            uint32_t page = (place - 1) & (VIEW_PAGES - 1);
+            const struct slot *slot = view_slot(&views->view[(place - 1) >> 20], page);
+            assert_non_null(slot);
+            assert_true(page_in(&slot->writable, page_index(page)));
+            assert_int_equal(slot->ram_page[page_index(page)], ram_page);
+            assert_int_equal(slot->same_previous[page_index(page)], previous);
+            previous = place;
+            place = slot->same_next[page_index(page)];
+            listed++;
+        }
+    }
+    assert_int_equal(listed, writable_pages);
+}
+
+static uint64_t check_slot(struct world *world, const struct slot *slot)
+{
+    uint64_t writable = 0;
+    for (unsigned index = 0; index < SLOT_PAGES; index++) {
+        if (page_in(&slot->writable, index)) {
+            assert_true(page_in(&slot->mapped, index));
+            assert_int_equal(world->fixture.ram.code_lines[slot->ram_page[index]], 0);
+            writable++;
+        }
+    }
+    return writable;
+}
+
+void world_check_consistency(struct world *world)
+{
+    const struct views *views = world->cpu->views;
+    uint64_t mappings = 0, writable = 0;
+    for (unsigned id = 0; id < VIEWS_MAXIMUM; id++) {
+        const struct view *view = &views->view[id];
+        unsigned slots = 0;
+        mappings += view->mappings;
+        for (unsigned i = 0; i < VIEW_SLOTS; i++) {
+            bool used = view->used_slots[i / 64] >> (i % 64) & 1;
+            assert_int_equal(used, view->slots[i] != NULL);
+            if (used) {
+                writable += check_slot(world, view->slots[i]);
+                slots++;
+            }
+        }
+        assert_int_equal(slots, view->slot_count);
+    }
+    assert_int_equal(mappings, views->statistics.mappings);
+    assert_int_equal(mappings, world_count_mappings(world));
+    assert_int_equal(views->statistics.pages_mapped >= writable, true);
+    check_places(world, writable);
+}
