@@ -205,16 +205,15 @@ static const uint8_t *after_trap(struct jit *jit)
     const uint8_t *pc = (const uint8_t *)(uintptr_t)cpu->translated.pc;
     struct translation *translation = translation_at(jit, pc);
     int i = instruction_at(translation, pc);
-    if (i < 0 && translation->uses_vector && !cpu->fpu.live) {
-        jit->statistics.vector_traps++;
-        normalize(&cpu->translated);
-        fpu_load(cpu);
-        return translation->code;
-    }
     if (i < 0) {
-        jit->statistics.budget_traps++;
         account(cpu, 0);
         cpu->eip = translation->eip;
+        if (translation->uses_vector && !cpu->fpu.live) {
+            jit->statistics.vector_traps++;
+            fpu_load(cpu);
+            return translation->code;
+        }
+        jit->statistics.budget_traps++;
         return NULL;
     }
     if (is_repeating(pc)) {
