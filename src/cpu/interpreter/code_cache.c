@@ -294,7 +294,75 @@ static struct block *decode_single(struct cpu *cpu)
     }
     block->mode = cpu->code_mode;
     block->count = 1;
+    block->transient = true;
     finish_block(block);
+    return block;
+}
+
+static struct crossing *crossing_at(struct code_cache *cache, const uint8_t *host,
+                                    uint32_t eip)
+{
+    uint64_t hash = ((uintptr_t)host ^ eip) * 0x9e3779b97f4a7c15ULL;
+    return &cache->crossings[(hash >> 32) % CROSSING_ENTRIES];
+}
+
+static bool same_bytes(const uint8_t *a, const uint8_t *b, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++) {
+        if (a[i] != b[i]) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* The instruction at `host` if it is known to go on in the next page, with the bytes
+ * that it had; else NULL. */
+static struct block *find_crossing(struct cpu *cpu, const uint8_t *host, gla_t linear)
+{
+    struct crossing *crossing = crossing_at(cpu->code_cache, host, cpu->eip);
+    unsigned in_page = PAGE_BYTES - (linear & PAGE_OFFSET_MASK);
+    if (crossing->host != host || crossing->eip != cpu->eip ||
+        crossing->mode != cpu->code_mode || crossing->length <= in_page ||
+        !same_bytes(crossing->bytes, host, in_page)) {
+        return NULL;
+    }
+    uint64_t ram_offset;
+    const uint8_t *next = mmu_fetch(cpu, linear + in_page, &ram_offset);
+    bool same =
+        next && same_bytes(crossing->bytes + in_page, next, crossing->length - in_page);
+    return same ? (struct block *)crossing->block : NULL;
+}
+
+/* Remembers what decode_single() has made, if it goes on in the next page. */
+static struct block *keep_crossing(struct cpu *cpu, const uint8_t *host, gla_t linear,
+                                   struct block *single)
+{
+    _Static_assert(sizeof(struct block) + 2 * sizeof(struct instruction) <=
+                       CROSSING_BYTES,
+                   "a block of one instruction");
+    unsigned in_page = PAGE_BYTES - (linear & PAGE_OFFSET_MASK);
+    unsigned length = single->instructions[0].length;
+    uint64_t ram_offset;
+    if (length <= in_page) {
+        return single;
+    }
+    const uint8_t *next = mmu_fetch(cpu, linear + in_page, &ram_offset);
+    if (!next) {
+        return single;
+    }
+    struct crossing *crossing = crossing_at(cpu->code_cache, host, cpu->eip);
+    struct block *block = (struct block *)crossing->block;
+    *block = *single;
+    block->instructions[0] = single->instructions[0];
+    block->instructions[1] = single->instructions[1];
+    crossing->host = host;
+    crossing->eip = cpu->eip;
+    crossing->mode = cpu->code_mode;
+    crossing->length = (uint8_t)length;
+    for (unsigned i = 0; i < length; i++) {
+        crossing->bytes[i] = i < in_page ? host[i] : next[i - in_page];
+    }
     return block;
 }
 
@@ -363,6 +431,7 @@ static struct block *make_block_locked(struct cpu *cpu, const uint8_t *host,
     block->eip = cpu->eip;
     block->mode = cpu->code_mode;
     block->translation = NULL;
+    block->transient = false;
     block->left_alone = 0;
     if (!decode_block(cpu, block)) {
         return NULL;
@@ -401,9 +470,12 @@ static struct block *find_slow(struct cpu *cpu, gla_t linear)
         block = block->same_bucket;
     }
     if (!block) {
+        block = find_crossing(cpu, host, linear);
+    }
+    if (!block) {
         block = make_block(cpu, host, ram_offset);
     }
-    return block ? block : decode_single(cpu);
+    return block ? block : keep_crossing(cpu, host, linear, decode_single(cpu));
 }
 
 struct block *code_cache_find(struct cpu *cpu)
@@ -425,7 +497,7 @@ struct block *code_cache_find(struct cpu *cpu)
     if (block->last > cs->limit || block->last < block->eip) {
         return decode_single(cpu);
     }
-    if (block != cpu->code_cache->single) {
+    if (!block->transient) {
         *jump_cache_entry(cpu, linear) =
             (struct jump_cache_entry){linear, cpu->mmu->generation, block};
     }

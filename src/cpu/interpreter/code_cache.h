@@ -39,6 +39,7 @@ struct block {
     uint64_t lines;    /* of that page, one bit for 64 bytes */
     struct block *same_bucket, *same_page;
     struct translation *translation; /* by another engine, or NULL */
+    bool transient;                  /* good for one use: nobody watches its bytes */
     uint32_t left_alone; /* bits of instructions that it shall leave to us */
     /* `count` instructions, and one that ends the block. */
     struct instruction instructions[];
@@ -56,6 +57,17 @@ struct pending_write {
     uint64_t ram_offset, bytes;
 };
 
+/* A block of one instruction that lies in two pages, and the bytes it was made of. */
+enum { CROSSING_ENTRIES = 1024, CROSSING_BYTES = 320 };
+
+struct crossing {
+    const uint8_t *host; /* of its first byte; NULL: free */
+    uint32_t eip, mode;
+    uint8_t length;
+    uint8_t bytes[15];
+    _Alignas(16) uint8_t block[CROSSING_BYTES];
+};
+
 struct code_cache {
     struct jump_cache_entry jumps[JUMP_CACHE_ENTRIES];
     uint32_t jumps_since; /* the MMU's generation when they were forgotten last */
@@ -63,11 +75,13 @@ struct code_cache {
     struct block **pages; /* first block of each page of RAM */
     uint8_t *arena;
     size_t arena_used;
+    struct crossing crossings[CROSSING_ENTRIES];
     struct block *single; /* an instruction that is decoded for one use */
     struct block *part;   /* a copy of the first instructions of `part_source` */
     const struct block *part_source;
     pthread_t owner; /* the CPU's thread */
-    /* An engine that translates blocks; may be NULL. A killed block has a translation. */
+    /* An engine that translates blocks; may be NULL. A killed block has a translation.
+     */
     struct {
         void (*killed)(void *opaque, struct block *block);
         void (*flushed)(void *opaque);

@@ -343,6 +343,45 @@ static bool is_plain_map_0f(unsigned opcode, bool memory)
     }
 }
 
+/* xchg low, high: of EAX, ECX, EDX, EBX. */
+static void emit_swap_bytes(struct emitter *e, unsigned high)
+{
+    EMIT(e, 0x86, 0xc0 | (high & 3) << 3 | high);
+}
+
+/* AH, CH, DH or BH and a memory operand whose address needs a REX prefix: by a scratch
+ * register. What it does to memory comes before it changes a register. */
+static bool encode_high(struct emitter *e, const struct shape *shape,
+                        const struct address *address, bool lock)
+{
+    unsigned opcode = shape->opcode;
+    bool arithmetic = opcode < 0x40;
+    bool to_memory = shape->map == OPCODE_MAP_1 && ((arithmetic && (opcode & 7) == 0) ||
+                                                    opcode == 0x88 || opcode == 0x84);
+    bool compare = shape->map == OPCODE_MAP_1 && opcode == 0x3a;
+    bool to_register = shape->map == OPCODE_MAP_1 &&
+                       ((arithmetic && (opcode & 7) == 2) || opcode == 0x8a);
+    struct shape scratch = *shape;
+    scratch.reg = HOST_R11;
+    if (to_memory || compare) {
+        /* rorx r11d, reg, 8 */
+        EMIT(e, 0xc4, 0x63, 0x7b, 0xf0, 0xd8 | (shape->reg & 3), 8);
+        encode_memory(e, &scratch, address, lock, false);
+        return true;
+    }
+    if (to_register) {
+        const struct shape last = {
+            .opcode = (uint8_t)opcode, .reg = shape->reg & 3, .rm = HOST_R11};
+        scratch.opcode = 0x8a;
+        encode_memory(e, &scratch, address, false, false);
+        emit_swap_bytes(e, shape->reg);
+        encode_register(e, &last);
+        emit_swap_bytes(e, shape->reg);
+        return true;
+    }
+    return false;
+}
+
 static bool encode_modrm(struct emitter *e, const struct instruction *instruction,
                          const struct instruction_row *row, uint32_t assumptions)
 {
@@ -373,12 +412,16 @@ static bool encode_modrm(struct emitter *e, const struct instruction *instructio
     }
     struct emitter start = *e;
     struct address address = encode_address(e, instruction, assumptions);
-    if (!is_encodable(&shape, rex_of_address(&address))) {
-        *e = start;
-        return false;
+    bool lock = instruction->prefixes & PREFIX_LOCK;
+    if (is_encodable(&shape, rex_of_address(&address))) {
+        encode_memory(e, &shape, &address, lock, false);
+        return true;
     }
-    encode_memory(e, &shape, &address, instruction->prefixes & PREFIX_LOCK, false);
-    return true;
+    if (encode_high(e, &shape, &address, lock)) {
+        return true;
+    }
+    *e = start;
+    return false;
 }
 
 /* Opcodes whose register is in their low bits, and such without ModRM. */

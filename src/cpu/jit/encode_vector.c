@@ -59,7 +59,8 @@ static bool is_special(struct cpu *cpu, const struct instruction *instruction,
                        instruction->opcode == FNINIT_OPCODE &&
                        instruction->modrm == FNINIT_MODRM;
     bool explicit_lengths = form->flags & (HOST_LENGTHS_IN | HOST_INDEX_OUT);
-    return form->special || initializes || explicit_lengths ||
+    bool stores_status = row->operands[0].method == OPERAND_AX; /* FNSTSW AX */
+    return (form->special && !stores_status) || initializes || explicit_lengths ||
            (form->flags & (HOST_BUFFERED | HOST_PASSES)) ||
            (row->attributes & ROW_VSIB);
 }

@@ -321,8 +321,7 @@ static void run_next(struct cpu *cpu)
         return;
     }
     struct block *block = code_cache_find(cpu);
-    if (block == cpu->code_cache->single ||
-        block->count > cpu->budget_end - cpu->retired) {
+    if (block->transient || block->count > cpu->budget_end - cpu->retired) {
         interpret(jit);
         return;
     }
