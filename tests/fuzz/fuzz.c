@@ -1,5 +1,7 @@
 #include "fuzz.h"
 
+#include "../engine.h"
+
 #include <inttypes.h>
 #include <sanitizer/common_interface_defs.h>
 #include <signal.h>
@@ -10,13 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum {
-    RAM_BYTES = MACHINE_MINIMUM_RAM_MIB << 20,
-    DISK_BYTES = 1 << 20,
-    TICK_US = 20000,
-    EPOCH_S = 1700000000,
-    CHUNK_BYTES = 1 << 16,
-};
+enum { TICK_US = 20000 };
 
 #define ITERATION_LIMIT_NS 20000000000U
 
@@ -76,74 +72,6 @@ static uint64_t now_ns(void)
     return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
 }
 
-uint64_t fuzz_random(struct fuzz *fuzz)
-{
-    /* splitmix64 (Steele, Lea, Flood 2014): any seed is a good one. */
-    uint64_t z = fuzz->state += 0x9e3779b97f4a7c15;
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
-    return z ^ (z >> 31);
-}
-
-uint32_t fuzz_below(struct fuzz *fuzz, uint32_t limit)
-{
-    return (uint32_t)(fuzz_random(fuzz) % limit);
-}
-
-bool fuzz_one_in(struct fuzz *fuzz, uint32_t n)
-{
-    return fuzz_below(fuzz, n) == 0;
-}
-
-uint32_t fuzz_interesting(struct fuzz *fuzz)
-{
-    uint32_t value = (uint32_t)fuzz_random(fuzz);
-    switch (fuzz_below(fuzz, 6)) {
-    case 0:
-        return value & 0xff;
-    case 1:
-        return (1U << (value & 31)) - (value >> 5 & 1);
-    case 2:
-        return 0U - (value & 0xff);
-    case 3:
-        return value & 0xffff;
-    case 4: /* in RAM, often near the end of a page */
-        value &= RAM_BYTES - 1;
-        return value & 0x1000 ? value | 0xff8 : value;
-    default:
-        return value;
-    }
-}
-
-static bool make_disk(struct fuzz *fuzz)
-{
-    snprintf(fuzz->disk, sizeof(fuzz->disk), "/tmp/fuzz-disk-XXXXXX");
-    int file = mkstemp(fuzz->disk);
-    return file >= 0 && ftruncate(file, DISK_BYTES) == 0 && close(file) == 0;
-}
-
-static bool make_machine(struct fuzz *fuzz)
-{
-    const struct machine_config config = {
-        .ram_bytes = RAM_BYTES,
-        .disks = {fuzz->disk},
-        .snapshot = true,
-        .serial = {"null", "null"},
-        .debug_console = "null",
-        .engine = getenv("FAUMACHINE_ENGINE"),
-        .clock = CLOCK_KIND_COUNTED,
-        .epoch_s = EPOCH_S,
-        .debug_exit_port = 0xf4,
-    };
-    struct error error;
-    fuzz->machine = machine_create(&config, &error);
-    if (!fuzz->machine) {
-        fprintf(stderr, "fuzz: %s\n", error.text);
-        return false;
-    }
-    return machine_run(fuzz->machine, 1).end == MACHINE_END_BUDGET;
-}
-
 bool fuzz_begin(struct fuzz *fuzz, int count, char **arguments)
 {
     if (count < 2) {
@@ -159,7 +87,7 @@ bool fuzz_begin(struct fuzz *fuzz, int count, char **arguments)
     running = fuzz;
     (void)signal(SIGABRT, aborted);
     __sanitizer_set_death_callback(tell_seed);
-    if (!make_disk(fuzz) || !make_machine(fuzz)) {
+    if (!fuzz_make_machine(fuzz, tested_engine_name())) {
         return false;
     }
     fuzz->limit_ns = UINT64_MAX;
@@ -187,30 +115,4 @@ int fuzz_end(struct fuzz *fuzz)
     machine_destroy(fuzz->machine);
     unlink(fuzz->disk);
     return EXIT_SUCCESS;
-}
-
-void fuzz_forget_requests(struct machine *machine)
-{
-    machine->reset_requested = false;
-    machine->power_off_requested = false;
-    machine->debug_exit_requested = false;
-    machine->stop_requested = false;
-}
-
-void fuzz_reset(struct fuzz *fuzz)
-{
-    struct machine *machine = fuzz->machine;
-    lock_take(&machine->lock);
-    fuzz_forget_requests(machine);
-    pc_reset(machine);
-    fuzz_forget_requests(machine);
-    lock_release(&machine->lock);
-    cpu_reset(&machine->cpu);
-    memset(machine->ram.host, 0, machine->ram.bytes);
-    lock_take(&machine->lock);
-    for (uint64_t at = 0; at < machine->ram.bytes; at += CHUNK_BYTES) {
-        machine->memory.listener.code_written(machine->memory.listener.opaque, at,
-                                              CHUNK_BYTES);
-    }
-    lock_release(&machine->lock);
 }

@@ -19,6 +19,8 @@ struct fuzz {
     char disk[32]; /* path of a small image; removed at the end */
 };
 
+enum { FUZZ_RAM_BYTES = MACHINE_MINIMUM_RAM_MIB << 20 };
+
 /* `SECONDS [SEED]`: without a seed one is drawn; 0 seconds run one iteration. Creates
  * the machine and powers it on. */
 bool fuzz_begin(struct fuzz *fuzz, int count, char **arguments);
@@ -27,6 +29,9 @@ bool fuzz_next(struct fuzz *fuzz);
 /* Destroys the machine; the exit status. */
 int fuzz_end(struct fuzz *fuzz);
 
+/* A machine with that engine and a counted clock, powered on; its disk, if there is
+ * none yet. */
+bool fuzz_make_machine(struct fuzz *fuzz, const char *engine);
 /* All devices and the CPU, as after power-on but with time going on. RAM is zeroed. */
 void fuzz_reset(struct fuzz *fuzz);
 /* Forgets what the guest has asked of the machine: reset, power-off and the like. */
