@@ -10,7 +10,7 @@ import subprocess
 import bars
 import figures
 import guest
-from figures import CPU
+from figures import CPU, WALL
 from machines import Bochs, Native, Qemu
 
 BEGIN = "<!-- Written by `make bench` from here on. -->"
@@ -127,8 +127,9 @@ class Report:
         parts = [self._circumstances()]
         for section in sections():
             parts += [f"### {section.title}, {section.unit}", self._times(section)]
-        parts += ["### Ratios of the medians", self._ratios(),
+        parts += ["### Ratios of the medians", self._ratios(WALL),
                   "### CPU time of the processes", self._cpu(),
+                  "### Ratios of the medians of CPU time", self._ratios(CPU),
                   "### Bars", "\n".join(bars.of(self._figures, self._engines)),
                   "### Commands", "\n".join(f"    {command}" for command in self._commands)]
         trouble = [*dict.fromkeys(self._figures.failures),
@@ -153,7 +154,7 @@ class Report:
             [title, *(cell(self._figures.values(name, figure), section.scale)
                       for name in names)] for title, figure in section.rows])
 
-    def _ratios(self):
+    def _ratios(self, which):
         engines = self._engines.items()
         pairs = [(f"{QEMU} / native", QEMU, NATIVE)] if QEMU in self._machines else []
         pairs += [(f"{engine} / {other}", name, other) for engine, name in engines
@@ -161,7 +162,7 @@ class Report:
         pairs += [(f"{BOCHS} / {engine}", BOCHS, name) for engine, name in engines
                   if BOCHS in self._machines]
         return table(["figure", *(title for title, _, _ in pairs)], [
-            [title, *(ratio(self._figures.ratio(figure, name, other))
+            [title, *(ratio(self._figures.ratio(figure, name, other, which))
                       for _, name, other in pairs)]
             for section in sections() for title, figure in section.rows])
 
