@@ -15,6 +15,7 @@
 enum {
     DIVISIONS = 32, /* of the distance, from one pass to the next */
     SHARE = 5,      /* comparing RAM takes at most one such part of the time */
+    SAVE_S = 5,     /* how much of a run may have to be done again */
 };
 
 /* Between two points: the machines are the same at `same`, which `path` leads to, but
@@ -85,7 +86,7 @@ static bool scan(struct search *search)
 {
     struct pair *pair = &search->pair;
     const struct lockstep_config *config = search->config;
-    double begin_s = now_s(), looking_s = 0;
+    double begin_s = now_s(), looking_s = 0, save_s = begin_s + SAVE_S;
     uint64_t same = 0;
     while (pair_goes_on(pair) && (!config->until || pair->position < config->until)) {
         pair_run(pair, LOCKSTEP_ENGINES, next_point(config, pair->position));
@@ -101,19 +102,33 @@ static bool scan(struct search *search)
         if (look) {
             same = pair->position;
         }
+        if (look && now_s() > save_s) {
+            pair_save(pair);
+            save_s = now_s() + SAVE_S;
+        }
         tell_progress(search);
     }
     return false;
 }
 
-/* Once more from the start to the last good point. False: this time there is no way
- * there, or the machines differ there; then `error` is empty. */
+/* Once more to the last good point, from where both are saved if they are. False: this
+ * time there is no way there, or the machines differ there; then `error` is empty. */
 static bool restart(struct search *search, struct error *error)
 {
     error->text[0] = '\0';
     tell_progress(search);
-    return pair_follow(&search->pair, &search->interval.path, error) &&
-           (search->interval.same == 0 || pair_same(&search->pair));
+    struct pair *pair = &search->pair;
+    if (!pair_follow(pair, &search->interval.path, error)) {
+        return false;
+    }
+    if (search->interval.same == 0) {
+        return true;
+    }
+    if (!pair_same(pair)) {
+        return false;
+    }
+    pair_save(pair);
+    return true;
 }
 
 enum finding { FOUND, NOT_FOUND, FAILED };
@@ -308,15 +323,25 @@ static enum finding show(struct search *search)
 }
 
 /* From the interval that the scan has found to the report. */
+static enum finding find_and_show(struct search *search)
+{
+    enum finding finding = find(search);
+    return finding == FOUND ? show(search) : finding;
+}
+
 static bool explain(struct search *search)
 {
     struct lockstep_result *result = search->result;
     const struct state_buffer none = {0};
     const struct interval first = search->interval;
     tell_states(search, &none, &none);
-    enum finding finding = find(search);
-    if (finding == FOUND) {
-        finding = show(search);
+    enum finding finding = find_and_show(search);
+    if (finding == NOT_FOUND && !search->pair.no_saving) {
+        /* Perhaps the copies are not what they should be. */
+        search->interval = first;
+        result->code_count = 0;
+        pair_save_no_more(&search->pair);
+        finding = find_and_show(search);
     }
     if (finding == NOT_FOUND) {
         search->interval = first;

@@ -4,7 +4,8 @@
  * endless loop is a finding like any other. Both clocks are counted: at the same
  * instruction the machines must be the same. They are compared every so many
  * instructions; after the first difference they are run again, with ever shorter
- * distances from the last point at which they were the same.
+ * distances from the last point at which they were the same. Copies of the processes
+ * wait there, so that not every attempt has to begin with power-on.
  *
  * An engine stops where it is told to, and a difference may need to run over such a
  * place (a block that is translated as a whole, say). Then the result is no single

@@ -4,6 +4,7 @@
 
 #include <poll.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <time.h>
 
 enum {
@@ -15,27 +16,79 @@ void pair_init(struct pair *pair, const struct lockstep_config *config)
 {
     *pair = (struct pair){.config = config};
     for (unsigned i = 0; i < LOCKSTEP_ENGINES; i++) {
-        pair->sides[i].state = SIDE_NONE;
+        pair->sides[i].state = pair->saved[i].state = SIDE_NONE;
+    }
+    prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
+}
+
+static void stop_sides(struct side sides[LOCKSTEP_ENGINES])
+{
+    for (unsigned i = 0; i < LOCKSTEP_ENGINES; i++) {
+        side_stop(&sides[i]);
     }
 }
 
 void pair_stop(struct pair *pair)
 {
+    stop_sides(pair->sides);
+    stop_sides(pair->saved);
+    prctl(PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0);
+}
+
+static bool copy_sides(struct side from[LOCKSTEP_ENGINES],
+                       struct side to[LOCKSTEP_ENGINES])
+{
+    struct error ignored;
     for (unsigned i = 0; i < LOCKSTEP_ENGINES; i++) {
-        side_stop(&pair->sides[i]);
+        if (!side_copy(&from[i], &to[i], &ignored)) {
+            stop_sides(to);
+            return false;
+        }
+    }
+    return true;
+}
+
+void pair_save_no_more(struct pair *pair)
+{
+    stop_sides(pair->saved);
+    pair->saved_position = 0;
+    pair->no_saving = true;
+}
+
+void pair_save(struct pair *pair)
+{
+    if (pair->no_saving || pair->saved_position == pair->position) {
+        return;
+    }
+    stop_sides(pair->saved);
+    pair->saved_position = pair->position;
+    if (!copy_sides(pair->sides, pair->saved)) {
+        pair_save_no_more(pair);
     }
 }
 
-bool pair_start(struct pair *pair, struct error *error)
+static bool start_fresh(struct pair *pair, struct error *error)
 {
-    pair_stop(pair);
-    pair->position = 0;
     for (unsigned i = 0; i < LOCKSTEP_ENGINES; i++) {
         if (!side_start(&pair->sides[i], pair->config, i, pair->sides, i, error)) {
             return false;
         }
     }
+    pair->position = 0;
     return true;
+}
+
+bool pair_start(struct pair *pair, struct error *error)
+{
+    stop_sides(pair->sides);
+    if (pair->saved_position > 0) {
+        if (copy_sides(pair->saved, pair->sides)) {
+            pair_run(pair, LOCKSTEP_ENGINES, pair->saved_position);
+            return true;
+        }
+        pair_save_no_more(pair);
+    }
+    return start_fresh(pair, error);
 }
 
 static uint64_t now_ms(void)

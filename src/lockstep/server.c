@@ -2,13 +2,19 @@
 
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
+#include "lockstep/detach.h"
 #include "lockstep/dump.h"
 #include "lockstep/wire.h"
 
+enum { ADOPTION_US = 100 };
+
 struct server {
     int fd;
+    bool is_copy; /* of another process: it has no other thread */
     struct machine *machine;
     struct ending ending;
 };
@@ -52,6 +58,56 @@ static bool answer_code(struct server *server)
     return wire_send(server->fd, &code, sizeof(code));
 }
 
+static bool greet(const struct server *server, struct greeting *greeting)
+{
+    greeting->pid = getpid();
+    greeting->created = server->machine != NULL;
+    const struct ram *ram = greeting->created ? machine_ram(server->machine) : NULL;
+    greeting->ram_bytes = ram ? ram->bytes : 0;
+    return wire_send_with(server->fd, greeting, sizeof(*greeting), ram ? ram->fd : -1);
+}
+
+/* Our parent dies too early to be one: it is there for the copy only. The next one is
+ * whom we work for. */
+static bool become_copy(struct server *server, int fd, pid_t parent)
+{
+    while (getppid() == parent) {
+        usleep(ADOPTION_US);
+    }
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    close(server->fd);
+    server->fd = fd;
+    server->is_copy = true;
+    struct greeting greeting = {.created = true};
+    return greet(server, &greeting);
+}
+
+/* A process like this one, that goes on from here when it is asked to. It is made by a
+ * process that ends at once: so it is adopted by whom we work for. */
+static bool answer_copy(struct server *server)
+{
+    int ends[2];
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0) {
+        return false;
+    }
+    pid_t maker = fork();
+    if (maker == 0) {
+        close(ends[0]);
+        maker = getpid();
+        pid_t copy = detach_files() ? fork() : -1;
+        if (copy == 0) {
+            return become_copy(server, ends[1], maker);
+        }
+        _exit(copy < 0);
+    }
+    close(ends[1]);
+    waitpid(maker, NULL, 0);
+    /* If there is no copy, the other end finds that out. */
+    bool answered = wire_send_with(server->fd, &(bool){true}, sizeof(bool), ends[0]);
+    close(ends[0]);
+    return answered;
+}
+
 static bool answer(struct server *server, const struct request *request)
 {
     switch (request->kind) {
@@ -61,6 +117,8 @@ static bool answer(struct server *server, const struct request *request)
         return answer_devices(server);
     case REQUEST_CODE:
         return answer_code(server);
+    case REQUEST_COPY:
+        return answer_copy(server);
     }
     return false;
 }
@@ -88,20 +146,23 @@ _Noreturn void server_run(int fd, const struct lockstep_config *config, unsigned
 {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     struct machine_config machine_config = configuration(config, index);
-    struct greeting greeting = {.ram_bytes = machine_config.ram_bytes};
+    struct greeting greeting = {.created = false};
     struct server server = {
         .fd = fd,
         .machine = machine_create(&machine_config, &greeting.error),
         .ending = {.end = MACHINE_END_BUDGET},
     };
-    greeting.created =
-        server.machine && machine_power_on(server.machine, &greeting.error);
-    int ram_fd = greeting.created ? machine_ram(server.machine)->fd : -1;
-    bool connected = wire_send_greeting(fd, &greeting, ram_fd);
+    if (server.machine && !machine_power_on(server.machine, &greeting.error)) {
+        machine_destroy(server.machine);
+        server.machine = NULL;
+    }
+    bool connected = greet(&server, &greeting);
     struct request request;
-    while (connected && wire_receive(fd, &request, sizeof(request))) {
+    while (connected && wire_receive(server.fd, &request, sizeof(request))) {
         connected = answer(&server, &request);
     }
-    machine_destroy(server.machine);
+    if (!server.is_copy) {
+        machine_destroy(server.machine);
+    }
     _exit(0);
 }

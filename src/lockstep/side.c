@@ -35,13 +35,16 @@ static void reap(struct side *side)
 static bool connect_side(struct side *side, struct error *error)
 {
     struct greeting greeting;
-    if (!wire_receive_greeting(side->fd, &greeting, &side->ram.fd)) {
-        char text[96];
-        reap(side);
-        side->state = SIDE_CRASHED;
-        side_describe(side, text, sizeof(text));
+    if (!wire_receive_with(side->fd, &greeting, sizeof(greeting), &side->ram.fd)) {
+        char text[96] = "cannot be copied";
+        if (side->pid > 0) {
+            reap(side);
+            side->state = SIDE_CRASHED;
+            side_describe(side, text, sizeof(text));
+        }
         return error_set(error, "the engine does not start: %s", text);
     }
+    side->pid = greeting.pid;
     if (!greeting.created) {
         *error = greeting.error;
         return false;
@@ -106,6 +109,24 @@ static void crashed(struct side *side)
     side->state = SIDE_CRASHED;
     state_buffer_free(&side->cpu);
     state_buffer_free(&side->devices);
+}
+
+bool side_copy(struct side *side, struct side *copy, struct error *error)
+{
+    const struct request request = {.kind = REQUEST_COPY};
+    bool answer;
+    *copy = (struct side){.state = SIDE_NONE, .ram.fd = -1};
+    if (side->state != SIDE_READY) {
+        return error_set(error, "there is nothing to copy");
+    }
+    if (!wire_send(side->fd, &request, sizeof(request)) ||
+        !wire_receive_with(side->fd, &answer, sizeof(answer), &copy->fd)) {
+        crashed(side);
+        return error_set(error, "the engine cannot be copied");
+    }
+    copy->state = SIDE_READY;
+    copy->end = side->end;
+    return connect_side(copy, error);
 }
 
 void side_run(struct side *side, uint64_t until)

@@ -36,6 +36,11 @@ struct side {
  * `others` are closed in the new process. */
 bool side_start(struct side *side, const struct lockstep_config *config, unsigned index,
                 const struct side *others, unsigned other_count, struct error *error);
+/* Makes a process that is like this one: in the same place, with the same in all caches
+ * of its engine. Both can go on; the copy writes no files. Whether it can be made or
+ * not, `copy` is to be stopped in the end. Wants PR_SET_CHILD_SUBREAPER of the caller.
+ */
+bool side_copy(struct side *side, struct side *copy, struct error *error);
 /* Ends the process, whatever it is doing. A side that is not started is left alone. */
 void side_stop(struct side *side);
 

@@ -60,43 +60,42 @@ bool wire_receive_dump(int fd, struct state_buffer *dump)
     return wire_receive(fd, dump->bytes, length);
 }
 
-bool wire_send_greeting(int fd, const struct greeting *greeting, int ram_fd)
+/* Room for one descriptor beside a message. */
+union control {
+    struct cmsghdr header;
+    char bytes[CMSG_SPACE(sizeof(int))];
+};
+
+bool wire_send_with(int fd, const void *bytes, size_t length, int descriptor)
 {
-    union {
-        struct cmsghdr header;
-        char bytes[CMSG_SPACE(sizeof(int))];
-    } control = {.header = {.cmsg_len = CMSG_LEN(sizeof(int)),
-                            .cmsg_level = SOL_SOCKET,
-                            .cmsg_type = SCM_RIGHTS}};
-    memcpy(CMSG_DATA(&control.header), &ram_fd, sizeof(ram_fd));
-    struct iovec part = {.iov_base = (void *)greeting, .iov_len = sizeof(*greeting)};
+    union control control = {.header = {.cmsg_len = CMSG_LEN(sizeof(int)),
+                                        .cmsg_level = SOL_SOCKET,
+                                        .cmsg_type = SCM_RIGHTS}};
+    memcpy(CMSG_DATA(&control.header), &descriptor, sizeof(descriptor));
+    struct iovec part = {.iov_base = (void *)bytes, .iov_len = length};
     struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
-    if (greeting->created) {
+    if (descriptor >= 0) {
         message.msg_control = control.bytes;
         message.msg_controllen = sizeof(control.bytes);
     }
-    return sendmsg(fd, &message, MSG_NOSIGNAL) == sizeof(*greeting);
+    return sendmsg(fd, &message, MSG_NOSIGNAL) == (ssize_t)length;
 }
 
-bool wire_receive_greeting(int fd, struct greeting *greeting, int *ram_fd)
+bool wire_receive_with(int fd, void *bytes, size_t length, int *descriptor)
 {
-    union {
-        struct cmsghdr header;
-        char bytes[CMSG_SPACE(sizeof(int))];
-    } control;
-    struct iovec part = {.iov_base = greeting, .iov_len = sizeof(*greeting)};
+    union control control;
+    struct iovec part = {.iov_base = bytes, .iov_len = length};
     struct msghdr message = {.msg_iov = &part,
                              .msg_iovlen = 1,
                              .msg_control = control.bytes,
                              .msg_controllen = sizeof(control.bytes)};
-    ssize_t received = recvmsg(fd, &message, MSG_CMSG_CLOEXEC | MSG_WAITALL);
-    if (received != sizeof(*greeting)) {
+    *descriptor = -1;
+    if (recvmsg(fd, &message, MSG_CMSG_CLOEXEC | MSG_WAITALL) != (ssize_t)length) {
         return false;
     }
-    *ram_fd = -1;
     const struct cmsghdr *header = CMSG_FIRSTHDR(&message);
     if (header) {
-        memcpy(ram_fd, CMSG_DATA(header), sizeof(*ram_fd));
+        memcpy(descriptor, CMSG_DATA(header), sizeof(*descriptor));
     }
     return true;
 }

@@ -7,15 +7,18 @@
 #include "lockstep/lockstep.h"
 #include "state/state.h"
 
-enum request_kind { REQUEST_RUN, REQUEST_DEVICES, REQUEST_CODE };
+#include <sys/types.h>
+
+enum request_kind { REQUEST_RUN, REQUEST_DEVICES, REQUEST_CODE, REQUEST_COPY };
 
 struct request {
     enum request_kind kind;
     uint64_t until;
 };
 
-/* The first answer, with the descriptor of RAM if the machine could be made. */
+/* Comes first, with the descriptor of RAM if the machine could be made. */
 struct greeting {
+    pid_t pid;
     bool created;
     struct error error;
     uint64_t ram_bytes;
@@ -34,8 +37,8 @@ bool wire_receive(int fd, void *bytes, size_t length);
 bool wire_send_dump(int fd, const struct state_buffer *dump);
 /* Instead of what `dump` holds. */
 bool wire_receive_dump(int fd, struct state_buffer *dump);
-/* `ram_fd` goes along if the machine was created, else -1 comes. */
-bool wire_send_greeting(int fd, const struct greeting *greeting, int ram_fd);
-bool wire_receive_greeting(int fd, struct greeting *greeting, int *ram_fd);
+/* A descriptor goes along; -1: none. */
+bool wire_send_with(int fd, const void *bytes, size_t length, int descriptor);
+bool wire_receive_with(int fd, void *bytes, size_t length, int *descriptor);
 
 #endif

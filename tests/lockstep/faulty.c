@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 enum {
@@ -94,14 +95,27 @@ enum cpu_exit faulty_run_with_width(struct cpu *cpu, uint64_t budget)
                 : interpreter_engine.run(cpu, budget);
 }
 
-bool *faulty_done;
+struct faulty_shared *faulty_shared;
+
+bool faulty_share(void)
+{
+    faulty_shared = mmap(NULL, sizeof(*faulty_shared), PROT_READ | PROT_WRITE,
+                         MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    return faulty_shared != MAP_FAILED;
+}
 
 enum cpu_exit faulty_run_with_luck(struct cpu *cpu, uint64_t budget)
 {
-    enum cpu_exit why = *faulty_done ? interpreter_engine.run(cpu, budget)
-                                     : run_with(cpu, budget, flip_register);
-    *faulty_done = *faulty_done || cpu->retired >= faulty_at;
+    enum cpu_exit why = faulty_shared->done ? interpreter_engine.run(cpu, budget)
+                                            : run_with(cpu, budget, flip_register);
+    faulty_shared->done = faulty_shared->done || cpu->retired >= faulty_at;
     return why;
+}
+
+static bool create(struct cpu *cpu, struct error *error)
+{
+    faulty_shared->created++;
+    return interpreter_engine.create(cpu, error);
 }
 
 struct lockstep_config faulty_config(const char *bios_path, const uint8_t *code,
@@ -119,6 +133,7 @@ struct lockstep_config faulty_config(const char *bios_path, const uint8_t *code,
     fclose(file);
     engine = interpreter_engine;
     engine.name = "faulty";
+    engine.create = create;
     engine.run = run ? run : interpreter_engine.run;
     return (struct lockstep_config){
         .machine = {.ram_bytes = 4 << 20,

@@ -30,9 +30,16 @@ faulty_run faulty_run_with_hang;
 /* As the first, but only if FAULTY_WIDTH instructions before and behind are run in one
  * go. */
 faulty_run faulty_run_with_width;
-/* As the first, but only while *faulty_done, which all processes share, is false. */
+/* As the first, but only while `done` is false. */
 faulty_run faulty_run_with_luck;
-extern bool *faulty_done;
+
+/* What all processes share; make it first. */
+struct faulty_shared {
+    bool done;
+    unsigned created; /* how often such an engine was */
+};
+extern struct faulty_shared *faulty_shared;
+bool faulty_share(void);
 
 /* To run `code` from f000:0000 under the interpreter and an engine with that `run`
  * (NULL: the interpreter's). `bios_path`: a file that is made. */

@@ -114,6 +114,10 @@ static void problem(void **state)
 
 int main(void)
 {
+    if (!faulty_share()) {
+        perror("mmap");
+        return 1;
+    }
     close(mkstemp(bios_path));
     close(mkstemp(report_path));
     const struct CMUnitTest tests[] = {
