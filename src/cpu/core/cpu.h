@@ -204,6 +204,7 @@ struct translated_state {
     uint32_t trap;       /* …and its vector */
     uint32_t exit;       /* how it ended */
     uint32_t link;
+    uint32_t x87_note;    /* of the last x87 instruction: cpu/jit; 0: none */
     uint32_t requests;    /* those of `request` that translated code leaves for */
     uint32_t index_mask;  /* of the jump table */
     uint32_t assumptions; /* what the running translations take for granted */

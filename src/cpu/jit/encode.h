@@ -66,7 +66,10 @@ bool encode_plain(struct emitter *e, const struct instruction *instruction,
  * `rest`: how many instructions of the block follow. */
 bool encode_string(struct emitter *e, const struct instruction *instruction,
                    unsigned rest, uint32_t assumptions);
-/* x87, MMX, SSE, AVX. */
+/* Whether it is an x87 instruction that FSTENV shows as the last one. */
+bool encode_is_noted(struct cpu *cpu, const struct instruction *instruction);
+/* x87, MMX, SSE, AVX. Of the last x87 instruction it notes only the operand's offset.
+ */
 bool encode_vector(struct emitter *e, struct cpu *cpu,
                    const struct instruction *instruction, uint32_t assumptions);
 

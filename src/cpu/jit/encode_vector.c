@@ -92,41 +92,20 @@ static void emit_vex(struct emitter *e, const struct instruction *instruction,
 
 #define AT(member) ((int32_t)offsetof(struct cpu, fpu.member))
 
-static int32_t selector_at(unsigned segment)
-{
-    return (int32_t)(offsetof(struct cpu, segments[0].selector) +
-                     sizeof(struct segment) * segment);
-}
-
-static void emit_copy16(struct emitter *e, int32_t to, int32_t from)
-{
-    emit_load32(e, HOST_R8, HOST_CPU, from);
-    emit8(e, 0x66);
-    emit_store32(e, HOST_R8, HOST_CPU, to);
-}
-
-/* What FSTENV and FSAVE show of the last instruction (SDM vol. 1, section 8.1.8). */
-static void note_instruction(struct emitter *e, const struct instruction *instruction)
-{
-    uint16_t opcode = (uint16_t)((instruction->opcode & 7) << 8 | instruction->modrm);
-    emit_store_constant32(e, instruction->eip, HOST_CPU, AT(instruction_offset));
-    emit8(e, 0x66);
-    emit_at(e, 0, 0xc7, 0, HOST_CPU, AT(opcode));
-    emit16(e, opcode);
-    emit_copy16(e, AT(instruction_selector), selector_at(SEGMENT_CS));
-    if (instruction->memory) {
-        emit_copy16(e, AT(operand_selector), selector_at(instruction->segment));
-    }
-}
-
-/* Before the instruction, which may change what its address is made of: no x87
- * instruction does. */
+/* What FSTENV and FSAVE show of the last instruction's operand (SDM vol. 1, section
+ * 8.1.8). No x87 instruction changes what its address is made of. */
 static void note_operand(struct emitter *e, const struct instruction *instruction)
 {
     const struct address address = encode_offset(instruction);
     const struct shape lea = {.opcode = 0x8d, .reg = HOST_R8};
     encode_memory(e, &lea, &address, false, true);
     emit_store32(e, HOST_R8, HOST_CPU, AT(operand_offset));
+}
+
+bool encode_is_noted(struct cpu *cpu, const struct instruction *instruction)
+{
+    return instruction_row(instruction)->handler == HANDLER_x87 &&
+           !(host_form(cpu, instruction)->flags & HOST_CONTROLS);
 }
 
 bool encode_vector(struct emitter *e, struct cpu *cpu,
@@ -177,12 +156,8 @@ bool encode_vector(struct emitter *e, struct cpu *cpu,
     } else {
         encode_bare(e, &shape);
     }
-    if ((row->attributes & ROW_X87) &&
-        !(host_form(cpu, instruction)->flags & HOST_CONTROLS)) {
-        if (instruction->memory) {
-            note_operand(e, instruction);
-        }
-        note_instruction(e, instruction);
+    if (instruction->memory && encode_is_noted(cpu, instruction)) {
+        note_operand(e, instruction);
     }
     return true;
 }

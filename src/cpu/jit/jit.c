@@ -112,6 +112,41 @@ static void account(struct cpu *cpu, unsigned paid)
     cpu->retired = cpu->budget_end - (uint64_t)(cpu->translated.left + paid);
 }
 
+static void set_pointers(struct cpu *cpu, const struct x87_note *note)
+{
+    struct fpu *fpu = &cpu->fpu;
+    fpu->opcode = note->opcode;
+    fpu->instruction_offset = note->eip;
+    fpu->instruction_selector = cpu->segments[SEGMENT_CS].selector;
+    if (note->memory) {
+        fpu->operand_selector = cpu->segments[note->segment].selector;
+    }
+}
+
+/* Before anything may look at the x87's pointers, or load a segment. */
+static void take_note(struct cpu *cpu)
+{
+    if (cpu->translated.x87_note) {
+        set_pointers(cpu, (const struct x87_note *)(cpu->jit->records +
+                                                    (size_t)RECORD_UNIT *
+                                                        cpu->translated.x87_note));
+        cpu->translated.x87_note = 0;
+    }
+}
+
+/* Translated code has been left before instruction `i`, not where it notes things. */
+static void take_note_before(struct cpu *cpu, const struct translation *translation,
+                             unsigned i)
+{
+    uint32_t before = translation->noted & ((1U << i) - 1);
+    if (before > (translation->handed & ((1U << i) - 1))) {
+        unsigned last = 31U - (unsigned)__builtin_clz(before);
+        const struct x87_note note =
+            jit_x87_note(&translation->block->instructions[last]);
+        set_pointers(cpu, &note);
+    }
+}
+
 /* Whether translated code may go on where `paid` instructions have been taken from the
  * budget, and `rest` of the block are to come. */
 static bool may_go_on(struct cpu *cpu, unsigned paid, unsigned rest)
@@ -125,6 +160,7 @@ static bool may_go_on(struct cpu *cpu, unsigned paid, unsigned rest)
 
 bool jit_interpret(struct cpu *cpu, const struct handed *handed)
 {
+    take_note(cpu);
     account(cpu, handed->rest_of_segment + 1U);
     if (!execute(cpu, handed) ||
         !may_go_on(cpu, handed->rest_of_segment, handed->rest_of_block)) {
@@ -222,6 +258,7 @@ static const uint8_t *after_trap(struct jit *jit)
     }
     account(cpu, translation->rest[i]);
     cpu->eip = translation->block->instructions[i].eip;
+    take_note_before(cpu, translation, (unsigned)i);
     gla_t linear;
     if (is_page_trap(cpu, &linear)) {
         jit->statistics.page_traps++;
@@ -295,6 +332,7 @@ static void run_translated(struct jit *jit, const struct translation *translatio
     while (code) {
         enum jit_exit exit = jit->enter(cpu, code);
         jit->statistics.exits[exit]++;
+        take_note(cpu);
         code = NULL;
         if (exit == JIT_EXIT_TRAP) {
             code = after_trap(jit);

@@ -61,6 +61,16 @@ struct handed {
     bool uses_vector; /* its translation does, so vector registers have to be live */
 };
 
+/* What FSTENV shall show of an x87 instruction that has run natively. Translated code
+ * stores its number (struct translated_state, `x87_note`) when it leaves a block; C
+ * makes pointers of it when it comes out. */
+struct x87_note {
+    uint32_t eip;
+    uint16_t opcode;
+    uint8_t segment;
+    bool memory;
+};
+
 /* A direct exit of a translation. It leads to its stub, which asks for the target,
  * until it is linked to the target itself. */
 struct link {
@@ -80,6 +90,8 @@ struct translation {
     const uint8_t *code;     /* entry */
     struct link *incoming;
     uint32_t count;
+    uint32_t noted;   /* bits of native x87 instructions that are to be noted */
+    uint32_t handed;  /* bits of instructions that are left to the interpreter */
     bool uses_vector; /* checks on entry that vector registers are live */
     uint8_t soft_traps[BLOCK_INSTRUCTIONS];
     uint16_t rest[BLOCK_INSTRUCTIONS];        /* of the segment, this one included */
@@ -175,6 +187,8 @@ bool jit_make_room(struct jit *jit);
 /* `handed` for this instruction, but for what depends on its place. */
 void jit_hand(struct handed *handed, const struct instruction *instruction);
 
+enum { RECORD_UNIT = 16 }; /* notes are numbered by where they are */
+
 /* translate.c. NULL when everything had to be forgotten to make room. */
 struct translation *jit_translate(struct jit *jit, struct block *block,
                                   uint32_t assumptions);
@@ -194,6 +208,8 @@ static inline unsigned jump_table_index(uint32_t eip)
 {
     return eip & (JUMP_TABLE_ENTRIES - 1);
 }
+
+struct x87_note jit_x87_note(const struct instruction *instruction);
 
 /* Executes one instruction by the interpreter: called by translated code. Returns
  * whether translated code goes on behind it. */

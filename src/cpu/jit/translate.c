@@ -19,6 +19,8 @@ struct direct_exit {
     uint32_t eip;
 };
 
+enum { NO_NOTE = -1 };
+
 struct translator {
     struct jit *jit;
     struct emitter *e;
@@ -27,7 +29,8 @@ struct translator {
     uint32_t assumptions;
     struct direct_exit exits[2 * BLOCK_INSTRUCTIONS + 2];
     unsigned exit_count;
-    bool ended; /* control does not reach what follows */
+    int to_note; /* the x87 instruction that has not been noted yet */
+    bool ended;  /* control does not reach what follows */
 };
 
 static void *record(struct jit *jit, size_t bytes)
@@ -134,8 +137,34 @@ static void pay_for_segment(struct translator *t, unsigned i)
     }
 }
 
+struct x87_note jit_x87_note(const struct instruction *instruction)
+{
+    return (struct x87_note){
+        .eip = instruction->eip,
+        .opcode = (uint16_t)((instruction->opcode & 7) << 8 | instruction->modrm),
+        .segment = instruction->segment,
+        .memory = instruction->memory,
+    };
+}
+
+/* To be emitted wherever the block may be left. */
+static void emit_note(struct translator *t)
+{
+    if (t->to_note == NO_NOTE) {
+        return;
+    }
+    struct x87_note *note = record(t->jit, sizeof(*note));
+    *note = jit_x87_note(&t->block->instructions[t->to_note]);
+    uint32_t number = (uint32_t)(((uint8_t *)note - t->jit->records) / RECORD_UNIT);
+    emit_store_constant32(t->e, number, HOST_CPU,
+                          (int32_t)offsetof(struct cpu, translated.x87_note));
+    t->to_note = NO_NOTE;
+}
+
 static void hand_over(struct translator *t, unsigned i)
 {
+    emit_note(t);
+    t->translation->handed |= 1U << i;
     const struct instruction *instruction = &t->block->instructions[i];
     struct handed *handed = record(t->jit, sizeof(*handed));
     jit_hand(handed, instruction);
@@ -361,6 +390,10 @@ static bool translate_transfer(struct translator *t,
 static void translate_instruction(struct translator *t, unsigned i)
 {
     const struct instruction *instruction = &t->block->instructions[i];
+    bool leaves = is_conditional_exit(instruction) || handler_ends_block(instruction);
+    if (leaves) {
+        emit_note(t);
+    }
     bool alone = (t->block->left_alone >> i & 1) || handler_is_invalid(instruction);
     if (alone ||
         !(translate_transfer(t, instruction) ||
@@ -370,6 +403,9 @@ static void translate_instruction(struct translator *t, unsigned i)
         hand_over(t, i);
         /* What ends a block never comes back. */
         t->ended = i + 1 == t->block->count && handler_ends_block(instruction);
+    } else if (encode_is_noted(t->jit->cpu, instruction)) {
+        t->to_note = (int)i;
+        t->translation->noted |= 1U << i;
     }
 }
 
@@ -432,6 +468,7 @@ static void translate_block(struct translator *t)
     translation->offsets[t->block->count] =
         (uint16_t)(emit_here(t->e) - translation->code);
     if (!t->ended) {
+        emit_note(t);
         emit_direct_exit(
             t, instruction_next_eip(&t->block->instructions[t->block->count - 1]));
     }
@@ -460,6 +497,7 @@ struct translation *jit_translate(struct jit *jit, struct block *block,
         .block = block,
         .translation = translation,
         .assumptions = assumptions,
+        .to_note = NO_NOTE,
     };
     translate_block(&translator);
     block->translation = translation;
