@@ -274,6 +274,23 @@ static void test_data_by_stale_translation(void **state)
     assert_shows(world, WORLD_LINEAR, FRAME, true);
 }
 
+/* A neighbour of what is touched was code, elsewhere. */
+static void test_code_next_to_data(void **state)
+{
+    struct world *world = *state;
+    const gla_t code = WORLD_LINEAR + PAGE_BYTES;
+    world_map(world, WORLD_LINEAR, FRAME, P | W | A | D);
+    world_map(world, code, OTHER_FRAME, P | W | A | D);
+    note(world, code);
+    world_map(world, code, FRAME + PAGE_BYTES, P | W | A | D);
+    world_touch(world, WORLD_LINEAR, true);
+    assert_shows(world, WORLD_LINEAR, FRAME, true);
+    assert_shows_nothing(world, code);
+    world_load_root(world, world->root);
+    views_current(world->cpu);
+    assert_int_equal(world->moved, 1);
+}
+
 #define TEST(name)                                                                     \
     {#name, name, world_setup, world_teardown, NULL},                                  \
     {                                                                                  \
@@ -293,6 +310,7 @@ int views_code_tests(void)
         TEST(test_rebuild_moves_all),
         TEST(test_fetched_by_stale_translation),
         TEST(test_data_by_stale_translation),
+        TEST(test_code_next_to_data),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

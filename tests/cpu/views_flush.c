@@ -123,6 +123,13 @@ static void test_global_pages(void **state)
     world_map(world, WORLD_LINEAR, OTHER_FRAME, P | W | G);
     flush_by_cr3(world);
     assert_shows(world, WORLD_LINEAR, FRAME, true);
+    /* Its neighbour is not. */
+    world_map(world, WORLD_LINEAR + PAGE_BYTES, FRAME, P | W);
+    world_touch(world, WORLD_LINEAR + PAGE_BYTES, true);
+    world_map(world, WORLD_LINEAR + PAGE_BYTES, OTHER_FRAME, P | W);
+    flush_by_cr3(world);
+    assert_shows(world, WORLD_LINEAR, FRAME, true);
+    assert_shows_nothing(world, WORLD_LINEAR + PAGE_BYTES);
     flush_by_pge(world);
     assert_shows_nothing(world, WORLD_LINEAR);
     world_touch(world, WORLD_LINEAR, true);
@@ -199,6 +206,28 @@ static void test_rights_change(void **state)
         assert_int_equal(world_touch(world, WORLD_LINEAR, true), TOUCH_MAPPED);
         assert_shows(world, WORLD_LINEAR, FRAME, true);
     }
+}
+
+/* In ROM, entries cannot be marked as accessed: nothing would tell when they have to
+ * be.
+ */
+static void test_page_tables_in_rom(void **state)
+{
+    struct world *world = *state;
+    world_map(world, WORLD_LINEAR, FRAME, P | W);
+    gpa_t table = world_leaf_place(world, world->root, WORLD_LINEAR) & ~0xfffULL;
+    memory_add(&world->fixture.memory,
+               &(struct memory_region){.name = "rom",
+                                       .start = table,
+                                       .bytes = PAGE_BYTES,
+                                       .priority = MEMORY_PRIORITY_ROM,
+                                       .read = world->fixture.ram.host + table});
+    mmu_flush_all(world->cpu);
+    assert_int_equal(world_touch(world, WORLD_LINEAR, false), TOUCH_SOFT);
+    world_set_leaf(world, WORLD_LINEAR, FRAME | P | W | A);
+    assert_int_equal(world_touch(world, WORLD_LINEAR, false), TOUCH_MAPPED);
+    assert_shows(world, WORLD_LINEAR, FRAME, false);
+    assert_int_equal(world_touch(world, WORLD_LINEAR, true), TOUCH_MAPPED);
 }
 
 /* CR0.WP decides whether the supervisor may write what is read-only. */
@@ -310,6 +339,7 @@ int views_flush_tests(void)
         TEST(test_accessed_and_dirty),
         TEST(test_dirty_set_elsewhere),
         TEST(test_rights_change),
+        TEST(test_page_tables_in_rom),
         TEST(test_write_protect),
         TEST(test_user_and_supervisor),
         TEST(test_flush_of_user_page),

@@ -188,6 +188,31 @@ static void test_large_page_is_split(void **state)
     assert_shows(world, WORLD_LINEAR + PAGE_BYTES, LARGE_FRAME + PAGE_BYTES, true);
 }
 
+/* The halves of a 4 MiB page do not keep different ideas of their PDE: here, a table
+ * becomes a large page and the same table again, with no flush. The table has the large
+ * page's own PDE as an entry. */
+static void test_large_page_for_a_moment(void **state)
+{
+    struct world *world = *state;
+    const gla_t upper_half = WORLD_LINEAR + world_large_bytes(world) / 2;
+    const uint32_t large = LARGE_FRAME | LARGE_FLAGS | ENTRY_LARGE;
+    gpa_t upper = world_upper_place(world, world->root, WORLD_LINEAR);
+    world_map(world, upper_half + 8 * PAGE_BYTES, WORLD_DATA, P | W);
+    world_map(world, upper_half + PAGE_BYTES, large, 0);
+    world_touch(world, upper_half + 8 * PAGE_BYTES, true);
+    uint64_t table = world_entry(world, upper);
+    world_set_entry(world, upper, large);
+    world_touch(world, WORLD_LINEAR, true);
+    world_set_entry(world, upper, table);
+    world_load_root(world, world->root);
+    uint32_t word;
+    if (world_shows_after_flush(world, upper_half + PAGE_BYTES, &word)) {
+        assert_int_equal(word, LARGE_FRAME + 1);
+    }
+    world_touch(world, upper_half + PAGE_BYTES, false);
+    assert_shows(world, upper_half + PAGE_BYTES, LARGE_FRAME, true);
+}
+
 static struct memory_region ram_region(struct world *world, gpa_t start, gpa_t end,
                                        int priority)
 {
@@ -333,12 +358,19 @@ static void test_watched(void **state)
 int views_pieces_tests(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_run_in_one_call),     TEST(test_where_runs_end),
-        TEST(test_run_over_a_hole),     TEST(test_unmapped_in_one_call),
-        TEST(test_large_page),          TEST(test_large_page_gets_dirty),
-        TEST(test_large_page_is_split), TEST(test_large_page_with_devices),
-        TEST(test_shifted_ram),         TEST(test_memory_map_changes),
-        TEST(test_without_paging),      TEST(test_watched),
+        TEST(test_run_in_one_call),
+        TEST(test_where_runs_end),
+        TEST(test_run_over_a_hole),
+        TEST(test_unmapped_in_one_call),
+        TEST(test_large_page),
+        TEST(test_large_page_gets_dirty),
+        TEST(test_large_page_is_split),
+        TEST(test_large_page_for_a_moment),
+        TEST(test_large_page_with_devices),
+        TEST(test_shifted_ram),
+        TEST(test_memory_map_changes),
+        TEST(test_without_paging),
+        TEST(test_watched),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

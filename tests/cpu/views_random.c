@@ -433,6 +433,7 @@ static void run(bool pae, uint64_t seed, unsigned steps)
         }
     }
     world_check_consistency(&model.world);
+    assert_int_equal(views_statistics(model.world.cpu)->failed, 0);
     print_message("%llu pages shown, %llu of them writable; %llu faults, %llu soft\n",
                   (unsigned long long)model.shown, (unsigned long long)model.writable,
                   (unsigned long long)model.faults, (unsigned long long)model.soft);
