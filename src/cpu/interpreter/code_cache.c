@@ -131,6 +131,13 @@ static void end_everywhere(struct block *block)
 
 static void kill_block(struct code_cache *cache, struct block *block)
 {
+    if (block->partner) {
+        kill_block(cache, block->partner);
+        return;
+    }
+    if (block->mode & BLOCK_MODE_DEAD) {
+        return;
+    }
     struct block **place = bucket_of(cache, block->host, block->eip);
     while (*place && *place != block) {
         place = &(*place)->same_bucket;
@@ -299,73 +306,6 @@ static struct block *decode_single(struct cpu *cpu)
     return block;
 }
 
-static struct crossing *crossing_at(struct code_cache *cache, const uint8_t *host,
-                                    uint32_t eip)
-{
-    uint64_t hash = ((uintptr_t)host ^ eip) * 0x9e3779b97f4a7c15ULL;
-    return &cache->crossings[(hash >> 32) % CROSSING_ENTRIES];
-}
-
-static bool same_bytes(const uint8_t *a, const uint8_t *b, unsigned count)
-{
-    for (unsigned i = 0; i < count; i++) {
-        if (a[i] != b[i]) {
-            return false;
-        }
-    }
-    return true;
-}
-
-/* The instruction at `host` if it is known to go on in the next page, with the bytes
- * that it had; else NULL. */
-static struct block *find_crossing(struct cpu *cpu, const uint8_t *host, gla_t linear)
-{
-    struct crossing *crossing = crossing_at(cpu->code_cache, host, cpu->eip);
-    unsigned in_page = PAGE_BYTES - (linear & PAGE_OFFSET_MASK);
-    if (crossing->host != host || crossing->eip != cpu->eip ||
-        crossing->mode != cpu->code_mode || crossing->length <= in_page ||
-        !same_bytes(crossing->bytes, host, in_page)) {
-        return NULL;
-    }
-    uint64_t ram_offset;
-    const uint8_t *next = mmu_fetch(cpu, linear + in_page, &ram_offset);
-    bool same =
-        next && same_bytes(crossing->bytes + in_page, next, crossing->length - in_page);
-    return same ? (struct block *)crossing->block : NULL;
-}
-
-/* Remembers what decode_single() has made, if it goes on in the next page. */
-static struct block *keep_crossing(struct cpu *cpu, const uint8_t *host, gla_t linear,
-                                   struct block *single)
-{
-    _Static_assert(sizeof(struct block) + 2 * sizeof(struct instruction) <=
-                       CROSSING_BYTES,
-                   "a block of one instruction");
-    unsigned in_page = PAGE_BYTES - (linear & PAGE_OFFSET_MASK);
-    unsigned length = single->instructions[0].length;
-    uint64_t ram_offset;
-    if (length <= in_page) {
-        return single;
-    }
-    const uint8_t *next = mmu_fetch(cpu, linear + in_page, &ram_offset);
-    if (!next) {
-        return single;
-    }
-    struct crossing *crossing = crossing_at(cpu->code_cache, host, cpu->eip);
-    struct block *block = (struct block *)crossing->block;
-    *block = *single;
-    block->instructions[0] = single->instructions[0];
-    block->instructions[1] = single->instructions[1];
-    crossing->host = host;
-    crossing->eip = cpu->eip;
-    crossing->mode = cpu->code_mode;
-    crossing->length = (uint8_t)length;
-    for (unsigned i = 0; i < length; i++) {
-        crossing->bytes[i] = i < in_page ? host[i] : next[i - in_page];
-    }
-    return block;
-}
-
 /* Instructions that may change how the next one is decoded or whether it runs leave the
  * block by themselves; what ends it here is a jump, the page's end or its length. */
 static bool decode_block(struct cpu *cpu, struct block *block)
@@ -396,20 +336,19 @@ static bool decode_block(struct cpu *cpu, struct block *block)
     return true;
 }
 
-static void enter_block(struct cpu *cpu, struct block *block, uint64_t ram_offset)
+/* The bytes at `ram_offset` are the block's: a write there will kill it. */
+static void watch(struct cpu *cpu, struct block *block, uint64_t ram_offset,
+                  unsigned bytes)
 {
     struct code_cache *cache = cpu->code_cache;
-    struct block **bucket = bucket_of(cache, block->host, block->eip);
-    block->same_bucket = *bucket;
-    *bucket = block;
+    struct ram *ram = cpu->wiring.memory->ram;
     block->ram_page = UINT64_MAX;
     if (ram_offset == UINT64_MAX) {
         return;
     }
-    struct ram *ram = cpu->wiring.memory->ram;
     unsigned first = ram_offset & PAGE_OFFSET_MASK;
     block->ram_page = ram_offset >> PAGE_SHIFT;
-    block->lines = line_mask(first, first + (block->last - block->eip));
+    block->lines = line_mask(first, first + bytes - 1);
     block->same_page = cache->pages[block->ram_page];
     cache->pages[block->ram_page] = block;
     if (!ram->code_lines[block->ram_page]) {
@@ -418,28 +357,39 @@ static void enter_block(struct cpu *cpu, struct block *block, uint64_t ram_offse
     ram->code_lines[block->ram_page] |= block->lines;
 }
 
-/* Decodes a new block; NULL if its first instruction needs decode_single(). */
-static struct block *make_block_locked(struct cpu *cpu, const uint8_t *host,
-                                       uint64_t ram_offset)
+/* A block at the end of what there is, not complete yet. */
+static struct block *begin_block(struct cpu *cpu, const uint8_t *host)
 {
     struct code_cache *cache = cpu->code_cache;
-    if (cache->arena_used + BLOCK_BYTES_MAXIMUM > ARENA_BYTES) {
+    if (cache->arena_used + 2 * BLOCK_BYTES_MAXIMUM > ARENA_BYTES) {
         code_cache_flush(cpu);
     }
     struct block *block = (struct block *)(cache->arena + cache->arena_used);
-    block->host = host;
-    block->eip = cpu->eip;
-    block->mode = cpu->code_mode;
-    block->translation = NULL;
-    block->transient = false;
-    block->left_alone = 0;
+    *block = (struct block){.host = host, .eip = cpu->eip, .mode = cpu->code_mode};
+    return block;
+}
+
+static void keep_block(struct cpu *cpu, struct block *block)
+{
+    struct code_cache *cache = cpu->code_cache;
+    size_t bytes = sizeof(*block) + (block->count + 1) * sizeof(block->instructions[0]);
+    cache->arena_used += (bytes + 15) & ~(size_t)15;
+    struct block **bucket = bucket_of(cache, block->host, block->eip);
+    block->same_bucket = *bucket;
+    *bucket = block;
+    cpu->statistics->blocks_decoded++;
+}
+
+/* Decodes a new block; NULL if its first instruction is not within the page. */
+static struct block *make_block_locked(struct cpu *cpu, const uint8_t *host,
+                                       uint64_t ram_offset)
+{
+    struct block *block = begin_block(cpu, host);
     if (!decode_block(cpu, block)) {
         return NULL;
     }
-    size_t bytes = sizeof(*block) + (block->count + 1) * sizeof(block->instructions[0]);
-    cache->arena_used += (bytes + 15) & ~(size_t)15;
-    enter_block(cpu, block, ram_offset);
-    cpu->statistics->blocks_decoded++;
+    keep_block(cpu, block);
+    watch(cpu, block, ram_offset, block->last - block->eip + 1);
     return block;
 }
 
@@ -455,6 +405,74 @@ static struct block *make_block(struct cpu *cpu, const uint8_t *host,
     return block;
 }
 
+/* Whether the page behind is still the one that the block goes on in. */
+static bool crosses_as_before(struct cpu *cpu, const struct block *block, gla_t linear)
+{
+    uint64_t ram_offset;
+    return !block->next_host || mmu_fetch(cpu, (linear | PAGE_OFFSET_MASK) + 1,
+                                          &ram_offset) == block->next_host;
+}
+
+/* What watches the second page of a block: no block that could be found or run. */
+static void watch_second_page(struct cpu *cpu, struct block *block, uint64_t ram_offset,
+                              unsigned bytes)
+{
+    struct code_cache *cache = cpu->code_cache;
+    struct block *tail = (struct block *)(cache->arena + cache->arena_used);
+    cache->arena_used += (sizeof(*tail) + 15) & ~(size_t)15;
+    *tail = (struct block){.partner = block};
+    watch(cpu, tail, ram_offset, bytes);
+}
+
+static struct block *make_crossing_locked(struct cpu *cpu, const uint8_t *host,
+                                          unsigned in_page, const uint8_t *next,
+                                          uint64_t ram_offset, uint64_t next_offset)
+{
+    uint8_t bytes[MAXIMUM_LENGTH];
+    struct block *block = begin_block(cpu, host);
+    for (unsigned i = 0; i < MAXIMUM_LENGTH; i++) {
+        bytes[i] = i < in_page ? host[i] : next[i - in_page];
+    }
+    if (decode_one(cpu, &block->instructions[0], bytes, in_page, cpu->eip) !=
+            DECODE_TRUNCATED ||
+        decode_one(cpu, &block->instructions[0], bytes, MAXIMUM_LENGTH, cpu->eip) !=
+            DECODE_OK) {
+        return NULL;
+    }
+    block->count = 1;
+    block->next_host = next;
+    finish_block(block);
+    keep_block(cpu, block);
+    watch(cpu, block, ram_offset, in_page);
+    watch_second_page(cpu, block, next_offset, block->instructions[0].length - in_page);
+    return block;
+}
+
+/* A block of one instruction that goes on in the next page; NULL if there is none, or
+ * if it needs decode_single(). */
+static struct block *make_crossing(struct cpu *cpu, const uint8_t *host, gla_t linear,
+                                   uint64_t ram_offset)
+{
+    struct instruction instruction;
+    unsigned in_page = PAGE_BYTES - (linear & PAGE_OFFSET_MASK);
+    if (in_page >= MAXIMUM_LENGTH ||
+        cpu->segments[SEGMENT_CS].limit - cpu->eip < MAXIMUM_LENGTH ||
+        decode_one(cpu, &instruction, host, in_page, cpu->eip) != DECODE_TRUNCATED) {
+        return NULL;
+    }
+    uint64_t next_offset;
+    const uint8_t *next = mmu_fetch(cpu, linear + in_page, &next_offset);
+    if (!next) {
+        return NULL;
+    }
+    fpu_park(cpu);
+    lock_take(cpu->wiring.lock);
+    struct block *block =
+        make_crossing_locked(cpu, host, in_page, next, ram_offset, next_offset);
+    lock_release(cpu->wiring.lock);
+    return block;
+}
+
 static struct block *find_slow(struct cpu *cpu, gla_t linear)
 {
     struct code_cache *cache = cpu->code_cache;
@@ -465,17 +483,17 @@ static struct block *find_slow(struct cpu *cpu, gla_t linear)
     }
     uint32_t mode = cpu->code_mode;
     struct block *block = *bucket_of(cache, host, cpu->eip);
-    while (block &&
-           (block->host != host || block->eip != cpu->eip || block->mode != mode)) {
+    while (block && (block->host != host || block->eip != cpu->eip ||
+                     block->mode != mode || !crosses_as_before(cpu, block, linear))) {
         block = block->same_bucket;
-    }
-    if (!block) {
-        block = find_crossing(cpu, host, linear);
     }
     if (!block) {
         block = make_block(cpu, host, ram_offset);
     }
-    return block ? block : keep_crossing(cpu, host, linear, decode_single(cpu));
+    if (!block) {
+        block = make_crossing(cpu, host, linear, ram_offset);
+    }
+    return block ? block : decode_single(cpu);
 }
 
 struct block *code_cache_find(struct cpu *cpu)

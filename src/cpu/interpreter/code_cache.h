@@ -38,6 +38,8 @@ struct block {
     uint64_t ram_page; /* number of the page; UINT64_MAX outside RAM */
     uint64_t lines;    /* of that page, one bit for 64 bytes */
     struct block *same_bucket, *same_page;
+    const uint8_t *next_host; /* the next page, if its only instruction ends there */
+    struct block *partner;    /* this only watches the second page of that block */
     struct translation *translation; /* by another engine, or NULL */
     bool transient;                  /* good for one use: nobody watches its bytes */
     uint32_t left_alone; /* bits of instructions that it shall leave to us */
@@ -57,17 +59,6 @@ struct pending_write {
     uint64_t ram_offset, bytes;
 };
 
-/* A block of one instruction that lies in two pages, and the bytes it was made of. */
-enum { CROSSING_ENTRIES = 1024, CROSSING_BYTES = 320 };
-
-struct crossing {
-    const uint8_t *host; /* of its first byte; NULL: free */
-    uint32_t eip, mode;
-    uint8_t length;
-    uint8_t bytes[15];
-    _Alignas(16) uint8_t block[CROSSING_BYTES];
-};
-
 struct code_cache {
     struct jump_cache_entry jumps[JUMP_CACHE_ENTRIES];
     uint32_t jumps_since; /* the MMU's generation when they were forgotten last */
@@ -75,7 +66,6 @@ struct code_cache {
     struct block **pages; /* first block of each page of RAM */
     uint8_t *arena;
     size_t arena_used;
-    struct crossing crossings[CROSSING_ENTRIES];
     struct block *single; /* an instruction that is decoded for one use */
     struct block *part;   /* a copy of the first instructions of `part_source` */
     const struct block *part_source;

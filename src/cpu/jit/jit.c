@@ -293,8 +293,7 @@ static void set_gs_base(struct jit *jit, uint8_t *base)
 static bool may_link(const struct link *link, const struct translation *to)
 {
     bool same_page = ((link->from->eip ^ to->eip) & ~(uint32_t)PAGE_OFFSET_MASK) == 0;
-    return link->eip == to->eip && link->from->assumptions == to->assumptions &&
-           (same_page || !(to->assumptions & ASSUME_USER));
+    return (same_page && !to->block->next_host) || !(to->assumptions & ASSUME_USER);
 }
 
 /* The link by which translated code came out, if it leads here. */
@@ -302,8 +301,13 @@ static void link_pending(struct jit *jit, struct translation *to)
 {
     struct link *link = jit->pending_link;
     jit->pending_link = NULL;
-    if (link && may_link(link, to)) {
+    if (!link || link->eip != to->eip || link->from->assumptions != to->assumptions) {
+        return;
+    }
+    if (may_link(link, to)) {
         jit_link(jit, link, to);
+    } else {
+        jit_link_table(jit, link);
     }
 }
 
@@ -375,6 +379,9 @@ static void run_next(struct cpu *cpu)
     link_pending(jit, translation);
     table->entries[jump_table_index(translation->eip)] = translation->indirect;
     views_note_code(cpu, translation->eip & ~(uint32_t)PAGE_OFFSET_MASK);
+    if (block->next_host) {
+        views_note_code(cpu, (translation->eip | PAGE_OFFSET_MASK) + 1);
+    }
     set_gs_base(jit, base);
     cpu->translated.view = (uintptr_t)base;
     cpu->translated.table = (uintptr_t)table->entries + JUMP_TABLE_BIAS;
@@ -423,18 +430,23 @@ static void forget_translations(void *opaque)
     }
 }
 
-bool jit_make_room(struct jit *jit)
+bool jit_has_room(const struct jit *jit)
 {
     const uint8_t *here = emit_here(&jit->emitter);
-    bool room = jit->code_end - here > CODE_RESERVE &&
-                JIT_RECORD_BYTES - jit->records_used > RECORDS_RESERVE &&
-                jit->translation_count < JIT_TRANSLATIONS &&
-                jit->link_count + 2 * BLOCK_INSTRUCTIONS < JIT_LINKS;
-    if (!room) {
-        /* With the decoded blocks, which point to translations. */
-        code_cache_flush(jit->cpu);
+    return jit->code_end - here > CODE_RESERVE &&
+           JIT_RECORD_BYTES - jit->records_used > RECORDS_RESERVE &&
+           jit->translation_count < JIT_TRANSLATIONS &&
+           jit->link_count + 2 * BLOCK_INSTRUCTIONS < JIT_LINKS;
+}
+
+bool jit_make_room(struct jit *jit)
+{
+    if (jit_has_room(jit)) {
+        return true;
     }
-    return room;
+    /* With the decoded blocks, which point to translations. */
+    code_cache_flush(jit->cpu);
+    return false;
 }
 
 static void code_moved(void *opaque, unsigned view, gla_t page)

@@ -184,6 +184,7 @@ void jit_signals_end(struct jit *jit);
 /* Makes sure that there is room for a translation; false if everything had to be
  * forgotten for it, the block at hand included. */
 bool jit_make_room(struct jit *jit);
+bool jit_has_room(const struct jit *jit);
 /* `handed` for this instruction, but for what depends on its place. */
 void jit_hand(struct handed *handed, const struct instruction *instruction);
 
@@ -195,6 +196,10 @@ struct translation *jit_translate(struct jit *jit, struct block *block,
 
 /* links.c */
 void jit_link(struct jit *jit, struct link *link, struct translation *to);
+/* Leads the link through the jump table, for good. */
+void jit_link_table(struct jit *jit, struct link *link);
+/* mov r8d, eip; jmp [table] */
+void jit_emit_table_jump(struct emitter *e, uint32_t eip);
 void jit_unlink_all(struct jit *jit);
 /* A translation is no longer to be entered. */
 void jit_forget(struct jit *jit, struct translation *translation);
@@ -210,6 +215,12 @@ static inline unsigned jump_table_index(uint32_t eip)
 }
 
 struct x87_note jit_x87_note(const struct instruction *instruction);
+
+/* From what R14 holds to an entry of the jump table. */
+static inline int32_t jump_table_offset(unsigned index)
+{
+    return (int32_t)(index * 8) - JUMP_TABLE_BIAS;
+}
 
 /* Executes one instruction by the interpreter: called by translated code. Returns
  * whether translated code goes on behind it. */

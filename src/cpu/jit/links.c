@@ -4,6 +4,7 @@
  * to mean other code: within a page, or in the supervisor's view, all of whose links
  * are cut when one of its code pages moves. Everything else goes through the table of
  * the current view. */
+#include "cpu/interpreter/host_unit.h"
 #include "cpu/jit/jit.h"
 
 #include <sys/mman.h>
@@ -23,6 +24,23 @@ void jit_link(struct jit *jit, struct link *link, struct translation *to)
     link->next_to = to->incoming;
     to->incoming = link;
     jit->statistics.links++;
+}
+
+void jit_emit_table_jump(struct emitter *e, uint32_t eip)
+{
+    emit_constant32(e, HOST_R8, eip);
+    EMIT(e, 0x41, 0xff, 0xa6); /* jmp [r14 + …] */
+    emit32(e, (uint32_t)jump_table_offset(jump_table_index(eip)));
+}
+
+void jit_link_table(struct jit *jit, struct link *link)
+{
+    if (jit_has_room(jit)) {
+        link->stub = emit_here(&jit->emitter);
+        jit_emit_table_jump(&jit->emitter, link->eip);
+        patch(jit, link, link->stub);
+        host_unit_serialize();
+    }
 }
 
 static void cut_incoming(struct jit *jit, struct translation *to)
@@ -91,10 +109,15 @@ struct jump_table *jit_table(struct jit *jit, unsigned view, uint32_t assumption
 
 void jit_table_forget_page(struct jit *jit, unsigned view, gla_t page)
 {
+    enum { CROSSING = 15 }; /* instructions that begin before and end in the page */
     const uint8_t **entries = jit->tables[view].entries;
-    if (entries) {
-        empty(jit, entries + jump_table_index(page & ~(gla_t)PAGE_OFFSET_MASK),
-              PAGE_BYTES);
+    if (!entries) {
+        return;
+    }
+    empty(jit, entries + jump_table_index(page & ~(gla_t)PAGE_OFFSET_MASK), PAGE_BYTES);
+    for (unsigned i = 1; i <= CROSSING; i++) {
+        empty(jit, entries + jump_table_index((page & ~(gla_t)PAGE_OFFSET_MASK) - i),
+              1);
     }
 }
 

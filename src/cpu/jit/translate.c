@@ -53,11 +53,6 @@ static void emit_direct_exit(struct translator *t, uint32_t eip)
     emit_exit_site(t, eip);
 }
 
-static int32_t table_offset(unsigned index)
-{
-    return (int32_t)(index * 8) - JUMP_TABLE_BIAS;
-}
-
 /* To the address in R8D, by the jump table. */
 static void emit_indirect_exit(struct emitter *e)
 {
@@ -66,7 +61,7 @@ static void emit_indirect_exit(struct emitter *e)
     emit32(e, (uint32_t)offsetof(struct cpu, translated.index_mask));
     /* jmp [r14 + r9 * 8 - bias] */
     EMIT(e, 0x43, 0xff, 0xa4, 0xce);
-    emit32(e, (uint32_t)table_offset(0));
+    emit32(e, (uint32_t)jump_table_offset(0));
 }
 
 /* Arrives with R8D = EIP if the jump table was right. */
@@ -87,7 +82,7 @@ static void emit_vector_check(struct translator *t)
 {
     emit_load64(t->e, HOST_R8, HOST_CPU, (int32_t)offsetof(struct cpu, fpu.barrier));
     EMIT(t->e, 0x47, 0x8b, 0x84, 0x06); /* mov r8d, [r14 + r8 + last] */
-    emit32(t->e, (uint32_t)table_offset(JUMP_TABLE_ENTRIES - 1));
+    emit32(t->e, (uint32_t)jump_table_offset(JUMP_TABLE_ENTRIES - 1));
 }
 
 static bool uses_vector(const struct block *block, uint32_t assumptions)
@@ -108,7 +103,7 @@ static void emit_budget_check(struct translator *t)
     emit_at(e, REX_W, 0x8d, HOST_R8, HOST_LEFT, -(int32_t)t->block->count);
     EMIT(e, 0xc4, 0x42, 0x8b, 0xf7, 0xc0); /* shrx r8, r8, r14 */
     EMIT(e, 0x47, 0x8b, 0x84, 0xc6);       /* mov r8d, [r14 + r8 * 8 + last] */
-    emit32(e, (uint32_t)table_offset(JUMP_TABLE_ENTRIES - 1));
+    emit32(e, (uint32_t)jump_table_offset(JUMP_TABLE_ENTRIES - 1));
 }
 
 static bool is_conditional_exit(const struct instruction *instruction)
@@ -409,14 +404,6 @@ static void translate_instruction(struct translator *t, unsigned i)
     }
 }
 
-/* By the jump table, where what an address means depends on the view. */
-static void emit_table_stub(struct translator *t, uint32_t eip)
-{
-    emit_constant32(t->e, HOST_R8, eip);
-    EMIT(t->e, 0x41, 0xff, 0xa6); /* jmp [r14 + …] */
-    emit32(t->e, (uint32_t)table_offset(jump_table_index(eip)));
-}
-
 static void emit_link_stub(struct translator *t, const struct direct_exit *exit)
 {
     struct jit *jit = t->jit;
@@ -441,7 +428,7 @@ static void emit_stubs(struct translator *t)
         if (same_page || !(t->assumptions & ASSUME_USER)) {
             emit_link_stub(t, exit);
         } else {
-            emit_table_stub(t, exit->eip);
+            jit_emit_table_jump(t->e, exit->eip);
         }
     }
 }
