@@ -13,6 +13,7 @@ enum {
     PAGE_USER = 4,
     TABLES_PAGES = 6,
     OPCODE_HLT = 0xf4,
+    OPCODE_IRET = 0xcf,
     GATE_INTERRUPT32 = 0x8e00,
     GATE_DPL3 = 0x6000,
     TSS_BYTES = 104,
@@ -28,43 +29,9 @@ enum {
     ACCESS_LDT = 0x0082,
 };
 
-/* Those that memory accesses and instructions of the guest may raise in the host. */
-static const int engine_signals[FIXTURE_SIGNALS] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL,
-                                                    SIGTRAP};
-
-static bool create_engine(struct cpu_fixture *fixture, struct error *error)
-{
-    struct sigaction before[FIXTURE_SIGNALS];
-    for (unsigned i = 0; i < FIXTURE_SIGNALS; i++) {
-        sigaction(engine_signals[i], NULL, &before[i]);
-    }
-    if (!fixture->engine->create(fixture->cpu, error)) {
-        return false;
-    }
-    for (unsigned i = 0; i < FIXTURE_SIGNALS; i++) {
-        sigaction(engine_signals[i], NULL, &fixture->handlers[i]);
-        if (fixture->handlers[i].sa_handler == before[i].sa_handler) {
-            fixture->handlers[i].sa_handler = SIG_DFL;
-        }
-    }
-    return true;
-}
-
 enum cpu_exit cpu_fixture_run(struct cpu_fixture *fixture, uint64_t budget)
 {
-    struct sigaction before[FIXTURE_SIGNALS];
-    for (unsigned i = 0; i < FIXTURE_SIGNALS; i++) {
-        if (fixture->handlers[i].sa_handler != SIG_DFL) {
-            sigaction(engine_signals[i], &fixture->handlers[i], &before[i]);
-        }
-    }
-    enum cpu_exit why = fixture->engine->run(fixture->cpu, budget);
-    for (unsigned i = 0; i < FIXTURE_SIGNALS; i++) {
-        if (fixture->handlers[i].sa_handler != SIG_DFL) {
-            sigaction(engine_signals[i], &before[i], NULL);
-        }
-    }
-    return why;
+    return fixture->engine->run(fixture->cpu, budget);
 }
 
 bool cpu_fixture_create(struct cpu_fixture *fixture, uint64_t ram_bytes,
@@ -98,7 +65,7 @@ bool cpu_fixture_create(struct cpu_fixture *fixture, uint64_t ram_bytes,
     };
     cpu->statistics = calloc(1, sizeof(*cpu->statistics));
     fixture->cpu = cpu;
-    if (!create_engine(fixture, error)) {
+    if (!fixture->engine->create(cpu, error)) {
         return false;
     }
     cpu_reset(cpu);
@@ -154,6 +121,15 @@ void cpu_fixture_map(struct cpu_fixture *fixture, gla_t linear, gpa_t physical,
     store32(fixture, entry,
             (uint32_t)physical | PAGE_PRESENT | (writable ? PAGE_WRITABLE : 0) |
                 (user ? PAGE_USER : 0));
+    mmu_flush_all(fixture->cpu);
+}
+
+void cpu_fixture_unmap(struct cpu_fixture *fixture, gla_t linear)
+{
+    uint32_t table = load32(fixture, FIXTURE_PAGE_DIRECTORY + (linear >> 22) * 4);
+    assert(table & PAGE_PRESENT);
+    gpa_t entry = (table & ~(uint32_t)PAGE_OFFSET_MASK) + ((linear >> 12) & 0x3ff) * 4;
+    store32(fixture, entry, 0);
     mmu_flush_all(fixture->cpu);
 }
 
@@ -238,20 +214,29 @@ static void lay_out_gdt(struct cpu_fixture *fixture)
     }
 }
 
+static void set_gate(struct cpu_fixture *fixture, unsigned vector, gla_t handler)
+{
+    gpa_t gate = cpu_fixture_table_address(FIXTURE_IDT) + 8 * vector;
+    bool user = vector == EXCEPTION_BP || vector == EXCEPTION_OF;
+    store32(fixture, gate, (handler & 0xffff) | FIXTURE_KERNEL_CS << 16);
+    store32(fixture, gate + 4,
+            (handler & 0xffff0000) | GATE_INTERRUPT32 | (user ? GATE_DPL3 : 0));
+}
+
 /* One gate a vector, all to ring 0; the handler of vector v is at offset 2 * v. */
 static void lay_out_idt(struct cpu_fixture *fixture)
 {
     for (unsigned vector = 0; vector < 256; vector++) {
-        gpa_t gate = cpu_fixture_table_address(FIXTURE_IDT) + 8 * vector;
-        uint32_t handler = FIXTURE_HANDLERS + 2 * vector;
-        uint32_t rights = GATE_INTERRUPT32;
-        if (vector == EXCEPTION_BP || vector == EXCEPTION_OF) {
-            rights |= GATE_DPL3;
-        }
-        store32(fixture, gate, (handler & 0xffff) | FIXTURE_KERNEL_CS << 16);
-        store32(fixture, gate + 4, (handler & 0xffff0000) | rights);
+        gla_t handler = FIXTURE_HANDLERS + 2 * vector;
+        set_gate(fixture, vector, handler);
         *cpu_fixture_ram(fixture, cpu_fixture_table_address(handler)) = OPCODE_HLT;
     }
+    *cpu_fixture_ram(fixture, cpu_fixture_table_address(FIXTURE_RETURN)) = OPCODE_IRET;
+}
+
+void cpu_fixture_return_from(struct cpu_fixture *fixture, uint8_t vector)
+{
+    set_gate(fixture, vector, FIXTURE_RETURN);
 }
 
 static void lay_out_tss(struct cpu_fixture *fixture)
@@ -327,4 +312,14 @@ bool cpu_fixture_exception(struct cpu_fixture *fixture,
         exception->ss = load32(fixture, frame + 16);
     }
     return true;
+}
+
+void cpu_fixture_resume(struct cpu_fixture *fixture)
+{
+    struct cpu *cpu = fixture->cpu;
+    unsigned vector = (cpu->eip - 1 - FIXTURE_HANDLERS) / 2;
+    cpu->regs[REGISTER_ESP] += has_error_code((uint8_t)vector) ? 4 : 0;
+    cpu->eip = FIXTURE_RETURN;
+    cpu->halted = false;
+    cpu_fixture_run(fixture, 1);
 }

@@ -14,16 +14,9 @@
 #include "cpu/core/cpu.h"
 #include "../engine.h"
 
-#include <signal.h>
-
-enum { FIXTURE_SIGNALS = 5 };
-
 struct cpu_fixture {
     struct cpu *cpu;
     const struct cpu_engine *engine;
-    /* The signal handlers that the engine's create() has installed; sa_handler is
-     * SIG_DFL where it has not. */
-    struct sigaction handlers[FIXTURE_SIGNALS];
     struct ram ram;
     struct memory_map memory;
     struct port_space ports;
@@ -47,6 +40,7 @@ enum {
 #define FIXTURE_TSS (FIXTURE_TABLES + 0x2000)
 #define FIXTURE_LDT (FIXTURE_TABLES + 0x3000)
 #define FIXTURE_HANDLERS (FIXTURE_TABLES + 0x4000)
+#define FIXTURE_RETURN (FIXTURE_TABLES + 0x4f00) /* an IRET */
 #define FIXTURE_STACK_TOP (FIXTURE_TABLES + 0x6000)
 
 /* Selectors of the GDT. */
@@ -77,8 +71,7 @@ bool cpu_fixture_create(struct cpu_fixture *fixture, uint64_t ram_bytes,
                         struct error *error);
 void cpu_fixture_destroy(struct cpu_fixture *fixture);
 
-/* Runs the engine. cmocka puts signal handlers of its own into place before each test,
- * so the engine's are put back meanwhile. */
+/* Runs the engine. */
 enum cpu_exit cpu_fixture_run(struct cpu_fixture *fixture, uint64_t budget);
 
 /* Protected mode with paging, at privilege `cpl` (0 or 3) in the flat segments. */
@@ -90,9 +83,10 @@ void cpu_fixture_store(struct cpu_fixture *fixture, gpa_t address, const void *b
 /* RAM at `address`, for looking and for writing what is never executed. */
 uint8_t *cpu_fixture_ram(struct cpu_fixture *fixture, gpa_t address);
 
-/* Maps one 4 KiB page. */
+/* Maps one 4 KiB page; unmaps one that was mapped. */
 void cpu_fixture_map(struct cpu_fixture *fixture, gla_t linear, gpa_t physical,
                      bool writable, bool user);
+void cpu_fixture_unmap(struct cpu_fixture *fixture, gla_t linear);
 
 /* Physical place of something in the tables above. */
 static inline gpa_t cpu_fixture_table_address(gla_t linear)
@@ -116,5 +110,10 @@ void cpu_fixture_load_segment(struct cpu_fixture *fixture, enum segment_number n
  * and which. */
 bool cpu_fixture_exception(struct cpu_fixture *fixture,
                            struct cpu_fixture_exception *exception);
+/* Goes on after it, by an IRET, with the instruction that raised it. */
+void cpu_fixture_resume(struct cpu_fixture *fixture);
+
+/* Makes the handler of `vector`, which has no error code, return at once. */
+void cpu_fixture_return_from(struct cpu_fixture *fixture, uint8_t vector);
 
 #endif

@@ -5,14 +5,16 @@
 
 #include "cpu_fixture.h"
 #include "host_oracle.h"
+#include "pacing.h"
 
 enum {
-    DUEL_CODE_MAX = 320,
+    DUEL_CODE_MAX = 640,
     DUEL_CODE_FILLER = 0x90, /* around the code: NOP */
     DUEL_TEXT_BYTES = 16384,
     DUEL_CODE_PHYSICAL = 0x100000,
     DUEL_DATA_PHYSICAL = 0x110000, /* the read-only page follows */
     DUEL_RAM_BYTES = 4 << 20,
+    DUEL_PAGES = 4, /* of the code area, then of the data area */
 };
 
 /* What is compared less strictly, because processors differ. */
@@ -38,6 +40,9 @@ enum duel_exemption {
 struct duel {
     struct cpu_fixture fixture;
     uint8_t code[ORACLE_CODE_BYTES]; /* the code area before the run */
+    enum oracle_rights rights[DUEL_PAGES];
+    struct pacing pacing; /* how the guest is run; at first in one go */
+    uint32_t resumed_at;  /* by duel_resume() */
 };
 
 struct duel_case {
@@ -48,6 +53,8 @@ struct duel_case {
     /* Runs until as many instructions are done or EIP is not in between. */
     unsigned max_steps;
     uint32_t first_eip, last_eip;
+    bool (*may_run)(void *opaque, const struct oracle_state *state); /* or NULL */
+    void *opaque;
     uint32_t undefined_flags; /* differences here are counted, not reported */
     unsigned exemptions;      /* enum duel_exemption */
     /* Memory that is not compared: x87 pointers in a stored environment, which
@@ -82,6 +89,22 @@ gla_t duel_code_address(const struct oracle_state *state, uint32_t eip);
 /* `result` is large: let the caller keep one. */
 void duel_run(struct duel *duel, const struct duel_case *duel_case,
               struct duel_result *result);
+
+/* The parts of it. Code to both sides, then state and data, then a run from where both
+ * are. */
+void duel_place_code(struct duel *duel, const struct duel_case *duel_case);
+void duel_start(struct duel *duel, const struct duel_case *duel_case,
+                struct duel_result *result);
+void duel_leg(struct duel *duel, const struct duel_case *duel_case,
+              struct duel_result *result);
+
+/* Rights of a page on both sides. All pages are writable at first. */
+void duel_protect(struct duel *duel, unsigned page, enum oracle_rights rights);
+/* If the leg has ended in a fault for rights that can be given: gives them, perhaps
+ * takes others, and goes on with the instruction; then the next leg can come. */
+bool duel_resume(struct duel *duel, struct random *random, struct duel_result *result);
+
+void duel_load_guest(struct duel *duel, const struct oracle_state *state);
 
 /* Everything needed to understand a failure, to standard output. */
 void duel_print(const struct duel_case *duel_case, const struct duel_result *result);

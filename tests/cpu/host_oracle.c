@@ -46,10 +46,11 @@ static struct {
     uint8_t *signal_stack;
     struct sigaction previous[NSIG];
     stack_t previous_stack;
+    sigset_t previous_mask;
+    uint8_t *memory; /* code and data, a second time */
     struct oracle_state *state;
     struct oracle_outcome *outcome;
-    unsigned max_steps;
-    uint32_t first_eip, last_eip;
+    const struct oracle_bounds *bounds;
 } oracle;
 
 const struct oracle_segment oracle_segments[ORACLE_SEGMENTS] = {
@@ -195,21 +196,27 @@ void oracle_caught(int number, siginfo_t *info, void *context)
         return;
     }
     struct oracle_outcome *outcome = oracle.outcome;
+    const struct oracle_bounds *bounds = oracle.bounds;
     uint32_t eip = (uint32_t)gregs[REG_RIP];
+    bool goes_on = false;
     if (gregs[REG_TRAPNO] == TRAP_DEBUG) {
         outcome->steps++;
-        if (outcome->steps < oracle.max_steps && eip >= oracle.first_eip &&
-            eip <= oracle.last_eip) {
-            gregs[REG_EFL] |= EFLAGS_TF;
-            return;
-        }
+        goes_on = outcome->steps < bounds->max_steps && eip >= bounds->first_eip &&
+                  eip <= bounds->last_eip;
     } else {
         outcome->vector = (int)gregs[REG_TRAPNO];
         outcome->error = (uint32_t)gregs[REG_ERR];
         outcome->cr2 = (uint32_t)gregs[REG_CR2];
     }
-    keep_state(gregs);
-    keep_vector_state((const uint8_t *)user->uc_mcontext.fpregs);
+    if (!goes_on || bounds->may_run) {
+        keep_state(gregs);
+        keep_vector_state((const uint8_t *)user->uc_mcontext.fpregs);
+    }
+    if (goes_on &&
+        (!bounds->may_run || bounds->may_run(bounds->opaque, oracle.state))) {
+        gregs[REG_EFL] |= EFLAGS_TF;
+        return;
+    }
     memset(oracle_caught_segments, 0, sizeof(oracle_caught_segments));
     gregs[REG_RIP] = (greg_t)(uintptr_t)oracle_leave;
     gregs[REG_RSP] = (greg_t)oracle_host_rsp;
@@ -217,16 +224,59 @@ void oracle_caught(int number, siginfo_t *info, void *context)
     gregs[REG_CSGSFS] = HOST_CS | (greg_t)((uint64_t)ORACLE_DS << 48);
 }
 
-static bool map_pages(uint32_t address, size_t bytes, int rights, struct error *error)
+enum { ANONYMOUS = -1 };
+
+/* Anonymous memory, or that of `file` from `offset` on. */
+static bool map_pages(uint32_t address, size_t bytes, int rights, int file,
+                      off_t offset, struct error *error)
 {
     void *wanted = (void *)(uintptr_t)address;
-    void *got =
-        mmap(wanted, bytes, rights,
-             MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE | MAP_POPULATE, -1, 0);
+    int flags = file == ANONYMOUS ? MAP_PRIVATE | MAP_ANONYMOUS : MAP_SHARED;
+    void *got = mmap(wanted, bytes, rights, flags | MAP_FIXED_NOREPLACE | MAP_POPULATE,
+                     file, offset);
     if (got != wanted) {
         return error_set_errno(error, errno, "cannot map %#x", address);
     }
     return true;
+}
+
+/* Code and data can be reached a second time, whatever the first mapping's rights. */
+static bool map_shared(struct error *error)
+{
+    enum { BYTES = ORACLE_CODE_BYTES + ORACLE_DATA_BYTES };
+    int writable = PROT_READ | PROT_WRITE;
+    int file = memfd_create("host-oracle", MFD_CLOEXEC);
+    if (file < 0 || ftruncate(file, BYTES) != 0) {
+        return error_set_errno(error, errno, "cannot create memory");
+    }
+    oracle.memory = mmap(NULL, BYTES, writable, MAP_SHARED | MAP_POPULATE, file, 0);
+    bool good = oracle.memory != MAP_FAILED &&
+                map_pages(ORACLE_CODE, ORACLE_CODE_BYTES, writable | PROT_EXEC, file, 0,
+                          error) &&
+                map_pages(ORACLE_DATA, ORACLE_DATA_BYTES, writable, file,
+                          ORACLE_CODE_BYTES, error);
+    close(file);
+    return good;
+}
+
+uint8_t *host_oracle_code(void)
+{
+    return oracle.memory;
+}
+
+uint8_t *host_oracle_data(void)
+{
+    return oracle.memory + ORACLE_CODE_BYTES;
+}
+
+void host_oracle_protect(uint32_t address, enum oracle_rights rights)
+{
+    static const int protections[] = {[ORACLE_ABSENT] = PROT_NONE,
+                                      [ORACLE_READABLE] = PROT_READ,
+                                      [ORACLE_WRITABLE] = PROT_READ | PROT_WRITE};
+    bool code = address - ORACLE_CODE < ORACLE_CODE_BYTES;
+    int execute = code && rights != ORACLE_ABSENT ? PROT_EXEC : 0;
+    mprotect((void *)(uintptr_t)address, PAGE_BYTES, protections[rights] | execute);
 }
 
 static bool install_ldt(struct error *error)
@@ -259,10 +309,15 @@ static void take_signals(void)
     struct sigaction action = {.sa_sigaction = oracle_signal,
                                .sa_flags = SA_SIGINFO | SA_ONSTACK};
     sigfillset(&action.sa_mask);
+    sigset_t others;
+    sigfillset(&others);
     for (unsigned i = 0; i < ARRAY_LENGTH(caught_signals); i++) {
         int number = caught_signals[i];
         sigaction(number, &action, &oracle.previous[number]);
+        sigdelset(&others, number);
     }
+    /* Their handlers would not find the host's FS. */
+    pthread_sigmask(SIG_SETMASK, &others, &oracle.previous_mask);
 }
 
 static void return_signals(void)
@@ -272,6 +327,7 @@ static void return_signals(void)
         sigaction(number, &oracle.previous[number], NULL);
     }
     sigaltstack(&oracle.previous_stack, NULL);
+    pthread_sigmask(SIG_SETMASK, &oracle.previous_mask, NULL);
 }
 
 bool host_oracle_create(struct error *error)
@@ -281,10 +337,11 @@ bool host_oracle_create(struct error *error)
         return error_set(error, "this host lacks FSGSBASE or AVX");
     }
     int writable = PROT_READ | PROT_WRITE;
-    if (!map_pages(ORACLE_CODE, ORACLE_CODE_BYTES, writable | PROT_EXEC, error) ||
-        !map_pages(ORACLE_DATA, ORACLE_DATA_BYTES, writable, error) ||
-        !map_pages(ORACLE_READ_ONLY, ORACLE_READ_ONLY_BYTES, writable, error) ||
-        !map_pages(FRAME_ADDRESS, PAGE_BYTES, writable, error) || !install_ldt(error)) {
+    if (!map_shared(error) ||
+        !map_pages(ORACLE_READ_ONLY, ORACLE_READ_ONLY_BYTES, writable, ANONYMOUS, 0,
+                   error) ||
+        !map_pages(FRAME_ADDRESS, PAGE_BYTES, writable, ANONYMOUS, 0, error) ||
+        !install_ldt(error)) {
         return false;
     }
     /* A page of its own before it loses the right to be written. */
@@ -305,17 +362,20 @@ void host_oracle_destroy(void)
     munmap((void *)(uintptr_t)ORACLE_CODE, ORACLE_CODE_BYTES);
     munmap((void *)(uintptr_t)ORACLE_DATA, ORACLE_DATA_BYTES + ORACLE_READ_ONLY_BYTES);
     munmap((void *)(uintptr_t)FRAME_ADDRESS, PAGE_BYTES);
+    munmap(oracle.memory, ORACLE_CODE_BYTES + ORACLE_DATA_BYTES);
 }
 
-void host_oracle_run(struct oracle_state *state, unsigned max_steps, uint32_t first_eip,
-                     uint32_t last_eip, struct oracle_outcome *outcome)
+void host_oracle_run(struct oracle_state *state, const struct oracle_bounds *bounds,
+                     struct oracle_outcome *outcome)
 {
     *outcome = (struct oracle_outcome){.vector = -1};
+    if (bounds->max_steps == 0 ||
+        (bounds->may_run && !bounds->may_run(bounds->opaque, state))) {
+        return;
+    }
     oracle.state = state;
     oracle.outcome = outcome;
-    oracle.max_steps = max_steps;
-    oracle.first_eip = first_eip;
-    oracle.last_eip = last_eip;
+    oracle.bounds = bounds;
     struct entry_frame *frame = (struct entry_frame *)(uintptr_t)FRAME_ADDRESS;
     *frame = (struct entry_frame){
         .rip = state->eip,

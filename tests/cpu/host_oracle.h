@@ -7,8 +7,8 @@
  *
  * The address space that both sides show to the instruction (nothing else is mapped):
  *
- *   ORACLE_CODE        2 pages, readable, writable
- *   ORACLE_DATA        2 pages, readable, writable
+ *   ORACLE_CODE        2 pages, readable, writable, unless host_oracle_protect()ed
+ *   ORACLE_DATA        2 pages, likewise
  *   ORACLE_READ_ONLY   1 page right behind them, readable
  */
 #ifndef TESTS_CPU_HOST_ORACLE_H
@@ -71,11 +71,30 @@ struct oracle_outcome {
 bool host_oracle_create(struct error *error);
 void host_oracle_destroy(void);
 
-/* Runs from `state` until `max_steps` instructions are done, an exception comes, or EIP
- * is none of [first_eip, last_eip]; leaves the resulting state in `state`. Meanwhile
- * the handlers of SIGTRAP, and of the signals that exceptions become, are the oracle's.
+/* Pages of ORACLE_CODE and ORACLE_DATA have them; `address`: of the page's start. */
+enum oracle_rights { ORACLE_ABSENT, ORACLE_READABLE, ORACLE_WRITABLE };
+void host_oracle_protect(uint32_t address, enum oracle_rights rights);
+
+/* ORACLE_DATA's pages, and ORACLE_CODE's, for the test itself, whatever their rights.
  */
-void host_oracle_run(struct oracle_state *state, unsigned max_steps, uint32_t first_eip,
-                     uint32_t last_eip, struct oracle_outcome *outcome);
+uint8_t *host_oracle_data(void);
+uint8_t *host_oracle_code(void);
+
+/* A run ends when `max_steps` instructions are done, or EIP is none of [first_eip,
+ * last_eip]. */
+struct oracle_bounds {
+    unsigned max_steps;
+    uint32_t first_eip, last_eip;
+    /* Whether the next instruction may run, too; NULL: any may. Called from a signal
+     * handler. */
+    bool (*may_run)(void *opaque, const struct oracle_state *state);
+    void *opaque;
+};
+
+/* Runs from `state` within the bounds, or until an exception comes; leaves the
+ * resulting state in `state`. Meanwhile the handlers of SIGTRAP, and of the signals
+ * that exceptions become, are the oracle's; other signals wait. */
+void host_oracle_run(struct oracle_state *state, const struct oracle_bounds *bounds,
+                     struct oracle_outcome *outcome);
 
 #endif

@@ -63,12 +63,14 @@ static int step_on_host(struct duel_case *next)
 {
     struct oracle_outcome outcome;
     gla_t address = duel_code_address(&next->before, next->before.eip);
-    memset((void *)(uintptr_t)ORACLE_CODE, DUEL_CODE_FILLER, ORACLE_CODE_BYTES);
-    memcpy((void *)(uintptr_t)address, next->code, next->length);
-    memcpy((void *)(uintptr_t)ORACLE_DATA, next->data, sizeof(next->data));
+    memset(host_oracle_code(), DUEL_CODE_FILLER, ORACLE_CODE_BYTES);
+    memcpy(host_oracle_code() + (address - ORACLE_CODE), next->code, next->length);
+    memcpy(host_oracle_data(), next->data, sizeof(next->data));
     uint32_t eip = next->before.eip;
-    host_oracle_run(&next->before, ITERATIONS_MAX, eip, eip, &outcome);
-    memcpy(next->data, (void *)(uintptr_t)ORACLE_DATA, sizeof(next->data));
+    const struct oracle_bounds bounds = {
+        .max_steps = ITERATIONS_MAX, .first_eip = eip, .last_eip = eip};
+    host_oracle_run(&next->before, &bounds, &outcome);
+    memcpy(next->data, host_oracle_data(), sizeof(next->data));
     next->before.eflags &= ~(uint32_t)(EFLAGS_TF | EFLAGS_RF);
     return outcome.vector;
 }
