@@ -75,8 +75,13 @@ class TestCase(unittest.TestCase):
         return path
 
     def start(self, *options, **keywords):
+        """Starts the program with the engine that is tested; kills it in the end if it
+        still runs."""
+        return self.start_plain(*ENGINE, *options, **keywords)
+
+    def start_plain(self, *options, **keywords):
         """Starts the program; kills it in the end if it still runs."""
-        process = subprocess.Popen([PROGRAM, *ENGINE, *options], **keywords)
+        process = subprocess.Popen([PROGRAM, *options], **keywords)
 
         def end():
             if process.poll() is None:
