@@ -2,8 +2,7 @@
  * flushed or not, pages are touched, code comes and goes, roots and rings change. A
  * page that a view shows must be what its entries say, or said at some time since the
  * last flush that concerns it. */
-#include "random.h"
-#include "views_world.h"
+#include "views_model.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -11,205 +10,6 @@
 #include <string.h>
 
 #include <cmocka.h>
-
-enum {
-    ROOTS = 3,
-    TABLES = 3, /* page tables, which any PDE may point to */
-    UPPERS = 3, /* PDEs in use, next to each other */
-    FRAMES = 24,
-    LARGE_FRAME = 2 * WORLD_DATA, /* two large pages */
-    PAST_MAXIMUM = 20,
-    PAST_ENOUGH = 8,
-};
-
-/* Pages that are looked at under each PDE: the first ones, around its middle, the last
- * ones, so that runs and both halves of 4 MiB pages occur. */
-static const uint32_t watched[] = {0, 1, 2, 3, 4, 5, 6, 7, 510, 511, 512, 513, 1023};
-enum { WATCHED = ARRAY_LENGTH(watched), PAGES = UPPERS * WATCHED };
-
-/* What entries say of a page, if a TLB may have loaded it. */
-struct seen {
-    bool valid; /* present and accessed */
-    bool writable, user, global;
-    gpa_t physical;
-    uint64_t rights; /* P, W and U of all levels, whatever A and D are */
-};
-
-/* What one view may still show of a page. */
-struct past {
-    struct seen seen[PAST_MAXIMUM];
-    unsigned count;
-    bool has_code;
-    gpa_t code; /* where it was fetched */
-};
-
-struct model {
-    struct world world;
-    struct random random;
-    uint32_t roots[ROOTS];
-    gpa_t tables[TABLES];
-    unsigned root;
-    bool user;
-    struct past supervisor[PAGES], users[ROOTS][PAGES];
-    uint64_t shown, faults, soft, writable; /* how often, to see that all occurs */
-};
-
-static uint32_t upper_pages(const struct model *model)
-{
-    return world_large_bytes(&model->world) / PAGE_BYTES;
-}
-
-static gla_t linear_of(const struct model *model, unsigned page)
-{
-    uint32_t in_upper = watched[page % WATCHED] % upper_pages(model);
-    return WORLD_LINEAR +
-           ((page / WATCHED) * upper_pages(model) + in_upper) * PAGE_BYTES;
-}
-
-/* Read from the tables, by the manual and not by the code that is tested. */
-static struct seen look(struct model *model, unsigned root, unsigned page)
-{
-    struct world *world = &model->world;
-    gla_t linear = linear_of(model, page);
-    uint64_t upper =
-        world_entry(world, world_upper_place(world, model->roots[root], linear));
-    gpa_t place = world_leaf_place(world, model->roots[root], linear);
-    bool large = upper & ENTRY_LARGE;
-    uint64_t leaf = large ? upper : place ? world_entry(world, place) : 0;
-    uint64_t both = upper & leaf;
-    uint32_t offset = linear & (world_large_bytes(world) - 1) & ~(PAGE_BYTES - 1);
-    return (struct seen){
-        .valid = (both & P) && (both & A),
-        .writable = (both & W) && (leaf & D),
-        .user = both & U,
-        .global = leaf & G,
-        .physical = (leaf & PAE_ADDRESS) + (large ? offset : 0),
-        .rights = both & (P | W | U),
-    };
-}
-
-static struct past *past_of(struct model *model, bool user, unsigned root,
-                            unsigned page)
-{
-    return user ? &model->users[root][page] : &model->supervisor[page];
-}
-
-static bool same(const struct seen *a, const struct seen *b)
-{
-    return a->valid == b->valid && a->writable == b->writable && a->user == b->user &&
-           a->global == b->global && a->physical == b->physical;
-}
-
-static void remember(struct past *past, const struct seen *seen)
-{
-    for (unsigned i = 0; i < past->count; i++) {
-        if (same(&past->seen[i], seen)) {
-            return;
-        }
-    }
-    if (seen->valid) {
-        assert_true(past->count < PAST_MAXIMUM);
-        past->seen[past->count++] = *seen;
-    }
-}
-
-/* Before tables change: what the views of the current root may have loaded. */
-static void remember_all(struct model *model)
-{
-    for (unsigned page = 0; page < PAGES; page++) {
-        struct seen seen = look(model, model->root, page);
-        remember(past_of(model, false, 0, page), &seen);
-        remember(past_of(model, true, model->root, page), &seen);
-    }
-}
-
-/* A flush: global ones may stay. */
-static void forget(struct past *past, bool keep_global)
-{
-    unsigned kept = 0;
-    for (unsigned i = 0; i < past->count; i++) {
-        if (keep_global && past->seen[i].global) {
-            past->seen[kept++] = past->seen[i];
-        }
-    }
-    past->count = kept;
-}
-
-static void forget_all(struct model *model, bool keep_global)
-{
-    for (unsigned page = 0; page < PAGES; page++) {
-        forget(past_of(model, false, 0, page), keep_global);
-        forget(past_of(model, true, model->root, page), false);
-    }
-}
-
-static bool allows(const struct seen *seen, bool user, gpa_t physical, bool writable)
-{
-    return seen->valid && seen->physical == physical && (seen->user || !user) &&
-           (seen->writable || !writable);
-}
-
-static bool may_show(struct model *model, unsigned page, gpa_t physical, bool writable)
-{
-    const struct past *past = past_of(model, model->user, model->root, page);
-    struct seen now = look(model, model->root, page);
-    bool allowed = allows(&now, model->user, physical, writable);
-    for (unsigned i = 0; i < past->count; i++) {
-        allowed |= allows(&past->seen[i], model->user, physical, writable);
-    }
-    return allowed;
-}
-
-static void check_page(struct model *model, unsigned page)
-{
-    struct world *world = &model->world;
-    gla_t linear = linear_of(model, page);
-    uint32_t word;
-    if (world_shows(world, linear, &word)) {
-        bool writable = world_shows_writable(world, linear);
-        assert_true(may_show(model, page, word - 1, writable));
-        assert_false(writable &&
-                     world->fixture.ram.code_lines[(word - 1) >> PAGE_SHIFT]);
-        model->shown++;
-        model->writable += writable;
-    }
-    const struct past *past = past_of(model, model->user, model->root, page);
-    if (past->has_code) {
-        assert_true(may_show(model, page, past->code, false));
-    }
-}
-
-static void check_all(struct model *model)
-{
-    views_current(model->world.cpu);
-    for (unsigned page = 0; page < PAGES; page++) {
-        check_page(model, page);
-    }
-}
-
-static void on_moved(void *opaque, unsigned view, gla_t linear)
-{
-    struct model *model = opaque;
-    const struct view *views = model->world.cpu->views->view;
-    for (unsigned page = 0; page < PAGES; page++) {
-        if (linear_of(model, page) != linear) {
-            continue;
-        }
-        model->supervisor[page].has_code &= view != 0;
-        for (unsigned root = 0; root < ROOTS; root++) {
-            bool this = view && views[view].root == model->roots[root];
-            model->users[root][page].has_code &= !this;
-        }
-    }
-}
-
-static void on_moved_all(void *opaque, unsigned view)
-{
-    struct model *model = opaque;
-    for (unsigned page = 0; page < PAGES; page++) {
-        on_moved(opaque, view, linear_of(model, page));
-    }
-}
 
 static uint32_t random_flags(struct model *model)
 {
@@ -247,7 +47,7 @@ static void change_leaves(struct model *model)
     struct world *world = &model->world;
     gpa_t table = model->tables[random_below(&model->random, TABLES)];
     uint32_t index =
-        watched[random_below(&model->random, WATCHED)] % upper_pages(model);
+        model_watched[random_below(&model->random, WATCHED)] % model_upper_pages(model);
     unsigned bytes = world->pae ? 8 : 4;
     if (random_one_in(&model->random, 2)) {
         static const uint32_t bits[] = {P, W, U, A, D, G, 1 << 9};
@@ -259,7 +59,7 @@ static void change_leaves(struct model *model)
     }
     uint32_t flags = random_flags(model), count = 1 + random_below(&model->random, 6);
     uint32_t frame = random_below(&model->random, FRAMES);
-    for (uint32_t i = 0; i < count && index + i < upper_pages(model); i++) {
+    for (uint32_t i = 0; i < count && index + i < model_upper_pages(model); i++) {
         world_set_entry(world, table + (index + i) * bytes,
                         (WORLD_DATA + (frame + i) * PAGE_BYTES) | flags);
     }
@@ -267,13 +67,13 @@ static void change_leaves(struct model *model)
 
 static void change_tables(struct model *model)
 {
-    remember_all(model);
+    model_remember_all(model);
     if (random_one_in(&model->random, 4)) {
         change_upper(model);
     } else {
         change_leaves(model);
     }
-    remember_all(model);
+    model_remember_all(model);
     bool full = false;
     for (unsigned page = 0; page < PAGES; page++) {
         full |= model->supervisor[page].count > PAST_ENOUGH;
@@ -281,25 +81,25 @@ static void change_tables(struct model *model)
     }
     if (full) {
         mmu_flush_entries(model->world.cpu);
-        forget_all(model, false);
+        model_forget_all(model, false);
     }
 }
 
 static void load_root(struct model *model)
 {
-    remember_all(model);
+    model_remember_all(model);
     model->root = random_below(&model->random, ROOTS);
     world_load_root(&model->world, model->roots[model->root]);
-    forget_all(model, true);
+    model_forget_all(model, true);
 }
 
 /* All pages of a large page, be it one now or before. */
 static void invalidate_page(struct model *model)
 {
     unsigned page = random_below(&model->random, PAGES);
-    mmu_flush_page(model->world.cpu, linear_of(model, page));
-    forget(past_of(model, false, 0, page), false);
-    forget(past_of(model, true, model->root, page), false);
+    mmu_flush_page(model->world.cpu, model_linear_of(model, page));
+    model_forget(model_past_of(model, false, 0, page), false);
+    model_forget(model_past_of(model, true, model->root, page), false);
 }
 
 static void touch(struct model *model)
@@ -307,11 +107,11 @@ static void touch(struct model *model)
     struct world *world = &model->world;
     unsigned page = random_below(&model->random, PAGES);
     bool write = random_one_in(&model->random, 2);
-    gla_t linear = linear_of(model, page);
+    gla_t linear = model_linear_of(model, page);
     /* Accesses set A and D, and load what is valid with these. */
-    remember_all(model);
+    model_remember_all(model);
     enum touch result = world_touch(world, linear, write);
-    struct seen now = look(model, model->root, page);
+    struct seen now = model_look(model, model->root, page);
     model->faults += result == TOUCH_FAULT;
     model->soft += result == TOUCH_SOFT;
     uint64_t needed = P | (write ? W : 0) | (model->user ? U : 0);
@@ -319,7 +119,7 @@ static void touch(struct model *model)
     if (result == TOUCH_FAULT) {
         return;
     }
-    assert_true(allows(&now, model->user, now.physical, write));
+    assert_true(model_allows(&now, model->user, now.physical, write));
     bool code = world->fixture.ram.code_lines[now.physical >> PAGE_SHIFT];
     bool elsewhere = !model->user && now.user;
     assert_int_equal(result == TOUCH_SOFT, elsewhere || (write && code));
@@ -336,8 +136,8 @@ static void change_code(struct model *model)
     struct world *world = &model->world;
     gpa_t physical = WORLD_DATA + random_below(&model->random, FRAMES) * PAGE_BYTES;
     if (random_one_in(&model->random, 3)) {
-        physical =
-            LARGE_FRAME + watched[random_below(&model->random, WATCHED)] * PAGE_BYTES;
+        physical = LARGE_FRAME +
+                   model_watched[random_below(&model->random, WATCHED)] * PAGE_BYTES;
     }
     uint64_t *lines = &world->fixture.ram.code_lines[physical >> PAGE_SHIFT];
     if (*lines) {
@@ -353,21 +153,21 @@ static void fetch(struct model *model)
 {
     struct world *world = &model->world;
     unsigned page = random_below(&model->random, PAGES);
-    gla_t linear = linear_of(model, page);
+    gla_t linear = model_linear_of(model, page);
     uint64_t ram_offset;
-    remember_all(model);
+    model_remember_all(model);
     views_current(world->cpu);
     if (setjmp(world->cpu->unwind)) {
         return;
     }
     mmu_fetch(world->cpu, linear, &ram_offset);
     views_note_code(world->cpu, linear);
-    struct past *past = past_of(model, model->user, model->root, page);
+    struct past *past = model_past_of(model, model->user, model->root, page);
     past->has_code = true;
     past->code = ram_offset & ~(uint64_t)PAGE_OFFSET_MASK;
     struct seen fetched = {.valid = true, .user = true, .physical = past->code};
-    remember(past, &fetched);
-    remember_all(model);
+    model_remember(past, &fetched);
+    model_remember_all(model);
 }
 
 static void step(struct model *model)
@@ -383,7 +183,7 @@ static void step(struct model *model)
         load_root(model);
     } else if (what < 85) {
         mmu_flush_entries(model->world.cpu);
-        forget_all(model, false);
+        model_forget_all(model, false);
     } else if (what < 90) {
         model->user = !model->user;
         world_ring(&model->world, model->user ? 3 : 0);
@@ -400,7 +200,7 @@ static void create_model(struct model *model, bool pae, uint64_t seed)
     memset(model, 0, sizeof(*model));
     model->random.state = seed;
     world_create(world, pae, VIEWS_BUDGET_DEFAULT);
-    views_listen(world->cpu, on_moved, on_moved_all, model);
+    views_listen(world->cpu, model_on_moved, model_on_moved_all, model);
     for (unsigned i = 0; i < ROOTS; i++) {
         model->roots[i] = i ? world_new_root(world) : world->root;
     }
@@ -427,7 +227,7 @@ static void run(bool pae, uint64_t seed, unsigned steps)
     create_model(&model, pae, seed);
     for (unsigned i = 0; i < steps; i++) {
         step(&model);
-        check_all(&model);
+        model_check_all(&model);
         if (i % 1000 == 0) {
             world_check_consistency(&model.world);
         }

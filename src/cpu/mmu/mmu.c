@@ -32,6 +32,9 @@ static void forget_entry(struct tlb_entry *entry)
 static void forget_all(struct cpu *cpu)
 {
     struct mmu *mmu = cpu->mmu;
+    for (unsigned i = 0; i < MMU_LARGE_WORDS; i++) {
+        mmu->large[i] = 0;
+    }
     for (unsigned rights = 0; rights < MMU_USER_ALIGNED; rights++) {
         for (unsigned i = 0; i < TLB_ENTRIES; i++) {
             forget_entry(&mmu->tlb[rights][i]);
@@ -77,21 +80,32 @@ void mmu_flush_non_global(struct cpu *cpu)
     }
 }
 
-void mmu_flush_page(struct cpu *cpu, gla_t address)
+/* The table holds 4 KiB pieces of a large page; any may be at any index. 4 MiB covers
+ * both sizes: forgetting too much is allowed. */
+static void forget_large_page(struct mmu *mmu, gla_t address)
 {
-    /* The table holds 4 KiB pieces of a large page; any may be at any index. 4 MiB
-     * covers both sizes: forgetting too much is allowed. */
-    const uint32_t large_page = ~0x3fffffU;
-    struct mmu *mmu = cpu->mmu;
-    unsigned index = (address >> PAGE_SHIFT) & (TLB_ENTRIES - 1);
+    const uint32_t large_page = ~0U << MMU_LARGE_SHIFT;
     for (unsigned rights = 0; rights < MMU_USER_ALIGNED; rights++) {
-        forget_entry(&mmu->tlb[rights][index]);
         for (unsigned i = 0; i < TLB_ENTRIES; i++) {
             struct tlb_entry *entry = &mmu->tlb[rights][i];
             if (entry->large && ((entry->read_tag ^ address) & large_page) == 0) {
                 forget_entry(entry);
             }
         }
+    }
+}
+
+void mmu_flush_page(struct cpu *cpu, gla_t address)
+{
+    struct mmu *mmu = cpu->mmu;
+    unsigned index = (address >> PAGE_SHIFT) & (TLB_ENTRIES - 1);
+    unsigned large = address >> MMU_LARGE_SHIFT;
+    for (unsigned rights = 0; rights < MMU_USER_ALIGNED; rights++) {
+        forget_entry(&mmu->tlb[rights][index]);
+    }
+    if (mmu->large[large / 64] >> (large % 64) & 1) {
+        forget_large_page(mmu, address);
+        mmu->large[large / 64] &= ~(1ULL << (large % 64));
     }
     mmu->generation++;
     if (cpu->views) {
@@ -162,6 +176,10 @@ static void fill_entry(struct cpu *cpu, gla_t address, enum mmu_rights rights,
     entry->host = host - (uintptr_t)linear;
     entry->global = translation->global;
     entry->large = translation->large;
+    if (translation->large) {
+        unsigned large = address >> MMU_LARGE_SHIFT;
+        cpu->mmu->large[large / 64] |= 1ULL << (large % 64);
+    }
     entry->read_tag = linear | TLB_TAG_VALID;
     entry->write_tag = fast_write ? linear | TLB_TAG_VALID : 0;
     entry->execute_tag = fast_fetch ? linear | TLB_TAG_VALID : 0;

@@ -33,12 +33,15 @@ struct mmu_region {
     const struct memory_region *region;
 };
 
-enum { MMU_RECENT_REGIONS = 4 };
+enum { MMU_RECENT_REGIONS = 4, MMU_LARGE_SHIFT = 22, MMU_LARGE_WORDS = 1024 / 64 };
 
 struct mmu {
     struct tlb_entry tlb[MMU_RIGHTS][TLB_ENTRIES];
     struct mmu_region recent[MMU_RECENT_REGIONS];
     unsigned next_recent;
+    /* A bit for each 4 MiB of linear space of which entries from large pages may be in
+     * the table: INVLPG elsewhere need not look for them. */
+    uint64_t large[MMU_LARGE_WORDS];
     uint32_t generation; /* changes with every flush: what jump caches compare */
 };
 

@@ -15,7 +15,13 @@
  *
  * Only RAM is mapped. Pages of devices, ROM and video memory, and pages that user code
  * may reach when it is the supervisor that touches them (they change with each root,
- * and are touched by few instructions), are left to the interpreter: VIEWS_SOFT.
+ * and are touched by few instructions; mapped all the same until somebody has been in
+ * ring 3 with paging), are left to the interpreter: VIEWS_SOFT. So is everything while
+ * breakpoints are enabled or A20 is masked. Alignment checks (#AC) are the engine's
+ * business.
+ *
+ * Without paging, ring 3 uses the supervisor's view. The window where nothing is mapped
+ * is a hole in the host's address space, in which the kernel places nothing by itself.
  * Thread: the CPU's own. Saved by: nobody. */
 #ifndef CPU_MMU_VIEWS_H
 #define CPU_MMU_VIEWS_H
@@ -35,7 +41,7 @@ struct views_statistics {
     uint64_t views_created, views_evicted;
     uint64_t mappings,
         mappings_peak; /* estimate of the host's mappings, now and most */
-    uint64_t failed; /* host calls that failed; the page was left to the interpreter */
+    uint64_t failed;   /* host calls: nothing was mapped, or a view emptied instead */
 };
 
 enum { VIEWS_BUDGET_DEFAULT = 48000 }; /* the kernel allows a process 65530 mappings */
@@ -43,7 +49,8 @@ enum { VIEWS_BUDGET_DEFAULT = 48000 }; /* the kernel allows a process 65530 mapp
 /* Called when the page at guest-linear `page` has (or may have) another translation for
  * instruction fetches than when views_note_code() was called: whatever remembers host
  * code by linear address in this view has to forget this page's. `view` as
- * views_current_id(). */
+ * views_current_id(). Comes out of flushes, views_current(), views_reach() and
+ * views_note_code(); must not call back. The page has to be noted anew. */
 typedef void views_code_moved(void *opaque, unsigned view, gla_t page);
 /* All of a view's translations are gone, or its number is about to be used for another
  * root. */
@@ -78,12 +85,13 @@ enum views_result {
 };
 
 /* An access of the current view to `address` has trapped. Raises the guest's #PF, sets
- * A and D as the access does; maps what it can, neighbours of the same large page
- * included. A write to a page that holds code is VIEWS_SOFT. */
+ * A and D as the access does; maps what it can: all of a large page, or neighbours
+ * whose entries say the same for consecutive pages of RAM. A write to a page that holds
+ * code is VIEWS_SOFT. May empty views for lack of room, this one too. */
 enum views_result views_reach(struct cpu *cpu, gla_t address, bool write);
 
-/* Code has been fetched at guest-linear `page` through the current view: from now on
- * views_code_moved tells of changes. */
+/* Code has just been fetched (mmu_fetch) at guest-linear `page`, at the current view's
+ * privilege: from now on views_code_moved tells of changes. */
 void views_note_code(struct cpu *cpu, gla_t page);
 
 /* From mmu.c. Code has been decoded from this page of RAM: no view may show it
@@ -91,8 +99,9 @@ void views_note_code(struct cpu *cpu, gla_t page);
  * writable, by views_reach(). */
 void views_protect_ram_page(struct cpu *cpu, uint64_t ram_offset);
 /* From mmu.c, with the flushes of the same names. `rebuild`: not only entries, but
- * their meaning has changed (CR0.PG, WP, CR4.PSE, PAE, EFER.NXE, A20, the memory map):
- * all is unmapped. */
+ * their meaning has changed (mmu_flush_all; or else mmu_flush_entries): all is
+ * unmapped.
+ */
 void views_flush_all(struct cpu *cpu, bool rebuild);
 void views_flush_non_global(struct cpu *cpu);
 void views_flush_page(struct cpu *cpu, gla_t address);

@@ -139,6 +139,8 @@ static inline unsigned page_index(uint32_t page)
  * views to find room, this one too. */
 struct slot *views_slot_take(struct cpu *cpu, struct view *view, uint32_t page,
                              const struct mmu_peek *peek);
+/* Remembers the leaf entry of a page that is mapped or holds code. */
+void views_record(struct view *view, uint32_t page, uint64_t leaf);
 /* Takes an emptied slot out of the view. */
 void views_slot_release(struct views *views, struct view *view, struct slot *slot);
 /* Forgets all that is known and mapped of a view. */

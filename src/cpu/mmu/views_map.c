@@ -216,16 +216,3 @@ bool views_unmap(struct cpu *cpu, struct view *view, uint32_t first, uint32_t la
     account(views, view, before, count_mappings(view, first, last));
     return true;
 }
-
-void views_protect_ram_page(struct cpu *cpu, uint64_t ram_offset)
-{
-    struct views *views = cpu->views;
-    view_place place;
-    if (ram_offset >> PAGE_SHIFT >= views->ram_pages) {
-        return;
-    }
-    while ((place = views->writable_places[ram_offset >> PAGE_SHIFT])) {
-        views_forbid_writes(cpu, &views->view[(place - 1) >> 20],
-                            (place - 1) & (VIEW_PAGES - 1), 1);
-    }
-}

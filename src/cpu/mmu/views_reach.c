@@ -223,18 +223,6 @@ static void take_slots(struct cpu *cpu, const struct reach *reach,
     views_slot_take(cpu, reach->view, piece->first, &reach->peek);
 }
 
-static void record(struct view *view, uint32_t page, uint64_t leaf)
-{
-    struct slot *slot = view_slot(view, page);
-    slot->leaf[page_index(page)] = leaf;
-    if (leaf & ENTRY_GLOBAL) {
-        page_add(&slot->global, page_index(page));
-    } else {
-        page_remove(&slot->global, page_index(page));
-        view->local_slots[slot->number / 64] |= 1ULL << (slot->number % 64);
-    }
-}
-
 static void record_piece(const struct reach *reach, const struct piece *piece)
 {
     uint64_t leaf = reach->leaf;
@@ -243,7 +231,7 @@ static void record_piece(const struct reach *reach, const struct piece *piece)
             leaf =
                 reach->leaf + (((uint64_t)page - (uint64_t)reach->page) << PAGE_SHIFT);
         }
-        record(reach->view, page, leaf);
+        views_record(reach->view, page, leaf);
     }
 }
 
@@ -342,38 +330,4 @@ enum views_result views_reach(struct cpu *cpu, gla_t address, bool write)
     }
     views->statistics.soft++;
     return VIEWS_SOFT;
-}
-
-/* Whether code was fetched by what the page tables say now, and not by an older
- * translation that the TLB still has. */
-static bool fetch_is_current(struct cpu *cpu, gla_t page, const struct mmu_peek *peek)
-{
-    enum mmu_rights rights = cpu->cpl == 3 ? MMU_USER : MMU_SUPERVISOR;
-    const struct tlb_entry *entry = tlb_entry(cpu->mmu, page, rights);
-    gpa_t physical, last;
-    if (!mmu_peek_fetch(cpu, peek, page, rights, &physical)) {
-        return false;
-    }
-    if (!tlb_hits(entry->execute_tag, page, 1)) {
-        return true;
-    }
-    const struct memory_region *region = mmu_find_region(cpu, physical, &last);
-    return region && region->read &&
-           region->read + (physical - region->start) == entry->host + (uintptr_t)page;
-}
-
-void views_note_code(struct cpu *cpu, gla_t page)
-{
-    struct view *view = cpu->views->current;
-    uint32_t number = page >> PAGE_SHIFT;
-    struct mmu_peek peek;
-    mmu_peek(cpu, page, &peek);
-    views_compare_page(cpu, view, number);
-    struct slot *slot = views_slot_take(cpu, view, number, &peek);
-    record(view, number, mmu_peek_leaf(&peek, page_index(number)));
-    page_add(&slot->code, page_index(number));
-    if (!fetch_is_current(cpu, page & ~(uint32_t)PAGE_OFFSET_MASK, &peek)) {
-        slot->doubtful = true;
-        view->local_slots[slot->number / 64] |= 1ULL << (slot->number % 64);
-    }
 }

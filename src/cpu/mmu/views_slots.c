@@ -132,6 +132,18 @@ struct slot *views_slot_take(struct cpu *cpu, struct view *view, uint32_t page,
     return slot;
 }
 
+void views_record(struct view *view, uint32_t page, uint64_t leaf)
+{
+    struct slot *slot = view_slot(view, page);
+    slot->leaf[page_index(page)] = leaf;
+    if (leaf & ENTRY_GLOBAL) {
+        page_add(&slot->global, page_index(page));
+    } else {
+        page_remove(&slot->global, page_index(page));
+        view->local_slots[slot->number / 64] |= 1ULL << (slot->number % 64);
+    }
+}
+
 static uint32_t current_root(const struct cpu *cpu)
 {
     const uint32_t pae_alignment = 0x1f;
