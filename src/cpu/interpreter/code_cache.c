@@ -118,7 +118,7 @@ static struct block **bucket_of(struct code_cache *cache, const uint8_t *host,
                                 uint32_t eip)
 {
     uint64_t hash = ((uintptr_t)host + eip) * 0x9e3779b97f4a7c15ULL;
-    return &cache->buckets[hash >> 48];
+    return &cache->buckets[hash >> (64 - CODE_CACHE_BUCKET_BITS)];
 }
 
 /* What has not been executed yet will not be. */

@@ -98,9 +98,10 @@ struct translation {
     uint16_t offsets[BLOCK_INSTRUCTIONS + 1]; /* from `code` */
 };
 
-/* Where indirect jumps go, by the low bits of EIP. One for each view. */
+/* Where indirect jumps go, by EIP. One for each view. */
 enum {
-    JUMP_TABLE_BITS = 14,
+    JUMP_TABLE_BITS = 15,
+    JUMP_TABLE_ROTATION = 14, /* more than a page: a page's entries are consecutive */
     JUMP_TABLE_ENTRIES = 1 << JUMP_TABLE_BITS,
     JUMP_TABLE_BYTES = JUMP_TABLE_ENTRIES * 8,
     /* Behind it nothing is mapped: that is how a budget that is used up traps. */
@@ -211,7 +212,7 @@ void jit_table_forget_all(struct jit *jit, unsigned view);
 
 static inline unsigned jump_table_index(uint32_t eip)
 {
-    return eip & (JUMP_TABLE_ENTRIES - 1);
+    return (eip + (eip >> JUMP_TABLE_ROTATION)) & (JUMP_TABLE_ENTRIES - 1);
 }
 
 struct x87_note jit_x87_note(const struct instruction *instruction);

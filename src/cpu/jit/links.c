@@ -114,10 +114,9 @@ void jit_table_forget_page(struct jit *jit, unsigned view, gla_t page)
     if (!entries) {
         return;
     }
-    empty(jit, entries + jump_table_index(page & ~(gla_t)PAGE_OFFSET_MASK), PAGE_BYTES);
-    for (unsigned i = 1; i <= CROSSING; i++) {
-        empty(jit, entries + jump_table_index((page & ~(gla_t)PAGE_OFFSET_MASK) - i),
-              1);
+    gla_t first = (page & ~(gla_t)PAGE_OFFSET_MASK) - CROSSING;
+    for (unsigned i = 0; i < CROSSING + PAGE_BYTES; i++) {
+        entries[jump_table_index(first + i)] = jit->exit_lookup;
     }
 }
 

@@ -56,8 +56,10 @@ static void emit_direct_exit(struct translator *t, uint32_t eip)
 /* To the address in R8D, by the jump table. */
 static void emit_indirect_exit(struct emitter *e)
 {
-    /* pext r9d, r8d, [r15 + index_mask] */
-    EMIT(e, 0xc4, 0x42, 0x3a, 0xf5, 0x8f);
+    /* rorx r9d, r8d, rotation; lea r9d, [r8 + r9]; pext r9d, r9d, [r15 + index_mask] */
+    EMIT(e, 0xc4, 0x43, 0x7b, 0xf0, 0xc8, JUMP_TABLE_ROTATION);
+    EMIT(e, 0x47, 0x8d, 0x0c, 0x08);
+    EMIT(e, 0xc4, 0x42, 0x32, 0xf5, 0x8f);
     emit32(e, (uint32_t)offsetof(struct cpu, translated.index_mask));
     /* jmp [r14 + r9 * 8 - bias] */
     EMIT(e, 0x43, 0xff, 0xa4, 0xce);
