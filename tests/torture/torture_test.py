@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Runs the kernel that torments the MMU in our machine and in QEMU, and compares what it
-prints.
+"""Runs the kernel that torments the MMU in our machine and in QEMU, and compares what
+it prints.
 
     torture_test.py PROGRAM KERNEL
 

@@ -7,7 +7,6 @@ enum {
     PAGES = 32,
     REGION = WINDOW,
     REGION_BYTES = PAGES * PAGE_BYTES,
-    MODELS = ARENA, /* what each process's region has to hold */
     FRAMES_MAX = PROCESSES * PAGES + 1,
     SHARED = 0x200, /* a bit of entries that is software's own */
     ROUNDS = 1500,
@@ -33,6 +32,7 @@ static struct {
     uint32_t faults, kernel_faults;
 } world;
 
+/* What the process's region has to hold. */
 static uint32_t model(unsigned process)
 {
     return MODELS + process * REGION_BYTES;

@@ -7,8 +7,8 @@ enum {
     PAGES = 48,
     FRAME_COUNT = 12,
     REGION = WINDOW,
-    STORE = ARENA, /* pages that are out */
-    MODEL = ARENA + PAGES * PAGE_BYTES,
+    STORE = MODELS, /* pages that are out */
+    MODEL = STORE + PAGES * PAGE_BYTES,
     STACK_PAGES = 24,
     STACK_TOP = WINDOW + 0x800000,
     ROUNDS = 1200,

@@ -30,6 +30,12 @@ BOTH(demand)
 BOTH(code)
 BOTH(code_pages)
 BOTH(faults)
+BOTH(strings)
+BOTH(rings)
+BOTH(timer)
+BOTH(wraps)
+BOTH(limits)
+BOTH(random)
 
 #define TOPICS(name)                                                                   \
     {#name, name##_plain},                                                             \
@@ -40,7 +46,8 @@ static const struct topic topics[] = {
     TOPICS(remaps), TOPICS(rights),  TOPICS(accessed), TOPICS(splits),
     TOPICS(roots),  TOPICS(globals), TOPICS(many),     TOPICS(recursive),
     TOPICS(cow),    TOPICS(demand),  TOPICS(code),     TOPICS(code_pages),
-    TOPICS(faults),
+    TOPICS(faults), TOPICS(strings), TOPICS(rings),    TOPICS(timer),
+    TOPICS(wraps),  TOPICS(limits),  TOPICS(random),
 };
 
 static uint32_t hexadecimal(const char *text)

@@ -162,6 +162,20 @@ uint64_t leaf_of(uint32_t linear)
     return entry_read(leaf_entry(current_root(), linear));
 }
 
+uint64_t translation(uint32_t root, uint32_t linear)
+{
+    uint64_t directory = entry_read(directory_entry(root, linear));
+    if (!(directory & P)) {
+        return 0;
+    }
+    if (directory & LARGE) {
+        return directory + (linear & (large_bytes() - 1) & ~ENTRY_FLAGS);
+    }
+    uint64_t leaf = entry_read(leaf_entry(root, linear));
+    uint64_t rights = leaf & directory & (P | W | U);
+    return leaf & P ? (leaf & ~(uint64_t)(P | W | U)) | rights | (directory & NX) : 0;
+}
+
 void flush_page(uint32_t linear)
 {
     __asm__ volatile("invlpg (%0)" ::"r"(linear) : "memory");
@@ -236,7 +250,7 @@ uint32_t wanted_end(uint64_t entry, enum access access, unsigned ring)
 {
     bool write = access == ACCESS_WRITE;
     uint32_t error = (write ? ERROR_WRITE : 0) | (ring == 3 ? ERROR_USER : 0);
-    if (access == ACCESS_EXECUTE && (read_msr(MSR_EFER) & EFER_NXE)) {
+    if (access == ACCESS_EXECUTE && paging.pae) { /* with EFER.NXE, too */
         error |= ERROR_FETCH;
     }
     if (!(entry & P)) {

@@ -50,6 +50,8 @@ enum {
     USER_STACK = 0x40020000, /* the top; the pages below */
     USER_STACK_PAGES = 2,
     WINDOW = 0x50000000, /* for the topics */
+    /* For models of memory; in a direct-mapped TLB they are not in WINDOW's way. */
+    MODELS = ARENA + 0x200000,
 };
 
 /* Paging. */
@@ -73,6 +75,9 @@ uint32_t large_bytes(void);
 void set_leaf(uint32_t linear, uint64_t entry);
 void map(uint32_t linear, uint64_t entry);
 uint64_t leaf_of(uint32_t linear);
+/* The frame and the rights of an address, all levels taken together; 0 if it is absent.
+ * Makes no tables. */
+uint64_t translation(uint32_t root, uint32_t linear);
 
 /* The ways to flush. */
 void flush_page(uint32_t linear);
