@@ -182,4 +182,42 @@ ALU_16_32(ALU_MULTIPLY, imul1, imul)
 ALU_MULTIPLY_8(mul, mul)
 ALU_MULTIPLY_8(imul1, imul)
 
+/* DIV and IDIV, of what fits: `*low` becomes the quotient, `*high` the remainder. */
+#define ALU_DIVIDE(name, mnemonic, type, suffix)                                       \
+    static inline void alu_##name##_##type(struct arithmetic_flags *flags, type *low,  \
+                                           type *high, type by)                        \
+    {                                                                                  \
+        uint32_t eax = flags->ax;                                                      \
+        uint32_t edx = *high, quotient = *low;                                         \
+        __asm__(ALU_LOAD_FLAGS "movl %2, %%eax\n\t" #mnemonic #suffix " %3\n\t"        \
+                               "movl %%eax, %2\n\t" ALU_FETCH_FLAGS                    \
+                : "+&a"(eax), "+&d"(edx), "+&r"(quotient)                              \
+                : "r"(by)                                                              \
+                : "cc");                                                               \
+        *low = (type)quotient;                                                         \
+        *high = (type)edx;                                                             \
+        flags->ax = (uint16_t)eax;                                                     \
+    }
+
+ALU_16_32(ALU_DIVIDE, div, div)
+ALU_16_32(ALU_DIVIDE, idiv, idiv)
+
+/* The 8-bit forms: AX divided; AL is the quotient, AH the remainder. */
+#define ALU_DIVIDE_8(name, mnemonic)                                                   \
+    static inline uint16_t alu_##name##_uint8_t(struct arithmetic_flags *flags,        \
+                                                uint16_t dividend, uint8_t by)         \
+    {                                                                                  \
+        uint32_t eax = flags->ax, ax = dividend;                                       \
+        __asm__(ALU_LOAD_FLAGS "movl %1, %%eax\n\t" #mnemonic "b %2\n\t"               \
+                               "movl %%eax, %1\n\t" ALU_FETCH_FLAGS                    \
+                : "+&a"(eax), "+&r"(ax)                                                \
+                : "q"(by)                                                              \
+                : "cc");                                                               \
+        flags->ax = (uint16_t)eax;                                                     \
+        return (uint16_t)ax;                                                           \
+    }
+
+ALU_DIVIDE_8(div, div)
+ALU_DIVIDE_8(idiv, idiv)
+
 #endif

@@ -131,20 +131,18 @@ IMUL_IMMEDIATE(imul_Gv_Ev_Iz_16, uint16_t)
 IMUL_IMMEDIATE(imul_Gv_Ev_Iz_32, uint32_t)
 HANDLERS_WORD(imul_Gv_Ev_Iz)
 
-/* Division. #DE where the divisor is 0 or the quotient does not fit; the host's unit
- * then sees only what it can divide. */
-static void divide_unsigned(struct cpu *cpu, uint64_t dividend, uint32_t divisor,
-                            uint32_t largest, uint32_t *quotient, uint32_t *remainder)
+/* Division. #DE where the divisor is 0 or the quotient does not fit: the host must see
+ * only what it can divide. An unsigned quotient fits if the dividend's high half is
+ * below the divisor. */
+static void check_unsigned(struct cpu *cpu, uint32_t high, uint32_t divisor)
 {
-    if (divisor == 0 || dividend / divisor > largest) {
+    if (high >= divisor) {
         cpu_raise(cpu, EXCEPTION_DE);
     }
-    *quotient = (uint32_t)(dividend / divisor);
-    *remainder = (uint32_t)(dividend % divisor);
 }
 
-static void divide_signed(struct cpu *cpu, int64_t dividend, int32_t divisor,
-                          int32_t largest, uint32_t *quotient, uint32_t *remainder)
+static void check_signed(struct cpu *cpu, int64_t dividend, int32_t divisor,
+                         int32_t largest)
 {
     if (divisor == 0 || (dividend == INT64_MIN && divisor == -1)) {
         cpu_raise(cpu, EXCEPTION_DE);
@@ -153,42 +151,40 @@ static void divide_signed(struct cpu *cpu, int64_t dividend, int32_t divisor,
     if (result > largest || result < -(int64_t)largest - 1) {
         cpu_raise(cpu, EXCEPTION_DE);
     }
-    *quotient = (uint32_t)result;
-    *remainder = (uint32_t)(dividend % divisor);
 }
 
 static void divide_8(struct cpu *cpu, uint8_t by, bool is_signed)
 {
-    uint32_t quotient, remainder;
     if (is_signed) {
-        divide_signed(cpu, (int16_t)AX, (int8_t)by, INT8_MAX, &quotient, &remainder);
+        check_signed(cpu, (int16_t)AX, (int8_t)by, INT8_MAX);
+        AX = alu_idiv_uint8_t(FLAGS, AX, by);
     } else {
-        divide_unsigned(cpu, AX, by, UINT8_MAX, &quotient, &remainder);
+        check_unsigned(cpu, AX >> 8, by);
+        AX = alu_div_uint8_t(FLAGS, AX, by);
     }
-    AX = (uint16_t)((remainder & 0xff) << 8 | (quotient & 0xff));
 }
 
 static void divide_16(struct cpu *cpu, uint16_t by, bool is_signed)
 {
-    uint32_t quotient, remainder;
-    uint32_t dividend = (EDX & 0xffff) << 16 | AX;
+    uint16_t *high = &REG_uint16_t(cpu, REGISTER_EDX);
     if (is_signed) {
-        divide_signed(cpu, (int32_t)dividend, (int16_t)by, INT16_MAX, &quotient,
-                      &remainder);
+        check_signed(cpu, (int32_t)((uint32_t)*high << 16 | AX), (int16_t)by,
+                     INT16_MAX);
+        alu_idiv_uint16_t(FLAGS, &AX, high, by);
     } else {
-        divide_unsigned(cpu, dividend, by, UINT16_MAX, &quotient, &remainder);
+        check_unsigned(cpu, *high, by);
+        alu_div_uint16_t(FLAGS, &AX, high, by);
     }
-    AX = (uint16_t)quotient;
-    REG_uint16_t(cpu, REGISTER_EDX) = (uint16_t)remainder;
 }
 
 static void divide_32(struct cpu *cpu, uint32_t by, bool is_signed)
 {
-    uint64_t dividend = (uint64_t)EDX << 32 | EAX;
     if (is_signed) {
-        divide_signed(cpu, (int64_t)dividend, (int32_t)by, INT32_MAX, &EAX, &EDX);
+        check_signed(cpu, (int64_t)((uint64_t)EDX << 32 | EAX), (int32_t)by, INT32_MAX);
+        alu_idiv_uint32_t(FLAGS, &EAX, &EDX, by);
     } else {
-        divide_unsigned(cpu, dividend, by, UINT32_MAX, &EAX, &EDX);
+        check_unsigned(cpu, EDX, by);
+        alu_div_uint32_t(FLAGS, &EAX, &EDX, by);
     }
 }
 
