@@ -87,8 +87,13 @@ static inline void emit_at(struct emitter *e, unsigned rex_w, unsigned opcode,
         emit8(e, REX | rex);
     }
     emit8(e, opcode);
-    emit8(e, 0x80 | (reg & 7) << 3 | (base & 7));
-    emit32(e, (uint32_t)displacement);
+    bool is_short = displacement == (int8_t)displacement;
+    emit8(e, (is_short ? 0x40 : 0x80) | (reg & 7) << 3 | (base & 7));
+    if (is_short) {
+        emit8(e, (uint8_t)displacement);
+    } else {
+        emit32(e, (uint32_t)displacement);
+    }
 }
 
 static inline void emit_load32(struct emitter *e, unsigned reg, unsigned base,

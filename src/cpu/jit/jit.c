@@ -158,12 +158,34 @@ static bool may_go_on(struct cpu *cpu, unsigned paid, unsigned rest)
            assumptions_of(cpu) == state->assumptions;
 }
 
+/* POPF and STI end blocks because they may let interrupts in, change the mode or ask
+ * for single steps; mostly they do not. With enough of the budget left it makes no
+ * difference that STI shields the next instruction, if no interrupt is waiting. */
+static bool has_fallen_through(struct cpu *cpu, const struct handed *handed,
+                               uint32_t code_mode, uint8_t access_rights)
+{
+    bool enough = cpu->budget_end - cpu->retired > BLOCK_INSTRUCTIONS;
+    bool waiting = atomic_load(&cpu->request) & urgent_requests(cpu);
+    if (cpu->eip != handed->end.eip || !enough || waiting ||
+        cpu->code_mode != code_mode || cpu->access_rights != access_rights ||
+        (cpu->system_flags & (EFLAGS_TF | EFLAGS_RF | EFLAGS_VM))) {
+        return false;
+    }
+    cpu->shadow = 0;
+    cpu->translated.requests = urgent_requests(cpu);
+    return true;
+}
+
 bool jit_interpret(struct cpu *cpu, const struct handed *handed)
 {
+    uint32_t code_mode = cpu->code_mode;
+    uint8_t access_rights = cpu->access_rights;
     take_note(cpu);
     account(cpu, handed->rest_of_segment + 1U);
-    if (!execute(cpu, handed) ||
-        !may_go_on(cpu, handed->rest_of_segment, handed->rest_of_block)) {
+    bool goes_on = execute(cpu, handed) ||
+                   (handed->falls_through &&
+                    has_fallen_through(cpu, handed, code_mode, access_rights));
+    if (!goes_on || !may_go_on(cpu, handed->rest_of_segment, handed->rest_of_block)) {
         return false;
     }
     make_live(cpu, handed->uses_vector);
@@ -420,6 +442,7 @@ static void forget_translations(void *opaque)
 {
     struct jit *jit = opaque;
     jit->emitter.at = (uint8_t *)jit->translations_start - jit->emitter.distance;
+    jit->stubs.at = (uint8_t *)jit->stubs_start - jit->stubs.distance;
     jit->translation_count = 0;
     jit->link_count = 0;
     jit->records_used = 0;
@@ -432,8 +455,8 @@ static void forget_translations(void *opaque)
 
 bool jit_has_room(const struct jit *jit)
 {
-    const uint8_t *here = emit_here(&jit->emitter);
-    return jit->code_end - here > CODE_RESERVE &&
+    return jit->stubs_start - emit_here(&jit->emitter) > CODE_RESERVE &&
+           jit->code_end - emit_here(&jit->stubs) > CODE_RESERVE &&
            JIT_RECORD_BYTES - jit->records_used > RECORDS_RESERVE &&
            jit->translation_count < JIT_TRANSLATIONS &&
            jit->link_count + 2 * BLOCK_INSTRUCTIONS < JIT_LINKS;
@@ -549,6 +572,9 @@ static bool create_jit(struct cpu *cpu, struct error *error)
     jit->emitter.distance = jit->code - jit->code_written;
     jit_make_glue(jit);
     jit->translations_start = emit_here(&jit->emitter);
+    jit->stubs_start = jit->code + JIT_CODE_BYTES / 4 * 3;
+    jit->stubs.distance = jit->emitter.distance;
+    jit->stubs.at = (uint8_t *)jit->stubs_start - jit->stubs.distance;
     cpu->code_cache->listener.killed = block_killed;
     cpu->code_cache->listener.flushed = forget_translations;
     cpu->code_cache->listener.opaque = jit;

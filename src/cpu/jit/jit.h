@@ -58,7 +58,8 @@ struct handed {
     struct instruction instruction, end;
     uint16_t rest_of_segment; /* instructions behind it that are paid for already */
     uint16_t rest_of_block;
-    bool uses_vector; /* its translation does, so vector registers have to be live */
+    bool falls_through; /* it leaves its block, but may go on */
+    bool uses_vector;   /* its translation does, so vector registers have to be live */
 };
 
 /* What FSTENV shall show of an x87 instruction that has run natively. Translated code
@@ -137,8 +138,10 @@ enum { JIT_SIGNALS = 4 };
 struct jit {
     struct cpu *cpu;
     struct emitter emitter; /* at the end of what is translated */
+    struct emitter stubs;   /* likewise, of what is rarely run: kept apart */
     uint8_t *code_written;  /* the code's memory as it is written… */
     const uint8_t *code;    /* …and as it is executed */
+    const uint8_t *stubs_start;
     const uint8_t *code_end;
     const uint8_t *translations_start; /* behind the glue */
     uint8_t *records;                  /* translations, links, handed instructions */

@@ -36,8 +36,8 @@ void jit_emit_table_jump(struct emitter *e, uint32_t eip)
 void jit_link_table(struct jit *jit, struct link *link)
 {
     if (jit_has_room(jit)) {
-        link->stub = emit_here(&jit->emitter);
-        jit_emit_table_jump(&jit->emitter, link->eip);
+        link->stub = emit_here(&jit->stubs);
+        jit_emit_table_jump(&jit->stubs, link->eip);
         patch(jit, link, link->stub);
         host_unit_serialize();
     }

@@ -158,6 +158,12 @@ static void emit_note(struct translator *t)
     t->to_note = NO_NOTE;
 }
 
+static bool falls_through(const struct instruction *instruction)
+{
+    uint16_t handler = instruction_row(instruction)->handler;
+    return handler == HANDLER_popf || handler == HANDLER_sti;
+}
+
 static void hand_over(struct translator *t, unsigned i)
 {
     emit_note(t);
@@ -167,6 +173,7 @@ static void hand_over(struct translator *t, unsigned i)
     jit_hand(handed, instruction);
     handed->rest_of_segment = (uint16_t)(t->translation->rest[i] - 1);
     handed->rest_of_block = (uint16_t)(t->block->count - i - 1);
+    handed->falls_through = falls_through(instruction);
     handed->uses_vector = t->translation->uses_vector;
     emit_constant64(t->e, HOST_R9, (uintptr_t)handed);
     emit_call(t->e, t->jit->interpret);
@@ -375,6 +382,13 @@ static bool translate_transfer(struct translator *t,
         emit_push_register(t->e, sixteen, HOST_R8);
         return true;
     }
+    case HANDLER_push_Sw:
+        emit_load32(t->e, HOST_R8, HOST_CPU,
+                    (int32_t)(offsetof(struct cpu, segments[0].selector) +
+                              sizeof(struct segment) * instruction->reg));
+        EMIT(t->e, 0x45, 0x0f, 0xb7, 0xc0); /* movzx r8d, r8w */
+        emit_push_register(t->e, sixteen, HOST_R8);
+        return true;
     case HANDLER_pop_Zv:
         return translate_pop(t, instruction);
     case HANDLER_leave:
@@ -399,7 +413,8 @@ static void translate_instruction(struct translator *t, unsigned i)
           encode_vector(t->e, t->jit->cpu, instruction, t->assumptions))) {
         hand_over(t, i);
         /* What ends a block never comes back. */
-        t->ended = i + 1 == t->block->count && handler_ends_block(instruction);
+        t->ended = i + 1 == t->block->count && handler_ends_block(instruction) &&
+                   !falls_through(instruction);
     } else if (encode_is_noted(t->jit->cpu, instruction)) {
         t->to_note = (int)i;
         t->translation->noted |= 1U << i;
@@ -411,26 +426,27 @@ static void emit_link_stub(struct translator *t, const struct direct_exit *exit)
     struct jit *jit = t->jit;
     struct link *link = record(jit, sizeof(*link));
     *link = (struct link){.site = exit->site,
-                          .stub = emit_here(t->e),
+                          .stub = emit_here(&jit->stubs),
                           .from = t->translation,
                           .eip = exit->eip};
-    emit_constant32(t->e, HOST_R8, exit->eip);
-    emit_constant32(t->e, HOST_R9, jit->link_count);
-    emit_jump(t->e, jit->exit_link);
+    emit_constant32(&jit->stubs, HOST_R8, exit->eip);
+    emit_constant32(&jit->stubs, HOST_R9, jit->link_count);
+    emit_jump(&jit->stubs, jit->exit_link);
     jit->links[jit->link_count++] = link;
 }
 
 static void emit_stubs(struct translator *t)
 {
+    struct emitter *stubs = &t->jit->stubs;
     for (unsigned i = 0; i < t->exit_count; i++) {
         const struct direct_exit *exit = &t->exits[i];
         bool same_page =
             ((exit->eip ^ t->block->eip) & ~(uint32_t)PAGE_OFFSET_MASK) == 0;
-        emit_patch_relative(t->e, exit->site, emit_here(t->e));
+        emit_patch_relative(stubs, exit->site, emit_here(stubs));
         if (same_page || !(t->assumptions & ASSUME_USER)) {
             emit_link_stub(t, exit);
         } else {
-            jit_emit_table_jump(t->e, exit->eip);
+            jit_emit_table_jump(stubs, exit->eip);
         }
     }
 }
