@@ -148,14 +148,15 @@ static void take_note_before(struct cpu *cpu, const struct translation *translat
 }
 
 /* Whether translated code may go on where `paid` instructions have been taken from the
- * budget, and `rest` of the block are to come. */
-static bool may_go_on(struct cpu *cpu, unsigned paid, unsigned rest)
+ * budget, and `rest` of the block are to come. `assumed`: what it takes for granted has
+ * not changed. */
+static bool may_go_on(struct cpu *cpu, unsigned paid, unsigned rest, bool assumed)
 {
     struct translated_state *state = &cpu->translated;
     int64_t left = (int64_t)(cpu->budget_end - cpu->retired);
     state->left = left - paid;
     return left >= rest && !(atomic_load(&cpu->request) & state->requests) &&
-           assumptions_of(cpu) == state->assumptions;
+           (assumed || assumptions_of(cpu) == state->assumptions);
 }
 
 /* POPF and STI end blocks because they may let interrupts in, change the mode or ask
@@ -185,7 +186,8 @@ bool jit_interpret(struct cpu *cpu, const struct handed *handed)
     bool goes_on = execute(cpu, handed) ||
                    (handed->falls_through &&
                     has_fallen_through(cpu, handed, code_mode, access_rights));
-    if (!goes_on || !may_go_on(cpu, handed->rest_of_segment, handed->rest_of_block)) {
+    if (!goes_on || !may_go_on(cpu, handed->rest_of_segment, handed->rest_of_block,
+                               !handed->changes_assumptions)) {
         return false;
     }
     make_live(cpu, handed->uses_vector);
@@ -297,7 +299,7 @@ static const uint8_t *after_trap(struct jit *jit)
     jit_hand(&jit->single, &translation->block->instructions[i]);
     unsigned paid = translation->rest[i] - 1U;
     unsigned rest = translation->count - (unsigned)i - 1U;
-    bool goes_on = execute(cpu, &jit->single) && may_go_on(cpu, paid, rest) &&
+    bool goes_on = execute(cpu, &jit->single) && may_go_on(cpu, paid, rest, false) &&
                    translation->block->translation == translation;
     make_live(cpu, goes_on && translation->uses_vector);
     return goes_on ? translation->code + translation->offsets[i + 1] : NULL;
@@ -377,6 +379,21 @@ static void interpret(struct jit *jit)
     run_loop_interpret(jit->cpu);
 }
 
+/* For the indirect jumps to come, as long as the pages stay what they are. */
+static void enter_in_table(struct cpu *cpu, struct jump_table *table,
+                           const struct translation *translation)
+{
+    const uint8_t **entry = &table->entries[jump_table_index(translation->eip)];
+    if (*entry == translation->indirect) {
+        return;
+    }
+    *entry = translation->indirect;
+    views_note_code(cpu, translation->eip & ~(uint32_t)PAGE_OFFSET_MASK);
+    if (translation->block->next_host) {
+        views_note_code(cpu, (translation->eip | PAGE_OFFSET_MASK) + 1);
+    }
+}
+
 static void run_next(struct cpu *cpu)
 {
     struct jit *jit = cpu->jit;
@@ -399,11 +416,7 @@ static void run_next(struct cpu *cpu)
         return;
     }
     link_pending(jit, translation);
-    table->entries[jump_table_index(translation->eip)] = translation->indirect;
-    views_note_code(cpu, translation->eip & ~(uint32_t)PAGE_OFFSET_MASK);
-    if (block->next_host) {
-        views_note_code(cpu, (translation->eip | PAGE_OFFSET_MASK) + 1);
-    }
+    enter_in_table(cpu, table, translation);
     set_gs_base(jit, base);
     cpu->translated.view = (uintptr_t)base;
     cpu->translated.table = (uintptr_t)table->entries + JUMP_TABLE_BIAS;

@@ -58,8 +58,9 @@ struct handed {
     struct instruction instruction, end;
     uint16_t rest_of_segment; /* instructions behind it that are paid for already */
     uint16_t rest_of_block;
-    bool falls_through; /* it leaves its block, but may go on */
-    bool uses_vector;   /* its translation does, so vector registers have to be live */
+    bool changes_assumptions; /* it may, and go on with its block */
+    bool falls_through;       /* it leaves its block, but may go on */
+    bool uses_vector; /* its translation does, so vector registers have to be live */
 };
 
 /* What FSTENV shall show of an x87 instruction that has run natively. Translated code

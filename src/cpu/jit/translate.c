@@ -158,6 +158,26 @@ static void emit_note(struct translator *t)
     t->to_note = NO_NOTE;
 }
 
+/* Loads of segment registers, and DF. What changes anything else leaves its block. */
+static bool changes_assumptions(const struct instruction *instruction)
+{
+    switch (instruction_row(instruction)->handler) {
+    case HANDLER_mov_Sw_Ew:
+    case HANDLER_pop_Sw:
+    case HANDLER_les_Gv_Mp:
+    case HANDLER_lds_Gv_Mp:
+    case HANDLER_lss_Gv_Mp:
+    case HANDLER_lfs_Gv_Mp:
+    case HANDLER_lgs_Gv_Mp:
+    case HANDLER_popf:
+    case HANDLER_cld:
+    case HANDLER_std:
+        return true;
+    default:
+        return false;
+    }
+}
+
 static bool falls_through(const struct instruction *instruction)
 {
     uint16_t handler = instruction_row(instruction)->handler;
@@ -173,6 +193,7 @@ static void hand_over(struct translator *t, unsigned i)
     jit_hand(handed, instruction);
     handed->rest_of_segment = (uint16_t)(t->translation->rest[i] - 1);
     handed->rest_of_block = (uint16_t)(t->block->count - i - 1);
+    handed->changes_assumptions = changes_assumptions(instruction);
     handed->falls_through = falls_through(instruction);
     handed->uses_vector = t->translation->uses_vector;
     emit_constant64(t->e, HOST_R9, (uintptr_t)handed);
