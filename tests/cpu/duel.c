@@ -175,15 +175,31 @@ static void run_on_guest(struct duel *duel, const struct duel_case *duel_case,
            ORACLE_DATA_BYTES);
 }
 
+static void judge(struct duel *duel, const struct duel_case *duel_case,
+                  struct duel_result *result)
+{
+    duel_compare(duel, duel_case, result);
+    if (duel->pacing.complaint[0]) {
+        duel_differ(result, "%s", duel->pacing.complaint);
+    }
+}
+
 void duel_leg(struct duel *duel, const struct duel_case *duel_case,
               struct duel_result *result)
 {
     run_on_host(duel_case, &result->host);
     run_on_guest(duel, duel_case, &result->host.outcome, &result->guest);
-    duel_compare(duel, duel_case, result);
-    if (duel->pacing.complaint[0]) {
-        duel_differ(result, "%s", duel->pacing.complaint);
-    }
+    judge(duel, duel_case, result);
+}
+
+void duel_again(struct duel *duel, const struct duel_case *duel_case,
+                struct duel_result *result)
+{
+    memcpy(cpu_fixture_ram(&duel->fixture, DUEL_DATA_PHYSICAL), duel_case->data,
+           ORACLE_DATA_BYTES);
+    duel_load_guest(duel, &duel_case->before);
+    run_on_guest(duel, duel_case, &result->host.outcome, &result->guest);
+    judge(duel, duel_case, result);
 }
 
 void duel_run(struct duel *duel, const struct duel_case *duel_case,

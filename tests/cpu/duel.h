@@ -98,6 +98,10 @@ void duel_start(struct duel *duel, const struct duel_case *duel_case,
 void duel_leg(struct duel *duel, const struct duel_case *duel_case,
               struct duel_result *result);
 
+/* The guest once more from the start, to where the last leg has led. */
+void duel_again(struct duel *duel, const struct duel_case *duel_case,
+                struct duel_result *result);
+
 /* Rights of a page on both sides. All pages are writable at first. */
 void duel_protect(struct duel *duel, unsigned page, enum oracle_rights rights);
 /* If the leg has ended in a fault for rights that can be given: gives them, perhaps

@@ -21,7 +21,6 @@ struct entry_frame {
 };
 
 enum {
-    FRAME_ADDRESS = ORACLE_STACK16_HIGH,
     HOST_CS = 0x33,
     SIGNAL_STACK_BYTES = 256 * 1024,
     TRAP_DEBUG = 1,
@@ -32,6 +31,8 @@ enum {
     XSAVE_AVX_OFFSET = 576,
     XSAVE_AVX_BYTES = 256,
 };
+
+#define FRAME_ADDRESS ORACLE_STACK16_HIGH
 
 /* Signal handlers have no other way to their data. Names without `static` are used by
  * the assembler code. */
@@ -137,6 +138,9 @@ __asm__(".text\n"
         "    mov %ecx, %es; mov %ecx, %ds; mov %ecx, %fs; mov %ecx, %gs\n"
         "    mov oracle_host_fs_base(%rip), %rax\n"
         "    wrfsbase %rax\n"
+        "    pushfq\n" /* AC survives, too, and C does not like it */
+        "    andl $0xfffbffff, (%rsp)\n"
+        "    popfq\n"
         "    push %rbp\n"
         "    call oracle_caught\n"
         "    pop %rbp\n"

@@ -25,10 +25,11 @@ enum {
     ORACLE_DATA_BYTES = 2 * PAGE_BYTES,
     ORACLE_READ_ONLY = ORACLE_DATA + ORACLE_DATA_BYTES,
     ORACLE_READ_ONLY_BYTES = PAGE_BYTES,
-    /* With a 16-bit stack segment IRET leaves bits 31-16 of ESP as they were: cases
-     * that use one have to start with these. */
-    ORACLE_STACK16_HIGH = 0x30000000,
 };
+
+/* With a 16-bit stack segment IRET leaves bits 31-16 of ESP as they were: cases that
+ * use one have to start with these. They are those of the fixture's stack. */
+#define ORACLE_STACK16_HIGH 0xfffe0000U
 
 /* Selectors, all of privilege 3. The flat ones are Linux's; the others are entries of
  * the LDT (oracle_segments) and show the data area at offset ORACLE_WINDOW. */

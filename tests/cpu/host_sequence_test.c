@@ -38,26 +38,6 @@ struct sequence_test {
     struct duel_result result;
 };
 
-/* Rows that end sequences in ways that say nothing, or whose results differ and would
- * spread: flags that are undefined and read by others, images with TF or x87 pointers,
- * more or less than one step. */
-static bool is_unsuited_row(const struct instruction_row *row)
-{
-    static const char *const mnemonics[] = {
-        "DIV",  "IDIV", "AAM",    "AAD",    "AAA",     "AAS", "DAA",  "DAS", "PUSHF",
-        "POPF", "LSS",  "FXSAVE", "FNSAVE", "FNSTENV", "INT", "INT3", "INTO"};
-    for (unsigned i = 0; i < ARRAY_LENGTH(mnemonics); i++) {
-        if (strcmp(row->mnemonic, mnemonics[i]) == 0) {
-            return true;
-        }
-    }
-    bool loads_ss =
-        (strcmp(row->mnemonic, "MOV") == 0 && row->operands[0].method == OPERAND_S) ||
-        (strcmp(row->mnemonic, "POP") == 0 && row->operands[0].method == OPERAND_SS);
-    return loads_ss || strcmp(handler_names[row->handler], "ud") == 0 ||
-           (row->attributes & (ROW_PRIVILEGED | ROW_IOPL | ROW_VSIB));
-}
-
 /* Runs `next` alone on the host and moves on to where it leads. */
 static int step_on_host(struct duel_case *next)
 {
@@ -99,7 +79,7 @@ static bool find_next(struct sequence_test *test, struct isa_generator *generato
         unsigned length = isa_random_instruction(generator, row, &test->tried,
                                                  test->tried.code, steer, &decoded);
         if (length == 0 || decoded.length == 0 ||
-            is_unsuited_row(&instruction_rows[decoded.row]) ||
+            isa_unsuited_in_sequence(&instruction_rows[decoded.row]) ||
             memcmp(&test->tried.before, &test->next.before,
                    sizeof(test->next.before)) != 0 ||
             memcmp(test->tried.data, test->next.data, sizeof(test->next.data)) != 0) {

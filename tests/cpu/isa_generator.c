@@ -54,6 +54,23 @@ const char *isa_unsuited(const struct isa_generator *generator,
     return is_far_pointer(row) ? "as RETF" : NULL;
 }
 
+bool isa_unsuited_in_sequence(const struct instruction_row *row)
+{
+    static const char *const mnemonics[] = {
+        "DIV",  "IDIV", "AAM",    "AAD",    "AAA",     "AAS", "DAA",  "DAS", "PUSHF",
+        "POPF", "LSS",  "FXSAVE", "FNSAVE", "FNSTENV", "INT", "INT3", "INTO"};
+    for (unsigned i = 0; i < ARRAY_LENGTH(mnemonics); i++) {
+        if (strcmp(row->mnemonic, mnemonics[i]) == 0) {
+            return true;
+        }
+    }
+    bool loads_ss =
+        (strcmp(row->mnemonic, "MOV") == 0 && row->operands[0].method == OPERAND_S) ||
+        (strcmp(row->mnemonic, "POP") == 0 && row->operands[0].method == OPERAND_SS);
+    return loads_ss || strcmp(handler_names[row->handler], "ud") == 0 ||
+           (row->attributes & (ROW_PRIVILEGED | ROW_IOPL | ROW_VSIB));
+}
+
 /* The guest's CPUID denies the feature: #UD here, whatever the host has. */
 static bool feature_missing(const struct isa_generator *generator,
                             const struct instruction *decoded)
@@ -280,4 +297,22 @@ bool isa_generate(struct isa_generator *generator, unsigned row,
     duel_case->max_steps = repeats ? REPEAT_STEPS : 1;
     duel_case->first_eip = duel_case->last_eip = duel_case->before.eip;
     return true;
+}
+
+bool isa_judges(const struct isa_generator *generator, struct duel_case *duel_case,
+                const uint8_t *code, unsigned available)
+{
+    struct instruction decoded;
+    struct oracle_state before;
+    enum decode_result result = decode_instruction(
+        &decoded, code, available, duel_case->before.eip, code_mode(duel_case));
+    if (result != DECODE_OK || isa_unsuited(generator, instruction_row(&decoded)) ||
+        isa_unsuited_in_sequence(instruction_row(&decoded)) ||
+        feature_missing(generator, &decoded) || is_unsuited_form(duel_case, &decoded)) {
+        return false;
+    }
+    memcpy(&before, &duel_case->before, sizeof(before));
+    duel_case->exemptions = 0;
+    steering_note_exemptions(duel_case, &decoded);
+    return memcmp(&before, &duel_case->before, sizeof(before)) == 0;
 }

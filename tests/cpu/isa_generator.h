@@ -17,6 +17,16 @@ struct isa_generator {
 const char *isa_unsuited(const struct isa_generator *generator,
                          const struct instruction_row *row);
 
+/* Whether it ends sequences of instructions in a way that says nothing, or its result
+ * differs and would spread: flags that are undefined and read by others, images with TF
+ * or x87 pointers, more or less than one step. */
+bool isa_unsuited_in_sequence(const struct instruction_row *row);
+
+/* Whether the host can judge the instruction at `code`, as part of a sequence, in the
+ * state `duel_case->before`, which is changed if not. Sets the exemptions. */
+bool isa_judges(const struct isa_generator *generator, struct duel_case *duel_case,
+                const uint8_t *code, unsigned available);
+
 /* Makes up a case of one instruction of the row; `decoded` is what the decoder says of
  * it. False if what came out belongs to an unsuited row: try again. */
 bool isa_generate(struct isa_generator *generator, unsigned row,

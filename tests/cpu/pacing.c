@@ -38,7 +38,6 @@ static bool run_piece(struct pacing *pacing, uint64_t length)
     uint64_t before = cpu->retired;
     enum cpu_exit why = cpu_fixture_run(pacing->fixture, length);
     uint64_t retired = cpu->retired - before;
-    pacing->runs++;
     pacing->kicks += why == CPU_EXIT_KICK;
     if (why == CPU_EXIT_BUDGET ? retired != length : retired > length) {
         snprintf(pacing->complaint, sizeof(pacing->complaint),
@@ -52,17 +51,21 @@ static bool run_piece(struct pacing *pacing, uint64_t length)
 void pacing_run(struct pacing *pacing, uint64_t count)
 {
     struct cpu *cpu = pacing->fixture->cpu;
-    uint64_t retired = cpu->retired, taken = pacing->taken, done = 0;
+    uint64_t retired = cpu->retired, taken = pacing->taken;
+    int64_t done = 0;
     pacing->complaint[0] = '\0';
+    atomic_store(&pacing->running, true);
     do {
         if (pacing->interrupts && random_one_in(&pacing->random, ONE_IN_INTERRUPTED)) {
             cpu_set_interrupt_line(cpu, true);
         }
-        if (!run_piece(pacing, piece(pacing, count - done))) {
+        if (!run_piece(pacing, piece(pacing, count - (uint64_t)done))) {
             break;
         }
-        /* An interrupt that was taken makes one instruction more, its IRET. */
-        done = cpu->retired - retired - (pacing->taken - taken);
-    } while (done < count);
+        /* An interrupt that was taken makes one instruction more, its IRET, which may
+         * be still to come. */
+        done = (int64_t)(cpu->retired - retired - (pacing->taken - taken));
+    } while (done < (int64_t)count);
+    atomic_store(&pacing->running, false);
     cpu_set_interrupt_line(cpu, false);
 }

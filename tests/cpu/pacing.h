@@ -13,7 +13,8 @@ struct pacing {
     bool slices;     /* pieces, and not one run */
     bool interrupts; /* the interrupt line rises before some of them */
     uint64_t taken;  /* interrupts */
-    uint64_t runs, kicks;
+    uint64_t kicks;  /* runs that ended for one */
+    atomic_bool running;
     char complaint[128]; /* the engine miscounts; else empty */
 };
 
