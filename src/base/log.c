@@ -4,11 +4,12 @@
 #include <stdio.h>
 
 /* One write per line, so that lines of several threads do not mix. */
-static void print_line(const char *prefix, const char *format, va_list arguments)
+static void print_line(FILE *stream, const char *prefix, const char *format,
+                       va_list arguments)
 {
     char text[512];
     vsnprintf(text, sizeof(text), format, arguments);
-    fprintf(stderr, "faumachine: %s%s\n", prefix, text);
+    fprintf(stream, "faumachine: %s%s\n", prefix, text);
 }
 
 void log_warning(struct log *log, const char *format, ...)
@@ -16,7 +17,7 @@ void log_warning(struct log *log, const char *format, ...)
     (void)log;
     va_list arguments;
     va_start(arguments, format);
-    print_line("", format, arguments);
+    print_line(stderr, "", format, arguments);
     va_end(arguments);
 }
 
@@ -31,6 +32,7 @@ void log_guest_error(struct log *log, const char *device, const char *format, ..
     snprintf(prefix, sizeof(prefix), "guest error: %s: ", device);
     va_list arguments;
     va_start(arguments, format);
-    print_line(prefix, format, arguments);
+    print_line(log->guest_error_stream ? log->guest_error_stream : stderr, prefix,
+               format, arguments);
     va_end(arguments);
 }

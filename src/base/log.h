@@ -1,16 +1,18 @@
 /* base/log.h: what the simulator has to say while a guest runs.
  *
  * A log belongs to one machine. Messages go to the host's standard error, one line
- * each. Guest errors (a driver that writes nonsense) are shown only when asked for, and
- * not without end. Thread: any. Saved by: nobody. */
+ * each. Guest errors (a driver that writes nonsense) are shown only when asked for, not
+ * without end, and where the user wants them. Thread: any. Saved by: nobody. */
 #ifndef BASE_LOG_H
 #define BASE_LOG_H
 
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stdio.h>
 
 struct log {
     bool show_guest_errors;
+    FILE *guest_error_stream; /* NULL: standard error */
     atomic_uint guest_errors; /* seen so far, shown or not */
 };
 

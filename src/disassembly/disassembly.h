@@ -20,6 +20,10 @@ enum {
 size_t disassembly_line(const uint8_t *code, size_t bytes, uint32_t eip, bool is16,
                         char line[DISASSEMBLY_LINE_BYTES]);
 
+/* The same of the host's code, for 64-bit mode. */
+size_t disassembly_host_line(const uint8_t *code, size_t bytes, uint64_t address,
+                             char line[DISASSEMBLY_LINE_BYTES]);
+
 /* Prints a line per instruction. `eip`: of the first byte. */
 void disassembly_print(FILE *stream, const uint8_t *code, size_t bytes, uint32_t eip,
                        bool is16);

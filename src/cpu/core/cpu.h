@@ -178,6 +178,8 @@ enum {
     CPU_SHADOW_MOV_SS = 2 /* so do NMI and debug traps */
 };
 
+struct trace;
+
 /* How the machine wires a CPU. Callbacks are made with the machine lock held. */
 struct cpu_wiring {
     struct lock *lock;
@@ -185,6 +187,7 @@ struct cpu_wiring {
     struct clock *clock;
     struct memory_map *memory;
     struct port_space *ports;
+    struct trace *trace; /* cpu_trace.h; NULL: nothing is traced */
     /* INTA cycle: the vector of the interrupt to take. */
     uint8_t (*acknowledge_interrupt)(void *opaque);
     /* FERR#: an unmasked x87 exception waits while CR0.NE is clear; may be NULL. */

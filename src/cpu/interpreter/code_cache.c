@@ -5,6 +5,7 @@
 #include "cpu/core/fpu.h"
 #include "cpu/decoder/decoder.h"
 #include "cpu/interpreter/handlers.h"
+#include "cpu/interpreter/trace.h"
 #include "cpu/mmu/access.h"
 
 #include <stdlib.h>
@@ -296,6 +297,9 @@ static struct block *decode_single(struct cpu *cpu)
                 decode_one(cpu, &block->instructions[0], bytes, available, cpu->eip);
         }
     }
+    if (cpu_traces(cpu, TRACE_IN_ASM)) {
+        trace_decoded_bytes(cpu, bytes, available);
+    }
     if (result != DECODE_OK) {
         raise_decode_fault(cpu, result);
     }
@@ -473,6 +477,20 @@ static struct block *make_crossing(struct cpu *cpu, const uint8_t *host, gla_t l
     return block;
 }
 
+/* NULL if it needs decode_single(). */
+static struct block *decode(struct cpu *cpu, const uint8_t *host, gla_t linear,
+                            uint64_t ram_offset)
+{
+    struct block *block = make_block(cpu, host, ram_offset);
+    if (!block) {
+        block = make_crossing(cpu, host, linear, ram_offset);
+    }
+    if (block && cpu_traces(cpu, TRACE_IN_ASM)) {
+        trace_decoded(cpu, block);
+    }
+    return block;
+}
+
 static struct block *find_slow(struct cpu *cpu, gla_t linear)
 {
     struct code_cache *cache = cpu->code_cache;
@@ -488,10 +506,7 @@ static struct block *find_slow(struct cpu *cpu, gla_t linear)
         block = block->same_bucket;
     }
     if (!block) {
-        block = make_block(cpu, host, ram_offset);
-    }
-    if (!block) {
-        block = make_crossing(cpu, host, linear, ram_offset);
+        block = decode(cpu, host, linear, ram_offset);
     }
     return block ? block : decode_single(cpu);
 }
@@ -515,7 +530,8 @@ struct block *code_cache_find(struct cpu *cpu)
     if (block->last > cs->limit || block->last < block->eip) {
         return decode_single(cpu);
     }
-    if (!block->transient) {
+    /* What is not in the cache is not led to but by the run loop. */
+    if (!block->transient && !cpu_traces(cpu, TRACE_EXEC)) {
         *jump_cache_entry(cpu, linear) =
             (struct jump_cache_entry){linear, cpu->mmu->generation, block};
     }

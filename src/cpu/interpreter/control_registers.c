@@ -1,5 +1,6 @@
 /* Control and debug registers: MOV, LMSW, SMSW, CLTS (SDM vol. 2; vol. 3, 2.5, 17.2).
  */
+#include "cpu/core/cpu_trace.h"
 #include "cpu/core/cpuid.h"
 #include "cpu/core/debug.h"
 #include "cpu/interpreter/system.h"
@@ -31,6 +32,7 @@ static void write_cr0(struct cpu *cpu, uint32_t value)
         mmu_load_pdptes(cpu, cpu->cr3);
     }
     cpu->cr0 = new;
+    CPU_TRACE(cpu, TRACE_MMU, "CR0 update: CR0=%08x\n", new);
     if (changed & CR0_TRANSLATION) {
         mmu_flush_all(cpu);
     } else if (changed & CR0_PE) {
@@ -50,6 +52,7 @@ static void write_cr4(struct cpu *cpu, uint32_t value)
         mmu_load_pdptes(cpu, cpu->cr3);
     }
     cpu->cr4 = value;
+    CPU_TRACE(cpu, TRACE_MMU, "CR4 update: CR4=%08x\n", value);
     if (changed & (CR4_PSE | CR4_PAE)) {
         mmu_flush_all(cpu);
     } else if (changed & CR4_PGE) {

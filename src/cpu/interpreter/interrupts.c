@@ -6,6 +6,7 @@
 #include "cpu/interpreter/segments.h"
 #include "cpu/interpreter/system.h"
 #include "cpu/interpreter/task_switch.h"
+#include "cpu/interpreter/trace.h"
 #include "cpu/mmu/access.h"
 
 enum {
@@ -275,6 +276,9 @@ void interrupt_deliver(struct cpu *cpu, uint8_t vector, enum interrupt_source so
         source == INTERRUPT_EXCEPTION || source == INTERRUPT_HARDWARE;
     if (sets_resume_flag(&delivery)) {
         delivery.eflags |= EFLAGS_RF;
+    }
+    if (cpu_traces(cpu, TRACE_INT)) {
+        trace_interrupt(cpu, vector, source, has_error, error, return_eip);
     }
     if (!(cpu->cr0 & CR0_PE)) {
         deliver_real(cpu, &delivery);

@@ -11,6 +11,7 @@
 #include "cpu/interpreter/host_unit.h"
 #include "cpu/interpreter/string_loop.h"
 #include "cpu/interpreter/system.h"
+#include "cpu/interpreter/trace.h"
 #include "cpu/mmu/mmu.h"
 
 enum { DR6_SINGLE_STEP = 1U << 14 };
@@ -60,7 +61,12 @@ static bool take_exception(struct cpu *cpu)
     cpu->halted = false; /* by the trap after a single-stepped HLT, too */
     set_stepping(cpu, false);
     cpu->dr6_pending = 0;
+    if (cpu->delivering >= 0) {
+        CPU_TRACE(cpu, TRACE_INT, "Exception %02x while %02x is delivered\n", vector,
+                  (unsigned)cpu->delivering);
+    }
     if (cpu->delivering == EXCEPTION_DF) {
+        CPU_TRACE(cpu, TRACE_INT, "Triple fault\n");
         return false;
     }
     if (cpu->delivering >= 0 && makes_double_fault((unsigned)cpu->delivering, vector)) {
@@ -124,6 +130,7 @@ static void serve_caches(struct cpu *cpu, uint32_t request)
                                                  CPU_REQUEST_CODE)));
     if (request & CPU_REQUEST_A20) {
         cpu->a20_mask = atomic_load(&cpu->a20_line) ? UINT32_MAX : ~(1U << 20);
+        CPU_TRACE(cpu, TRACE_MMU, "A20 update: a20=%u\n", cpu->a20_mask == UINT32_MAX);
     }
     if (request & (CPU_REQUEST_FLUSH | CPU_REQUEST_A20)) {
         mmu_flush_all(cpu);
@@ -174,6 +181,14 @@ static inline void run_block(struct cpu *cpu, const struct block *block)
     finish_run(cpu);
 }
 
+static void run_traced(struct cpu *cpu, const struct block *block)
+{
+    if (cpu_traces(cpu, TRACE_EXEC)) {
+        trace_executed(cpu, block, NULL);
+    }
+    run_block(cpu, block);
+}
+
 /* One instruction, with everything that may happen before and after it. */
 static void step(struct cpu *cpu)
 {
@@ -194,7 +209,7 @@ static void step(struct cpu *cpu)
     set_stepping(cpu, true);
     cpu->single_step = cpu->system_flags & EFLAGS_TF;
     cpu->system_flags &= ~(uint32_t)EFLAGS_RF;
-    run_block(cpu, code_cache_part(cpu, block, 1));
+    run_traced(cpu, code_cache_part(cpu, block, 1));
     set_stepping(cpu, false);
     if (repeats && cpu->eip == eip) {
         /* Between two iterations (SDM vol. 3, 17.3.1.1). */
@@ -212,7 +227,7 @@ void run_loop_interpret(struct cpu *cpu)
 {
     const struct block *block = code_cache_find(cpu);
     uint64_t left = cpu->budget_end - cpu->retired;
-    run_block(cpu, block->count <= left ? block : code_cache_part(cpu, block, left));
+    run_traced(cpu, block->count <= left ? block : code_cache_part(cpu, block, left));
 }
 
 static enum cpu_exit loop(struct cpu *cpu)

@@ -7,6 +7,7 @@
 #include "cpu/interpreter/host_unit.h"
 #include "cpu/interpreter/interpreter.h"
 #include "cpu/interpreter/run_loop.h"
+#include "cpu/interpreter/trace.h"
 #include "cpu/mmu/access.h"
 
 #include <errno.h>
@@ -415,8 +416,12 @@ static void run_next(struct cpu *cpu)
         interpret(jit);
         return;
     }
-    link_pending(jit, translation);
-    enter_in_table(cpu, table, translation);
+    if (cpu_traces(cpu, TRACE_EXEC)) {
+        trace_executed(cpu, block, translation->code);
+    } else {
+        link_pending(jit, translation);
+        enter_in_table(cpu, table, translation);
+    }
     set_gs_base(jit, base);
     cpu->translated.view = (uintptr_t)base;
     cpu->translated.table = (uintptr_t)table->entries + JUMP_TABLE_BIAS;

@@ -199,6 +199,11 @@ enum { RECORD_UNIT = 16 }; /* notes are numbered by where they are */
 struct translation *jit_translate(struct jit *jit, struct block *block,
                                   uint32_t assumptions);
 
+/* trace.c: `translation` has just been made; its stubs begin at `stubs`. To be called
+ * only while TRACE_OUT_ASM is traced. */
+void jit_trace_translation(struct jit *jit, const struct translation *translation,
+                           const uint8_t *stubs);
+
 /* links.c */
 void jit_link(struct jit *jit, struct link *link, struct translation *to);
 /* Leads the link through the jump table, for good. */

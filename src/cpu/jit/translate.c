@@ -7,6 +7,7 @@
  *
  * A translation pays for its instructions in segments, each of which ends with a
  * conditional exit: the budget is right wherever the block is left. */
+#include "cpu/core/cpu_trace.h"
 #include "cpu/core/fpu.h"
 #include "cpu/interpreter/handlers.h"
 #include "cpu/interpreter/host_unit.h"
@@ -508,7 +509,7 @@ struct translation *jit_translate(struct jit *jit, struct block *block,
     if (!jit_make_room(jit)) {
         return NULL;
     }
-    const uint8_t *start = emit_here(&jit->emitter);
+    const uint8_t *start = emit_here(&jit->emitter), *stubs = emit_here(&jit->stubs);
     struct translation *translation = record(jit, sizeof(*translation));
     *translation = (struct translation){
         .block = block,
@@ -532,5 +533,8 @@ struct translation *jit_translate(struct jit *jit, struct block *block,
     jit->statistics.translated_instructions += block->count;
     jit->statistics.translated_bytes += (uint64_t)(emit_here(&jit->emitter) - start);
     host_unit_serialize();
+    if (cpu_traces(jit->cpu, TRACE_OUT_ASM)) {
+        jit_trace_translation(jit, translation, stubs);
+    }
     return translation;
 }

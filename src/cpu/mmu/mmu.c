@@ -1,10 +1,12 @@
 #include "cpu/mmu/mmu.h"
 
+#include "cpu/core/cpu_trace.h"
 #include "cpu/core/debug.h"
 #include "cpu/mmu/access.h"
 #include "cpu/mmu/mmu_internal.h"
 #include "cpu/mmu/views.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 
 bool mmu_create(struct cpu *cpu, struct error *error)
@@ -49,6 +51,7 @@ static void forget_all(struct cpu *cpu)
 
 void mmu_flush_all(struct cpu *cpu)
 {
+    CPU_TRACE(cpu, TRACE_MMU, "Flush: all, entries have another meaning\n");
     forget_all(cpu);
     if (cpu->views) {
         views_flush_all(cpu, true);
@@ -57,6 +60,7 @@ void mmu_flush_all(struct cpu *cpu)
 
 void mmu_flush_entries(struct cpu *cpu)
 {
+    CPU_TRACE(cpu, TRACE_MMU, "Flush: all\n");
     forget_all(cpu);
     if (cpu->views) {
         views_flush_all(cpu, false);
@@ -66,6 +70,7 @@ void mmu_flush_entries(struct cpu *cpu)
 void mmu_flush_non_global(struct cpu *cpu)
 {
     struct mmu *mmu = cpu->mmu;
+    CPU_TRACE(cpu, TRACE_MMU, "Flush: all but global pages\n");
     for (unsigned rights = 0; rights < MMU_USER_ALIGNED; rights++) {
         for (unsigned i = 0; i < TLB_ENTRIES; i++) {
             if (!mmu->tlb[rights][i].global) {
@@ -100,6 +105,7 @@ void mmu_flush_page(struct cpu *cpu, gla_t address)
     struct mmu *mmu = cpu->mmu;
     unsigned index = (address >> PAGE_SHIFT) & (TLB_ENTRIES - 1);
     unsigned large = address >> MMU_LARGE_SHIFT;
+    CPU_TRACE(cpu, TRACE_MMU, "Flush: page of %08x\n", address);
     for (unsigned rights = 0; rights < MMU_USER_ALIGNED; rights++) {
         forget_entry(&mmu->tlb[rights][index]);
     }
@@ -185,6 +191,16 @@ static void fill_entry(struct cpu *cpu, gla_t address, enum mmu_rights rights,
     entry->execute_tag = fast_fetch ? linear | TLB_TAG_VALID : 0;
 }
 
+static void trace_miss(struct cpu *cpu, gla_t address, enum mmu_access access,
+                       enum mmu_rights rights, const struct translation *translation,
+                       const struct memory_region *region)
+{
+    static const char *const verbs[] = {"read", "write", "fetch"};
+    cpu_trace(cpu, "TLB miss: %08x %s by %s: %09" PRIx64 ", %s\n", address,
+              verbs[access], rights == MMU_SUPERVISOR ? "supervisor" : "user",
+              translation->physical, region && region->read ? "memory" : "device");
+}
+
 struct mmu_target mmu_reach(struct cpu *cpu, gla_t address, enum mmu_access access,
                             enum mmu_rights rights)
 {
@@ -198,6 +214,9 @@ struct mmu_target mmu_reach(struct cpu *cpu, gla_t address, enum mmu_access acce
     gpa_t last;
     const struct memory_region *region =
         mmu_find_region(cpu, translation.physical, &last);
+    if (cpu_traces(cpu, TRACE_MMU)) {
+        trace_miss(cpu, address, access, rights, &translation, region);
+    }
     if (!region || !region->read) {
         return target;
     }

@@ -1,5 +1,6 @@
 /* Page tables: 32-bit paging with 4 MiB pages (PSE-36), and PAE paging with NX.
  * Intel SDM vol. 3, sections 4.3, 4.4, 4.6 to 4.8. */
+#include "cpu/core/cpu_trace.h"
 #include "cpu/core/exception.h"
 #include "cpu/mmu/mmu_internal.h"
 
@@ -112,6 +113,7 @@ static _Noreturn void walk_fault(const struct walk *walk, uint32_t error)
     if (walk->access == MMU_EXECUTE && reports_fetch) {
         error |= ERROR_FETCH;
     }
+    CPU_TRACE(cpu, TRACE_MMU, "Page fault: %08x, error %04x\n", walk->address, error);
     cpu_raise_page_fault(cpu, walk->address, error);
 }
 
@@ -269,5 +271,6 @@ void mmu_load_cr3(struct cpu *cpu, uint32_t value)
         mmu_load_pdptes(cpu, value);
     }
     cpu->cr3 = value;
+    CPU_TRACE(cpu, TRACE_MMU, "CR3 update: CR3=%08x\n", value);
     mmu_flush_non_global(cpu);
 }

@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include "cpu/mmu/views.h"
 
+#include "cpu/core/cpu_trace.h"
 #include "cpu/mmu/views_internal.h"
 
 #include <sys/mman.h>
@@ -117,6 +118,7 @@ void views_listen(struct cpu *cpu, views_code_moved *moved, views_code_moved_all
 static void catch_up(struct cpu *cpu, struct view *view)
 {
     const struct view_epoch *now = &cpu->views->epoch;
+    CPU_TRACE(cpu, TRACE_MMU, "View %u: catches up with flushes\n", view->id);
     if (view->seen.rebuild != now->rebuild) {
         views_empty(cpu, view);
     } else if (cpu->cr0 & CR0_PG) {

@@ -3,8 +3,10 @@
  * The count is exact: the kernel joins neighbours that show consecutive pages of RAM
  * with the same rights, so a mapping is a longest run of such pages. */
 #define _GNU_SOURCE
+#include "cpu/core/cpu_trace.h"
 #include "cpu/mmu/views_internal.h"
 
+#include <inttypes.h>
 #include <sys/mman.h>
 
 /* A single page is sure to be touched now; of more pages some may never be. */
@@ -62,6 +64,13 @@ static void account(struct views *views, struct view *view, unsigned before,
     if (statistics->mappings > statistics->mappings_peak) {
         statistics->mappings_peak = statistics->mappings;
     }
+}
+
+static void trace_pages(struct cpu *cpu, const struct view *view, uint32_t first,
+                        uint32_t last, const char *what)
+{
+    CPU_TRACE(cpu, TRACE_MMU, "View %u: %08x-%08x %s\n", view->id, first << PAGE_SHIFT,
+              last << PAGE_SHIFT | PAGE_OFFSET_MASK, what);
 }
 
 static view_place place_of(const struct view *view, uint32_t page)
@@ -135,6 +144,10 @@ bool views_map(struct cpu *cpu, struct view *view, uint32_t first, unsigned coun
         }
     }
     views->statistics.pages_mapped += count;
+    CPU_TRACE(cpu, TRACE_MMU, "View %u: %08x-%08x shows RAM %09" PRIx64 ", %s\n",
+              view->id, first << PAGE_SHIFT,
+              (first + count - 1) << PAGE_SHIFT | PAGE_OFFSET_MASK,
+              (uint64_t)ram_page << PAGE_SHIFT, writable ? "writable" : "read-only");
     account(views, view, before, count_mappings(view, first, first + count - 1));
     return true;
 }
@@ -167,6 +180,7 @@ bool views_allow_writes(struct cpu *cpu, struct view *view, uint32_t first,
             note_place(views, view, slot, page_index(page));
         }
     }
+    trace_pages(cpu, view, first, first + count - 1, "now writable");
     account(views, view, before, count_mappings(view, first, first + count - 1));
     return true;
 }
@@ -186,6 +200,7 @@ bool views_forbid_writes(struct cpu *cpu, struct view *view, uint32_t first,
             views_forget_place(views, view, slot, page_index(page));
         }
     }
+    trace_pages(cpu, view, first, first + count - 1, "now read-only");
     account(views, view, before, count_mappings(view, first, first + count - 1));
     return true;
 }
@@ -213,6 +228,7 @@ bool views_unmap(struct cpu *cpu, struct view *view, uint32_t first, uint32_t la
         page_remove(&slot->mapped, index);
         views->statistics.pages_unmapped++;
     }
+    trace_pages(cpu, view, first, last, "unmapped");
     account(views, view, before, count_mappings(view, first, last));
     return true;
 }

@@ -1,4 +1,5 @@
 /* An access found nothing in its view: what can be mapped there, and how much. */
+#include "cpu/core/cpu_trace.h"
 #include "cpu/core/debug.h"
 #include "cpu/mmu/views_internal.h"
 
@@ -313,7 +314,7 @@ static bool map_reached(struct cpu *cpu, const struct reach *reach, bool write)
     return enough || allow_writes(cpu, reach);
 }
 
-enum views_result views_reach(struct cpu *cpu, gla_t address, bool write)
+static enum views_result reach_or_give_up(struct cpu *cpu, gla_t address, bool write)
 {
     struct views *views = cpu->views;
     struct reach reach;
@@ -330,4 +331,13 @@ enum views_result views_reach(struct cpu *cpu, gla_t address, bool write)
     }
     views->statistics.soft++;
     return VIEWS_SOFT;
+}
+
+enum views_result views_reach(struct cpu *cpu, gla_t address, bool write)
+{
+    enum views_result result = reach_or_give_up(cpu, address, write);
+    CPU_TRACE(cpu, TRACE_MMU, "View %u: %08x %s: %s\n", views_current_id(cpu), address,
+              write ? "written" : "read",
+              result == VIEWS_MAPPED ? "reached" : "left to the interpreter");
+    return result;
 }

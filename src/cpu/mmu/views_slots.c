@@ -1,5 +1,6 @@
 /* Views and slots: where they come from, and what goes first when there are too many.
  */
+#include "cpu/core/cpu_trace.h"
 #include "cpu/mmu/views_internal.h"
 
 #include <stdlib.h>
@@ -50,6 +51,7 @@ void views_empty(struct cpu *cpu, struct view *view)
     if (!view->slot_count) {
         return;
     }
+    CPU_TRACE(cpu, TRACE_MMU, "View %u: emptied\n", view->id);
     /* Whole mappings, none is split: there is nothing that the kernel could lack. */
     if (view->mappings && views->host.munmap(view->base, WINDOW_BYTES) != 0) {
         abort();
@@ -185,6 +187,7 @@ struct view *views_take_user(struct cpu *cpu)
         views_empty(cpu, view);
     }
     view->root = current_root(cpu);
+    CPU_TRACE(cpu, TRACE_MMU, "View %u: for root %08x\n", view->id, view->root);
     view->seen = views->epoch;
     views->user = view;
     views->statistics.views_created++;
