@@ -18,7 +18,7 @@
 #include <cmocka.h>
 
 enum {
-    CASES_QUICK = 250,
+    CASES_QUICK = 150,
     CASES_FULL = 2000,
     CASES_SOAK = 40000,
     FAILURES_SHOWN_PER_ROW = 2,

@@ -27,7 +27,7 @@
 #include <unistd.h>
 
 enum {
-    CASES_QUICK = 150,
+    CASES_QUICK = 100,
     CASES_FULL = 3000,
     CASES_SOAK = 500000,
     INSTRUCTIONS = 3000,
