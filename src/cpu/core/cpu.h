@@ -197,11 +197,14 @@ struct cpu_wiring {
 
 /* What translated code and the engine tell each other (cpu/jit). */
 struct translated_state {
-    uint64_t host_stack; /* the host's stack pointer while translated code runs */
+    uint64_t host_stack; /* the stack pointer of C while translated code runs */
+    uint64_t stack;      /* that of translated code while C runs for it */
+    uint64_t stack_top;  /* where that begins */
     int64_t left;        /* of the budget, in instructions */
     uint64_t table;      /* the jump table */
     uint64_t view;       /* where the view begins */
     uint64_t pc;         /* where a signal came */
+    uint64_t target;     /* …and what R8 held: where an indirect jump leads */
     uint64_t address;    /* …and the address that trapped */
     uint32_t error;      /* …with the processor's error code */
     uint32_t trap;       /* …and its vector */

@@ -3,6 +3,8 @@
  *   enter(cpu, code)  called from C: loads the guest's registers, jumps to `code`
  *   exit_lookup       R8D: EIP that an indirect jump leads to
  *   exit_link         R8D: EIP, R9D: number of the link
+ *   indirect          R8D: EIP that is looked up in the jump table
+ *   unpaired          likewise, of a return where no call was: the bottom of the stack
  *   exit_trap         registers have been saved by the signal handler
  *   interpret         called by translated code, R9: struct handed
  *
@@ -100,6 +102,7 @@ static void make_enter(struct jit *jit)
     emit_load64(e, HOST_LEFT, HOST_CPU, CPU_AT(translated.left));
     jit->entering[0].first = emit_here(e);
     const uint8_t *requested = jump_if_requested(e);
+    emit_load64(e, HOST_RSP, HOST_CPU, CPU_AT(translated.stack_top));
     load_guest(e);
     EMIT(e, 0x41, 0xff, 0xe3); /* jmp r11 */
     jit->entering[0].end = emit_here(e);
@@ -119,6 +122,10 @@ static void make_exits(struct jit *jit)
     emit_store32(e, HOST_R8, HOST_CPU, CPU_AT(eip));
     emit_store32(e, HOST_R9, HOST_CPU, CPU_AT(translated.link));
     leave(e, JIT_EXIT_LINK);
+    jit->unpaired = emit_here(e);
+    EMIT(e, 0x48, 0x8d, 0x64, 0x24, 0xf8); /* lea rsp, [rsp - 8] */
+    jit->indirect = emit_here(e);
+    jit_emit_indirect(e, false);
     jit->exit_trap = emit_here(e);
     leave(e, JIT_EXIT_TRAP);
 }
@@ -128,14 +135,15 @@ static void make_interpret(struct jit *jit)
     struct emitter *e = &jit->emitter;
     jit->interpret = emit_here(e);
     save_guest(e);
-    EMIT(e, 0x4c, 0x89, 0xff);       /* mov rdi, r15 */
-    EMIT(e, 0x4c, 0x89, 0xce);       /* mov rsi, r9 */
-    EMIT(e, 0x48, 0x83, 0xec, 0x08); /* sub rsp, 8 */
+    EMIT(e, 0x4c, 0x89, 0xff); /* mov rdi, r15 */
+    EMIT(e, 0x4c, 0x89, 0xce); /* mov rsi, r9 */
+    emit_store64(e, HOST_RSP, HOST_CPU, CPU_AT(translated.stack));
+    emit_load64(e, HOST_RSP, HOST_CPU, CPU_AT(translated.host_stack));
     emit_constant64(e, HOST_RAX, (uintptr_t)jit_interpret);
-    EMIT(e, 0xff, 0xd0);             /* call rax */
-    EMIT(e, 0x48, 0x83, 0xc4, 0x08); /* add rsp, 8 */
-    EMIT(e, 0x84, 0xc0);             /* test al, al */
-    EMIT(e, 0x0f, 0x84);             /* jz */
+    EMIT(e, 0xff, 0xd0); /* call rax */
+    emit_load64(e, HOST_RSP, HOST_CPU, CPU_AT(translated.stack));
+    EMIT(e, 0x84, 0xc0); /* test al, al */
+    EMIT(e, 0x0f, 0x84); /* jz */
     const uint8_t *left = emit_here(e);
     emit32(e, 0);
     emit_load64(e, HOST_LEFT, HOST_CPU, CPU_AT(translated.left));

@@ -4,6 +4,7 @@
 
 #include "cpu/core/exception.h"
 #include "cpu/core/fpu.h"
+#include "cpu/core/instruction_table.h"
 #include "cpu/interpreter/host_unit.h"
 #include "cpu/interpreter/interpreter.h"
 #include "cpu/interpreter/run_loop.h"
@@ -252,6 +253,22 @@ static bool is_page_trap(struct cpu *cpu, gla_t *linear)
            *linear >= PAGE_BYTES && *linear < 0U - PAGE_BYTES;
 }
 
+/* A call of the host's has found its stack full: the guest's call is done but for the
+ * jump. */
+static bool is_stack_full(const struct jit *jit)
+{
+    return jit->cpu->translated.address - (uintptr_t)jit->stack < JIT_STACK_GUARD;
+}
+
+static void finish_call(struct cpu *cpu, const struct translation *translation)
+{
+    const struct instruction *call =
+        &translation->block->instructions[translation->count - 1];
+    bool direct = instruction_row(call)->handler == HANDLER_call_Jz;
+    account(cpu, 0);
+    cpu->eip = direct ? call->immediate : (uint32_t)cpu->translated.target;
+}
+
 /* Only string instructions begin with REP where they can trap (encode_string.c). */
 static bool is_repeating(const uint8_t *pc)
 {
@@ -275,6 +292,11 @@ static const uint8_t *after_trap(struct jit *jit)
             return translation->code;
         }
         jit->statistics.budget_traps++;
+        return NULL;
+    }
+    if (is_stack_full(jit)) {
+        jit->statistics.other_traps++;
+        finish_call(cpu, translation);
         return NULL;
     }
     if (is_repeating(pc)) {
@@ -555,6 +577,9 @@ static void destroy_jit(struct jit *jit)
     if (jit->code) {
         munmap((void *)jit->code, JIT_CODE_BYTES);
     }
+    if (jit->stack) {
+        munmap(jit->stack, JIT_STACK_GUARD + JIT_STACK_BYTES + JIT_STACK_BOTTOM);
+    }
     if (jit->records) {
         munmap(jit->records, JIT_RECORD_BYTES);
     }
@@ -566,6 +591,13 @@ static void destroy_jit(struct jit *jit)
     }
     jit->cpu->jit = NULL;
     munmap(jit, sizeof(*jit));
+}
+
+static bool map_stack(struct jit *jit)
+{
+    const size_t bytes = JIT_STACK_GUARD + JIT_STACK_BYTES + JIT_STACK_BOTTOM;
+    jit->stack = map_memory(bytes);
+    return jit->stack && mprotect(jit->stack, JIT_STACK_GUARD, PROT_NONE) == 0;
 }
 
 static bool create_jit(struct cpu *cpu, struct error *error)
@@ -580,15 +612,18 @@ static bool create_jit(struct cpu *cpu, struct error *error)
     jit->records = map_memory(JIT_RECORD_BYTES);
     jit->by_address = map_memory(JIT_TRANSLATIONS * sizeof(*jit->by_address));
     jit->links = map_memory(JIT_LINKS * sizeof(*jit->links));
-    if (!jit->records || !jit->by_address || !jit->links ||
+    if (!map_stack(jit) || !jit->records || !jit->by_address || !jit->links ||
         !jit_signals_create(jit, error) || !map_code(jit, error)) {
         destroy_jit(jit);
         return false;
     }
+    cpu->translated.stack_top =
+        (uintptr_t)jit->stack + JIT_STACK_GUARD + JIT_STACK_BYTES;
     cpu->translated.index_mask = JUMP_TABLE_ENTRIES - 1;
     jit->emitter.at = jit->code_written;
     jit->emitter.distance = jit->code - jit->code_written;
     jit_make_glue(jit);
+    *(const uint8_t **)cpu->translated.stack_top = jit->unpaired;
     jit->translations_start = emit_here(&jit->emitter);
     jit->stubs_start = jit->code + JIT_CODE_BYTES / 4 * 3;
     jit->stubs.distance = jit->emitter.distance;

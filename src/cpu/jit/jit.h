@@ -113,6 +113,14 @@ enum {
     JUMP_TABLE_BIAS = 51,
 };
 
+/* Translated calls and returns are paired by calls and returns of the host, which
+ * predicts them. Its stack forgets at each exit, and when it is full. */
+enum {
+    JIT_STACK_GUARD = PAGE_BYTES,
+    JIT_STACK_BYTES = 64 << 10,
+    JIT_STACK_BOTTOM = PAGE_BYTES, /* holds `unpaired` */
+};
+
 /* Taken from the budget by a signal, to make the next check trap. */
 #define JIT_INTERRUPTED (1LL << 60)
 /* Budgets above this are cut: the shift above must see no bits. */
@@ -158,13 +166,15 @@ struct jit {
 
     /* Glue: see glue.c. */
     uint32_t (*enter)(struct cpu *cpu, const uint8_t *code);
-    const uint8_t *exit_lookup, *exit_link, *exit_trap, *interpret;
+    const uint8_t *exit_lookup, *exit_link, *exit_trap, *interpret, *indirect,
+        *unpaired;
     /* Within these the budget is in R13 and nobody will look at requests any more. */
     struct {
         const uint8_t *first, *end;
     } entering[2];
 
     struct sigaction previous_actions[JIT_SIGNALS];
+    uint8_t *stack; /* of translated code: a guard, JIT_STACK_BYTES, JIT_STACK_BOTTOM */
     void *signal_stack;
     pthread_t thread;
     atomic_bool active; /* within the engine's run */
@@ -208,6 +218,8 @@ void jit_trace_translation(struct jit *jit, const struct translation *translatio
 void jit_link(struct jit *jit, struct link *link, struct translation *to);
 /* Leads the link through the jump table, for good. */
 void jit_link_table(struct jit *jit, struct link *link);
+/* To the address in R8D, by the jump table; as a call of the host's or a jump. */
+void jit_emit_indirect(struct emitter *e, bool call);
 /* mov r8d, eip; jmp [table] */
 void jit_emit_table_jump(struct emitter *e, uint32_t eip);
 void jit_unlink_all(struct jit *jit);

@@ -7,6 +7,7 @@
 #include "cpu/interpreter/host_unit.h"
 #include "cpu/jit/jit.h"
 
+#include <stddef.h>
 #include <sys/mman.h>
 
 static void patch(struct jit *jit, const struct link *link, const uint8_t *target)
@@ -24,6 +25,18 @@ void jit_link(struct jit *jit, struct link *link, struct translation *to)
     link->next_to = to->incoming;
     to->incoming = link;
     jit->statistics.links++;
+}
+
+void jit_emit_indirect(struct emitter *e, bool call)
+{
+    /* rorx r9d, r8d, rotation; lea r9d, [r8 + r9]; pext r9d, r9d, [r15 + index_mask] */
+    EMIT(e, 0xc4, 0x43, 0x7b, 0xf0, 0xc8, JUMP_TABLE_ROTATION);
+    EMIT(e, 0x47, 0x8d, 0x0c, 0x08);
+    EMIT(e, 0xc4, 0x42, 0x32, 0xf5, 0x8f);
+    emit32(e, (uint32_t)offsetof(struct cpu, translated.index_mask));
+    /* call, jmp [r14 + r9 * 8 - bias] */
+    EMIT(e, 0x43, 0xff, call ? 0x94 : 0xa4, 0xce);
+    emit32(e, (uint32_t)jump_table_offset(0));
 }
 
 void jit_emit_table_jump(struct emitter *e, uint32_t eip)

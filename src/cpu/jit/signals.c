@@ -49,6 +49,7 @@ static void come_out(struct jit *jit, const siginfo_t *info, greg_t *registers)
     cpu->arithmetic = arithmetic_flags_from((uint32_t)registers[REG_EFL]);
     cpu->translated.left = registers[REG_R13];
     cpu->translated.pc = (uint64_t)registers[REG_RIP];
+    cpu->translated.target = (uint64_t)registers[REG_R8];
     cpu->translated.address = (uintptr_t)info->si_addr;
     cpu->translated.error = (uint32_t)registers[REG_ERR];
     cpu->translated.trap = (uint32_t)registers[REG_TRAPNO];

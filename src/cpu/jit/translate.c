@@ -54,29 +54,15 @@ static void emit_direct_exit(struct translator *t, uint32_t eip)
     emit_exit_site(t, eip);
 }
 
-/* To the address in R8D, by the jump table. */
-static void emit_indirect_exit(struct emitter *e)
+/* Goes on if R8D is `eip`, else to `otherwise`. */
+static void emit_expect(struct emitter *e, uint32_t eip, const uint8_t *otherwise)
 {
-    /* rorx r9d, r8d, rotation; lea r9d, [r8 + r9]; pext r9d, r9d, [r15 + index_mask] */
-    EMIT(e, 0xc4, 0x43, 0x7b, 0xf0, 0xc8, JUMP_TABLE_ROTATION);
-    EMIT(e, 0x47, 0x8d, 0x0c, 0x08);
-    EMIT(e, 0xc4, 0x42, 0x32, 0xf5, 0x8f);
-    emit32(e, (uint32_t)offsetof(struct cpu, translated.index_mask));
-    /* jmp [r14 + r9 * 8 - bias] */
-    EMIT(e, 0x43, 0xff, 0xa4, 0xce);
-    emit32(e, (uint32_t)jump_table_offset(0));
-}
-
-/* Arrives with R8D = EIP if the jump table was right. */
-static void emit_indirect_entry(struct translator *t)
-{
-    struct emitter *e = t->e;
     EMIT(e, 0x49, 0x89, 0xc9); /* mov r9, rcx */
     EMIT(e, 0x41, 0x8d, 0x88); /* lea ecx, [r8 - eip] */
-    emit32(e, 0U - t->block->eip);
+    emit32(e, 0U - eip);
     EMIT(e, 0xe3, 0x08);       /* jrcxz */
     EMIT(e, 0x4c, 0x89, 0xc9); /* mov rcx, r9 */
-    emit_jump(e, t->jit->exit_lookup);
+    emit_jump(e, otherwise);
     EMIT(e, 0x4c, 0x89, 0xc9); /* mov rcx, r9 */
 }
 
@@ -311,9 +297,18 @@ static bool translate_return(struct translator *t,
                          : 0;
     emit_stack(t->e, false, 0x8b, HOST_R8, 0);
     emit_move_stack(t->e, (int32_t)(4 + extra));
-    emit_indirect_exit(t->e);
+    emit8(t->e, 0xc3); /* ret: to the landing of the call, or to `unpaired` */
     t->ended = true;
     return true;
+}
+
+/* Where the host's return comes out that is paired with this call. */
+static void emit_landing(struct translator *t, const struct instruction *instruction)
+{
+    uint32_t eip = instruction_next_eip(instruction);
+    emit_expect(t->e, eip, t->jit->indirect);
+    emit_direct_exit(t, eip);
+    t->ended = true;
 }
 
 static bool translate_indirect(struct translator *t,
@@ -327,7 +322,10 @@ static bool translate_indirect(struct translator *t,
     if (call) {
         emit_push_constant(t->e, false, instruction_next_eip(instruction));
     }
-    emit_indirect_exit(t->e);
+    jit_emit_indirect(t->e, call);
+    if (call) {
+        emit_landing(t, instruction);
+    }
     t->ended = true;
     return true;
 }
@@ -381,8 +379,9 @@ static bool translate_transfer(struct translator *t,
             return false;
         }
         emit_push_constant(t->e, false, instruction_next_eip(instruction));
-        emit_direct_exit(t, instruction->immediate);
-        t->ended = true;
+        emit8(t->e, 0xe8);
+        emit_exit_site(t, instruction->immediate);
+        emit_landing(t, instruction);
         return true;
     case HANDLER_call_Ev:
         return translate_indirect(t, instruction, true);
@@ -477,7 +476,7 @@ static void translate_block(struct translator *t)
 {
     struct translation *translation = t->translation;
     translation->indirect = emit_here(t->e);
-    emit_indirect_entry(t);
+    emit_expect(t->e, t->block->eip, t->jit->exit_lookup);
     translation->code = emit_here(t->e);
     if (translation->uses_vector) {
         emit_vector_check(t);
