@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include "cli/lockstep.h"
+#include "cli/log_items.h"
 #include "cli/options.h"
 #include "cli/run.h"
 
@@ -38,6 +39,13 @@ static int print_help(void)
     return cli_flush_output();
 }
 
+static int print_log_items(void)
+{
+    puts("What -d can log, separated by commas:\n");
+    log_items_describe(print_line, stdout);
+    return cli_flush_output();
+}
+
 static int print_version(void)
 {
     puts("faumachine " FAUMACHINE_VERSION);
@@ -58,6 +66,8 @@ int main(int argc, char *argv[])
         return print_help();
     case OPTIONS_VERSION:
         return print_version();
+    case OPTIONS_LOG_ITEMS:
+        return print_log_items();
     case OPTIONS_LOCKSTEP:
         return run_lockstep(&options);
     case OPTIONS_RUN:

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "cli/log_items.h"
 #include "cli/options_internal.h"
 #include "cli/values.h"
 #include "cpu/engines/engines.h"
@@ -245,12 +246,20 @@ static bool apply_statistics(struct parser *parser, const char *value,
     return true;
 }
 
-static bool apply_debug(struct parser *parser, const char *value, struct error *error)
+static bool apply_log(struct parser *parser, const char *value, struct error *error)
 {
-    if (strcmp(value, "guest_errors") != 0) {
-        return error_set(error, "-d %s: there is guest_errors", value);
+    if (strcmp(value, "help") == 0) {
+        parser->options->action = OPTIONS_LOG_ITEMS;
+        return true;
     }
-    parser->options->machine.show_guest_errors = true;
+    return log_items_add(value, &parser->options->machine, error);
+}
+
+static bool apply_log_file(struct parser *parser, const char *value,
+                           struct error *error)
+{
+    (void)error;
+    parser->options->machine.trace_file = value;
     return true;
 }
 
@@ -278,7 +287,8 @@ static const struct option_row rows[] = {
     {"rtc", "base=TIME", apply_rtc, "utc, localtime or YYYY-MM-DDTHH:MM:SS"},
     {"clock", "KIND", apply_clock, "host (real time) or counted (reproducible)"},
     {"engine", "NAME", apply_engine, "interpreter or auto"},
-    {"d", "guest_errors", apply_debug, "report what no hardware would allow"},
+    {"d", "ITEMS", apply_log, "log in_asm,out_asm,int,mmu,exec; -d help says more"},
+    {"D", "FILE", apply_log_file, "log to this file, not to standard error"},
     {"stats", NULL, apply_statistics, "print counters at the end"},
     {"help", NULL, apply_help, "this text"},
     {"h", NULL, apply_help, NULL},

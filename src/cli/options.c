@@ -121,6 +121,10 @@ static bool finish_lockstep(struct parser *parser, struct error *error)
     if (parser->options->statistics) {
         return error_set(error, "-stats: lockstep has none; use it with run");
     }
+    if (machine->trace_items) {
+        return error_set(
+            error, "-d: lockstep logs guest_errors only; use the others with run");
+    }
     for (unsigned i = 0; i < MACHINE_SERIAL_LINES; i++) {
         if (!brings_no_input("serial", machine->serial[i], error)) {
             return false;
@@ -199,7 +203,6 @@ bool options_parse(struct options *options, int count, char *const arguments[],
             return false;
         }
     }
-    bool describes =
-        options->action == OPTIONS_HELP || options->action == OPTIONS_VERSION;
-    return describes || finish(&parser, error);
+    bool runs = options->action == OPTIONS_RUN || options->action == OPTIONS_LOCKSTEP;
+    return !runs || finish(&parser, error);
 }

@@ -15,6 +15,7 @@ enum options_action {
     OPTIONS_LOCKSTEP,
     OPTIONS_HELP,
     OPTIONS_VERSION,
+    OPTIONS_LOG_ITEMS, /* -d help */
 };
 
 struct options {

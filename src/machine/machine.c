@@ -137,6 +137,21 @@ static bool create_parts(struct machine *machine, struct error *error)
            machine->engine->create(&machine->cpu, error);
 }
 
+static bool open_trace(struct machine *machine, struct error *error)
+{
+    const struct machine_config *config = &machine->config;
+    struct trace *trace = &machine->trace;
+    if (!config->trace_items && !config->show_guest_errors) {
+        return true;
+    }
+    if (!trace_open(trace, config->trace_items, config->trace_file, error)) {
+        return false;
+    }
+    machine->log.show_guest_errors = config->show_guest_errors;
+    machine->log.guest_error_stream = trace->stream;
+    return true;
+}
+
 struct machine *machine_create(const struct machine_config *config, struct error *error)
 {
     size_t bytes = (sizeof(struct machine) + 63) & ~(size_t)63;
@@ -147,12 +162,11 @@ struct machine *machine_create(const struct machine_config *config, struct error
     }
     memset(machine, 0, bytes);
     machine->config = *config;
-    machine->log.show_guest_errors = config->show_guest_errors;
     machine->ram.fd = -1;
     machine->stop_fd = -1;
     lock_init(&machine->lock);
     pthread_cond_init(&machine->wake, NULL);
-    if (!create_parts(machine, error)) {
+    if (!open_trace(machine, error) || !create_parts(machine, error)) {
         machine_destroy(machine);
         return NULL;
     }
@@ -180,6 +194,10 @@ void machine_destroy(struct machine *machine)
         if (!block_close(machine->disks[i], &error)) {
             log_warning(&machine->log, "%s", error.text);
         }
+    }
+    struct error error;
+    if (!trace_close(&machine->trace, &error)) {
+        log_warning(&machine->log, "%s", error.text);
     }
     firmware_roms_destroy(&machine->roms);
     ram_destroy(&machine->ram);

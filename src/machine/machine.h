@@ -38,6 +38,8 @@ struct machine_config {
     bool halt_ends;  /* counted clock: so does a CPU that only input could wake */
     const char *debug_console; /* port 0x402: character specification */
     bool show_guest_errors;
+    uint32_t trace_items;     /* enum trace_item */
+    const char *trace_file;   /* where both go; NULL: standard error */
     uint16_t debug_exit_port; /* isa-debug-exit; 0: none */
 };
 

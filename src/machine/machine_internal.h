@@ -3,6 +3,7 @@
 #define MACHINE_MACHINE_INTERNAL_H
 
 #include "base/lock.h"
+#include "base/trace.h"
 #include "bus/device.h"
 #include "cpu/core/engine.h"
 #include "devices/coprocessor_error.h"
@@ -46,6 +47,7 @@ struct machine {
     const struct cpu_engine *engine;
     struct lock lock;
     struct log log;
+    struct trace trace; /* and the guest errors' stream */
     struct clock clock;
     struct event_loop *loop;
     struct ram ram;

@@ -210,6 +210,7 @@ bool pc_create(struct machine *machine, struct error *error)
         .clock = &machine->clock,
         .memory = &machine->memory,
         .ports = &machine->ports,
+        .trace = machine->trace.items ? &machine->trace : NULL,
         .acknowledge_interrupt = acknowledge_interrupt,
         .set_ferr = set_ferr,
         .opaque = machine,

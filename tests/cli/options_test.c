@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "base/trace.h"
 #include "cli/options.h"
 #include "cli/values.h"
 #include "cpu/engines/engines.h"
@@ -214,6 +215,36 @@ static void engines(void **state)
     refuse("x -engine warp", "interpreter, jit, direct");
 }
 
+static void logged_items(void **state)
+{
+    (void)state;
+    const struct machine_config *machine = &options.machine;
+    accept("x");
+    assert_int_equal(machine->trace_items, 0);
+    assert_null(machine->trace_file);
+    accept("x -d int");
+    assert_int_equal(machine->trace_items, TRACE_INT);
+    assert_false(machine->show_guest_errors);
+    accept("x -d in_asm,out_asm,int,mmu,exec -D log");
+    assert_int_equal(machine->trace_items,
+                     TRACE_IN_ASM | TRACE_OUT_ASM | TRACE_INT | TRACE_MMU | TRACE_EXEC);
+    assert_string_equal(machine->trace_file, "log");
+    accept("x -d guest_errors,mmu --d=int");
+    assert_int_equal(machine->trace_items, TRACE_MMU | TRACE_INT);
+    assert_true(machine->show_guest_errors);
+    accept("-d help");
+    assert_int_equal(options.action, OPTIONS_LOG_ITEMS);
+    accept("lockstep -engines auto,auto -d guest_errors x");
+    refuse("lockstep -engines auto,auto -d int x", "-d");
+    refuse("x -d op", "'op'");
+    refuse("x -d int,cpu", "in_asm, out_asm, int, mmu, exec, guest_errors");
+    refuse("x -d int,", "there is no item ''");
+    refuse("x -d ,int", "there is no item ''");
+    refuse("x -d inter", "'inter'");
+    refuse("x -d in", "'in'");
+    refuse("x -d", "needs a value");
+}
+
 static void lockstep(void **state)
 {
     (void)state;
@@ -277,7 +308,6 @@ static void unknown_options(void **state)
     refuse("-nograpihc x", "did you mean -nographic?");
     refuse("-enable-kvm x", "-help");
     refuse("-ker k", "-help"); /* no abbreviations */
-    refuse("-d in_asm x", "guest_errors");
 }
 
 static void help_and_version(void **state)
@@ -302,12 +332,12 @@ static void edit_distance(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(defaults),        cmocka_unit_test(files),
-        cmocka_unit_test(memory),          cmocka_unit_test(clocks),
-        cmocka_unit_test(consoles),        cmocka_unit_test(devices),
-        cmocka_unit_test(engines),         cmocka_unit_test(lockstep),
-        cmocka_unit_test(unknown_options), cmocka_unit_test(help_and_version),
-        cmocka_unit_test(edit_distance),
+        cmocka_unit_test(defaults),         cmocka_unit_test(files),
+        cmocka_unit_test(memory),           cmocka_unit_test(clocks),
+        cmocka_unit_test(consoles),         cmocka_unit_test(devices),
+        cmocka_unit_test(engines),          cmocka_unit_test(lockstep),
+        cmocka_unit_test(logged_items),     cmocka_unit_test(unknown_options),
+        cmocka_unit_test(help_and_version), cmocka_unit_test(edit_distance),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -64,14 +64,14 @@ void trace_decoded(struct cpu *cpu, const struct block *block)
 void trace_executed(struct cpu *cpu, const struct block *block, const uint8_t *code)
 {
     const struct segment *cs = &cpu->segments[SEGMENT_CS];
-    cpu_trace(cpu, "Trace: %04x:%08x linear %08x, %u-bit, ring %u, %" PRIu32 " long, ",
-              cs->selector, cpu->eip, cs->base + cpu->eip, code_bits(cpu), cpu->cpl,
-              block->count);
+    char how[32] = "interpreted";
     if (code) {
-        cpu_trace(cpu, "at %012" PRIxPTR "\n", (uintptr_t)code);
-    } else {
-        cpu_trace(cpu, "interpreted\n");
+        fpu_park(cpu);
+        snprintf(how, sizeof(how), "at %012" PRIxPTR, (uintptr_t)code);
     }
+    cpu_trace(cpu, "Trace: %04x:%08x linear %08x, %u-bit, ring %u, %u long, %s\n",
+              cs->selector, cpu->eip, cs->base + cpu->eip, code_bits(cpu), cpu->cpl,
+              block->count, how);
 }
 
 static const char *name_of(enum interrupt_source source)
@@ -94,15 +94,14 @@ void trace_interrupt(struct cpu *cpu, uint8_t vector, enum interrupt_source sour
     const struct segment *cs = &cpu->segments[SEGMENT_CS];
     bool software =
         source == INTERRUPT_SOFTWARE || source == INTERRUPT_SOFTWARE_EXCEPTION;
+    bool page_fault = vector == EXCEPTION_PF && source == INTERRUPT_EXCEPTION;
     cpu_trace(cpu,
               "%6" PRIu64 ": v=%02x e=%04x i=%u cpl=%u IP=%04x:%08x pc=%08x "
-              "SP=%04x:%08x ",
+              "SP=%04x:%08x %s=%08x %s\n",
               cpu_retired(cpu), vector, has_error ? error : 0, software, cpu->cpl,
               cs->selector, return_eip, cs->base + return_eip,
-              cpu->segments[SEGMENT_SS].selector, cpu->regs[REGISTER_ESP]);
-    if (vector == EXCEPTION_PF && source == INTERRUPT_EXCEPTION) {
-        cpu_trace(cpu, "CR2=%08x ", cpu->cr2);
-    }
-    cpu_trace(cpu, "%s\n", name_of(source));
+              cpu->segments[SEGMENT_SS].selector, cpu->regs[REGISTER_ESP],
+              page_fault ? "CR2" : "EAX",
+              page_fault ? cpu->cr2 : cpu->regs[REGISTER_EAX], name_of(source));
     cpu_trace_registers(cpu, return_eip);
 }
