@@ -2,15 +2,19 @@
 """Runs the kernel that torments the MMU in our machine and in QEMU, and compares what
 it prints.
 
-    torture_test.py PROGRAM KERNEL
+    torture_test.py PROGRAM KERNEL [SEEDS]
 
 expected.txt holds what our machine must print, line by line; QEMU must print the same
 but for the lines in qemu_differences.txt, which say why. A line of a topic stands for
 that topic under PAE, too, unless there is one for that. The last line of a run that
 hangs tells where. Where QEMU is not installed its half is left out.
+
+With SEEDS our machine runs that often with random numbers from other seeds, for which
+the kernel's own checks must hold.
 """
 
 import pathlib
+import secrets
 import shutil
 import sys
 
@@ -19,7 +23,7 @@ sys.path.append(str(HERE.parent / "system"))
 # pylint: disable=wrong-import-position
 import system_test
 
-LIMIT_S = 200
+LIMIT_S = 300
 # What QEMU does not know at all: segment limits.
 QEMU_SKIPS = "limits"
 # Ends what a line says where the processor lacks an extension.
@@ -47,8 +51,20 @@ def compare(who, wanted, command):
         {case: line for case, line in found.items() if case not in lacking})
 
 
-def main(program, kernel):
+def run_seeds(program, kernel, count):
+    """Ends with the kernel's output if a check fails."""
+    for _ in range(count):
+        seed = f"{secrets.randbits(32):x}"
+        print(f"seed={seed}", flush=True)
+        system_test.lines_of(system_test.ours(program, kernel, "seed=" + seed),
+                             system_test.DEBUG_EXIT_PASSED, LIMIT_S)
+    return 0
+
+
+def main(program, kernel, seeds="0"):
     """Returns the exit status."""
+    if int(seeds):
+        return run_seeds(program, kernel, int(seeds))
     expected = read_table("expected.txt")
     good = compare("our machine", expected, system_test.ours(program, kernel, ""))
     if not shutil.which(system_test.QEMU):

@@ -1,7 +1,9 @@
 #include "forms.h"
 
 enum {
+    CODE_16 = SLOT + 8 * FORM_SEGMENTS,
     ISLAND_PAGES = 4,
+    OPERAND_16 = 0x66, /* the other size in 16-bit code, as the next one */
     ADDRESS_16 = 0x67,
     INT3 = 0xcc,
     ESP = 4,
@@ -112,6 +114,7 @@ struct form {
     uint32_t *registers[8]; /* of the context, by number */
     uint32_t offset;
     unsigned segment;
+    bool code_16; /* in a segment of 16-bit code */
 };
 
 static bool avx_on(void)
@@ -202,7 +205,11 @@ static void put_segment(struct form *form, unsigned segment, unsigned usual)
 
 static void put_opcode(struct form *form, const struct form_operation *operation)
 {
-    for (unsigned i = 0; i < operation->opcode_bytes; i++) {
+    bool words = operation->opcode[0] == OPERAND_16;
+    if (form->code_16 && operation->bytes == 4) {
+        put_byte(form, OPERAND_16);
+    }
+    for (unsigned i = form->code_16 && words; i < operation->opcode_bytes; i++) {
         put_byte(form, operation->opcode[i]);
     }
 }
@@ -254,6 +261,9 @@ static void encode_32(struct form *form, struct random *random,
         displacement = wanted - sum;
     }
     form->offset = sum + displacement;
+    if (form->code_16) {
+        put_byte(form, ADDRESS_16);
+    }
     put_segment(form, segment, base == ESP || base == EBP ? FORM_SS : FORM_DS);
     put_opcode(form, operation);
     put_byte(form, mod << 6 | operation->reg << 3 | rm);
@@ -283,7 +293,9 @@ static void encode_16(struct form *form, struct random *random,
         displacement = wanted - sum;
     }
     form->offset = (sum + displacement) & 0xffff;
-    put_byte(form, ADDRESS_16);
+    if (!form->code_16) {
+        put_byte(form, ADDRESS_16);
+    }
     put_segment(form, segment, base == BP ? FORM_SS : FORM_DS);
     put_opcode(form, operation);
     put_byte(form, mod << 6 | operation->reg << 3 | rm);
@@ -364,6 +376,11 @@ static void begin_form(struct form *form, struct random *random, unsigned ring,
 {
     struct context *c = &form->context;
     *c = placed(ring, USER_TEXT);
+    if (form->code_16) {
+        c->cs = CODE_16 | 3;
+        c->eip = 0;
+        gdt_set(c->cs, USER_TEXT, 0xffff, PRESENT | DPL3 | CODE_READ);
+    }
     c->eax = extreme(random);
     c->ecx = extreme(random);
     c->edx = extreme(random);
@@ -425,7 +442,8 @@ void form_try(struct tally *tally, struct random *random,
               const struct form_segment segments[FORM_SEGMENTS], unsigned segment,
               uint32_t wanted)
 {
-    struct form form = {.length = 0};
+    bool code_16 = ring == 3 && segment != FORM_CS && !operation->avx;
+    struct form form = {.code_16 = code_16 && random_below(random, 4) == 0};
     uint8_t before[WIDEST] = {0}, value[WIDEST];
     bool narrow = random_below(random, 4) == 0;
     begin_form(&form, random, ring, segments);
@@ -437,8 +455,10 @@ void form_try(struct tally *tally, struct random *random,
     uint32_t ended = model_end(&form, operation, &segments[segment], ring, &cr2);
     uint32_t eax = form.context.eax;
     for (unsigned i = 0; i < operation->bytes; i++) {
-        if ((translation(current_root(), linear + i) & (P | U)) == P) {
-            return; /* the kernel's own memory */
+        uint64_t entry = translation(current_root(), linear + i);
+        bool program = linear + i >= USER_TEXT && linear + i < USER_STACK;
+        if ((entry & P) && (!(entry & U) || program)) {
+            return; /* the kernel's own memory, or the program's */
         }
         before[i] =
             translation(current_root(), linear + i) & P ? *byte_of(linear + i) : 0;

@@ -37,8 +37,9 @@ void forms_map(void);
 /* Before a series of form_try(); false if it needs AVX and there is none. */
 bool form_begin(const struct form_operation *operation);
 
-/* One access with registers, form and segment at random, to about `wanted` (an offset)
- * if the form allows. The array has an entry for each segment register. */
+/* One access with registers and form at random, in ring 3 by 16-bit code at times, to
+ * `wanted` (an offset) if the form allows. The array has an entry for each segment
+ * register. */
 void form_try(struct tally *tally, struct random *random,
               const struct form_operation *operation, unsigned ring,
               const struct form_segment segments[FORM_SEGMENTS], unsigned segment,

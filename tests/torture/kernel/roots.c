@@ -79,27 +79,37 @@ static void visit_root(struct tally *tally, const struct root *root, uint32_t bi
     expect(tally, number, *at(root->data + ADDED), (added + root->value) ^ number);
 }
 
-/* Every root in turn, then at random. */
+static void visit_at_random(const char *name, uint32_t salt, unsigned limit)
+{
+    struct tally tally = {0};
+    struct random random = random_new(salt);
+    begin(name);
+    for (unsigned i = 0; i < VISITS; i++) {
+        uint32_t bits = random_below(&random, 4) ? 0 : CACHE_BITS;
+        unsigned n = random_below(&random, limit) * (ROOTS / limit);
+        visit_root(&tally, &roots[n], bits);
+    }
+    put_tally(&tally);
+}
+
+/* Every root in turn, then at random; then with pages that all of them share (the
+ * kernel's and the program's) as global ones. */
 static void test_switches(void)
 {
     struct tally tally = {0};
-    struct random random = random_new(50);
     begin("turns");
     for (unsigned i = 0; i < 2 * ROOTS; i++) {
         visit_root(&tally, &roots[i % ROOTS], 0);
     }
     put_tally(&tally);
-    begin("random");
-    for (unsigned i = 0; i < VISITS; i++) {
-        uint32_t bits = random_below(&random, 4) ? 0 : CACHE_BITS;
-        visit_root(&tally, &roots[random_below(&random, ROOTS)], bits);
-    }
-    put_tally(&tally);
-    begin("few");
-    for (unsigned i = 0; i < VISITS; i++) {
-        visit_root(&tally, &roots[random_below(&random, 3) * 11], 0);
-    }
-    put_tally(&tally);
+    visit_at_random("random", 50, ROOTS);
+    visit_at_random("few", 54, 3);
+    set_leaf(USER_TEXT, leaf_of(USER_TEXT) | G);
+    set_leaf(USER_STACK - 1, leaf_of(USER_STACK - 1) | G);
+    set_cr4(get_cr4() | CR4_PGE);
+    visit_at_random("random_global", 55, ROOTS);
+    visit_at_random("few_global", 56, 5);
+    set_cr4(get_cr4() & ~(uint32_t)CR4_PGE);
 }
 
 /* What one root maps and the next does not. */

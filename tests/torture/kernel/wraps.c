@@ -153,26 +153,39 @@ static void test_strings(void)
     string("stos_16", rep_stos_16, 0, 0x1234fff9, 0xabcd0010, 0);
 }
 
-static void stack(const char *name, const uint8_t *code)
+/* Of 64 KiB, with 16-bit stack pointers: 4 GiB is at offset 0xf000. */
+enum { NARROW_BASE = 0xffff1000, NARROW_WRAP = 0xf000, NARROW_HIGH = 0x12340000 };
+
+static void stack(const char *name, const uint8_t *code, bool narrow)
 {
     static const uint32_t tops[] = {0,          1,          2,          3,
                                     4,          8,          0x20,       0xfffffff8,
                                     0xfffffffc, 0xfffffffd, 0xfffffffe, 0xffffffff};
-    begin(name);
+    const uint32_t selector = SLOT | 3;
+    gdt_set(selector, NARROW_BASE, 0xffff, PRESENT | DPL3 | DATA_WRITE);
+    begin(joined(narrow ? "narrow" : "stack", name));
     for (unsigned layout = 0; layout < LAYOUTS - 1; layout++) {
         for (unsigned i = 0; i < sizeof(tops) / sizeof(tops[0]); i++) {
+            if (narrow && tops[i] % 4) {
+                continue; /* it would end at the limit */
+            }
             map_layout(ALL_THERE);
             fill_ends();
             map_layout(layout);
             struct context c = user(code);
             c.esp = tops[i];
-            c.ebx = tops[i] + 4;
+            if (narrow) {
+                c.ss = selector;
+                c.esp = NARROW_HIGH | ((tops[i] + (i & 1 ? NARROW_WRAP : 0)) & 0xffff);
+            }
+            uint32_t esp = c.esp;
+            c.ebx = esp + 4;
             uint32_t ended = run_ended(&c);
             put(" %x", ended);
             if (ended) {
                 put("@%x", get_cr2());
             } else {
-                put(":%x", c.esp - tops[i]);
+                put(":%x", c.esp - esp);
                 put(",%x", (sum_ends() + 7 * c.eax + c.ebx + c.ebp) & 0xffff);
             }
         }
@@ -182,22 +195,33 @@ static void stack(const char *name, const uint8_t *code)
 
 static void test_stacks(void)
 {
-    stack("push", push);
-    stack("push_word", push_word);
-    stack("pushes", pushes);
-    stack("pusha", pusha);
-    stack("pushf", pushf);
-    stack("pop", pop);
-    stack("pops", pops);
-    stack("popa", popa);
-    stack("call", call);
-    stack("call_return", call_return);
-    stack("return_imm", return_imm);
-    stack("enter_small", enter_small);
-    stack("enter_nested", enter_nested);
-    stack("enter_leave", enter_leave);
-    stack("leave", leave_frame);
-    stack("push_memory", push_memory);
+    static const struct {
+        const char *name;
+        const uint8_t *code;
+    } kinds[] = {
+        {"push", push},
+        {"push_word", push_word},
+        {"pushes", pushes},
+        {"pusha", pusha},
+        {"pushf", pushf},
+        {"pop", pop},
+        {"pops", pops},
+        {"popa", popa},
+        {"call", call},
+        {"call_return", call_return},
+        {"return_imm", return_imm},
+        {"enter_small", enter_small},
+        {"enter_nested", enter_nested},
+        {"enter_leave", enter_leave},
+        {"leave", leave_frame},
+        {"push_memory", push_memory},
+    };
+    for (unsigned i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+        stack(kinds[i].name, kinds[i].code, false);
+    }
+    for (unsigned i = 0; kinds[i].code != push_memory; i++) {
+        stack(kinds[i].name, kinds[i].code, true);
+    }
 }
 
 /* Code that runs, jumps and calls across 4 GiB; an instruction cut by it. */
