@@ -213,6 +213,33 @@ static void test_operand_wraps_at_4_gib(void **state)
     }
 }
 
+/* Its next iteration is fetched again: a run is the same when it is cut in between. */
+static void test_repeated_string_overwrites_itself(void **state)
+{
+    (void)state;
+    struct cpu *cpu = fixture.cpu;
+    static const struct {
+        const char *code;
+        uint32_t first; /* byte that is overwritten */
+        uint32_t edi, end;
+    } cases[] = {
+        /* rep stosb: the prefix becomes NOP, then comes STOSB. */
+        {"\xf3\xaa\xf4\xf4", CODE, CODE + 2, CODE + 3},
+        /* rep insb, of ones: it becomes PUSH ESP. */
+        {"\xf3\x6c\xf4\xf4", CODE + 1, CODE + 2, CODE + 4},
+    };
+    for (unsigned i = 0; i < ARRAY_LENGTH(cases); i++) {
+        cpu_fixture_store(&fixture, CODE, cases[i].code, 4);
+        cpu->regs[REGISTER_EAX] = 0x90;
+        cpu->regs[REGISTER_ECX] = 100;
+        cpu->regs[REGISTER_EDI] = cases[i].first;
+        run_to_halt(CODE);
+        assert_int_equal(cpu->eip, cases[i].end);
+        assert_int_equal(cpu->regs[REGISTER_ECX], 99);
+        assert_int_equal(cpu->regs[REGISTER_EDI], cases[i].edi);
+    }
+}
+
 /* A handler that consists of the exception it handles: nothing is ever executed, and
  * yet the run ends. */
 static void test_faulting_handler_uses_up_the_budget(void **state)
@@ -252,6 +279,7 @@ int main(void)
         TEST(test_devices_are_heard_at_once, setup_protected),
         TEST(test_operand_wraps_at_4_gib, setup_protected),
         TEST(test_generations_start_again, setup_protected),
+        TEST(test_repeated_string_overwrites_itself, setup_protected),
         TEST(test_faulting_handler_uses_up_the_budget, setup_protected),
         TEST(test_random_numbers_are_state, setup_real),
     };

@@ -132,13 +132,151 @@ static unsigned add_constant(struct fuzz *fuzz, uint8_t *code)
     return 5;
 }
 
+/* Any but ESP. */
+static uint8_t some_register(struct fuzz *fuzz)
+{
+    uint8_t number = (uint8_t)fuzz_below(fuzz, 7);
+    return number < 4 ? number : number + 1;
+}
+
+/* ModRM of a register, or of memory where one of EBX, EBP, ESI, EDI points to. */
+static unsigned add_sane_operand(struct fuzz *fuzz, uint8_t *code, unsigned reg)
+{
+    static const uint8_t bases[] = {3, 5, 6, 7};
+    if (fuzz_one_in(fuzz, 2)) {
+        code[0] = (uint8_t)(0xc0 | reg << 3 | some_register(fuzz));
+        return 1;
+    }
+    code[0] = (uint8_t)(0x40 | reg << 3 | bases[fuzz_below(fuzz, sizeof(bases))]);
+    code[1] = (uint8_t)fuzz_random(fuzz);
+    return 2;
+}
+
+static unsigned add_sane_data(struct fuzz *fuzz, uint8_t *code)
+{
+    static const uint8_t opcodes[] = {0x84, 0x85, 0x86, 0x87, 0x88, 0x89, 0x8a, 0x8b};
+    uint32_t address = FUZZ_DATA + fuzz_below(fuzz, FUZZ_DATA_BYTES);
+    switch (fuzz_below(fuzz, 8)) {
+    case 0: /* a pointer becomes good again: mov $address, %ebx, %ebp, %esi or %edi */
+        code[0] =
+            (uint8_t)(0xb8 | (fuzz_one_in(fuzz, 4) ? 3 : 5 + fuzz_below(fuzz, 3)));
+        memcpy(code + 1, &address, sizeof(address));
+        return 5;
+    case 1: /* push or pop */
+        code[0] = (uint8_t)(0x50 | fuzz_below(fuzz, 2) << 3 | some_register(fuzz));
+        return 1;
+    case 2: /* inc, dec */
+        code[0] = (uint8_t)(0x40 | fuzz_below(fuzz, 2) << 3 | some_register(fuzz));
+        return 1;
+    case 3: /* rol, shl… by 1 or %cl */
+        code[0] = (uint8_t)(0xd0 + fuzz_below(fuzz, 4));
+        return 1 + add_sane_operand(fuzz, code + 1, fuzz_below(fuzz, 8));
+    case 4: /* test, xchg, mov */
+        code[0] = opcodes[fuzz_below(fuzz, sizeof(opcodes))];
+        return 1 + add_sane_operand(fuzz, code + 1, some_register(fuzz));
+    default: /* add, or, adc… */
+        code[0] = (uint8_t)(fuzz_below(fuzz, 8) << 3 | fuzz_below(fuzz, 4));
+        return 1 + add_sane_operand(fuzz, code + 1, some_register(fuzz));
+    }
+}
+
+static unsigned add_sane_jump(struct fuzz *fuzz, uint8_t *code)
+{
+    unsigned back = fuzz_below(fuzz, 60);
+    switch (fuzz_below(fuzz, 5)) {
+    case 0: /* dec %ecx; jnz back: nearly always ends */
+        memcpy(code, "\x49\x75", 2);
+        code[2] = (uint8_t)(0U - 3 - back);
+        return 3;
+    case 1: /* mov $few, %ecx */
+        memcpy(code, "\xb9\x00\x00\x00", 5);
+        code[1] = (uint8_t)fuzz_below(fuzz, 20);
+        return 5;
+    case 2: /* call a bit further on; what is pushed is popped or returned to */
+        memcpy(code, "\xe8\x00\x00\x00", 5);
+        code[1] = (uint8_t)fuzz_below(fuzz, 40);
+        return 5;
+    case 3:
+        code[0] = 0xc3;
+        return fuzz_one_in(fuzz, 2) ? 1 : add_sane_data(fuzz, code);
+    default: /* a conditional jump over something */
+        code[0] = (uint8_t)(0x70 + fuzz_below(fuzz, 16));
+        code[1] = (uint8_t)fuzz_below(fuzz, 16);
+        return 2;
+    }
+}
+
+/* What kernels do all day. */
+static unsigned add_sane_system(struct fuzz *fuzz, uint8_t *code)
+{
+    static const struct {
+        uint8_t length;
+        uint8_t bytes[10];
+    } templates[] = {
+        {2, {0xfb, 0x90}},                         /* sti; nop */
+        {1, {0xfa}},                               /* cli */
+        {2, {0x9c, 0x9d}},                         /* pushf; popf */
+        {2, {0x06, 0x07}},                         /* push %es; pop %es */
+        {2, {0x1e, 0x1f}},                         /* push %ds; pop %ds */
+        {4, {0x8c, 0xd8, 0x8e, 0xe0}},             /* %ds to %fs */
+        {6, {0x0f, 0x20, 0xd8, 0x0f, 0x22, 0xd8}}, /* reload %cr3 */
+        {3, {0x0f, 0x01, 0x3b}},                   /* invlpg (%ebx) */
+        {2, {0xcd, 0x80}},                         /* int $0x80 */
+        {7, {0xb9, 9, 0, 0, 0, 0xf3, 0xa4}},       /* rep movsb */
+        {7, {0xb9, 5, 0, 0, 0, 0xf3, 0xab}},       /* rep stos */
+        {2, {0xfc, 0xac}},                         /* cld; lods */
+        /* pushf; push %cs; call to the iret, which returns to the jmp over it */
+        {10, {0x9c, 0x0e, 0xe8, 2, 0, 0, 0, 0xeb, 1, 0xcf}},
+        {3, {0x0f, 0x58, 0xc1}},       /* addps */
+        {4, {0xf3, 0x0f, 0x58, 0x03}}, /* addss (%ebx) */
+        {2, {0xdd, 0x03}},             /* fldl (%ebx) */
+        {2, {0xdd, 0x1b}},             /* fstpl (%ebx) */
+    };
+    unsigned which = fuzz_below(fuzz, ARRAY_LENGTH(templates) + 2);
+    uint32_t address;
+    if (which < ARRAY_LENGTH(templates)) {
+        memcpy(code, templates[which].bytes, templates[which].length);
+        return templates[which].length;
+    }
+    /* xorb: changes code, or rights of a page */
+    memcpy(code, "\x80\x35", 2);
+    address = FUZZ_CODE + fuzz_below(fuzz, FUZZ_CODE_BYTES);
+    code[6] = (uint8_t)(1U << fuzz_below(fuzz, 8));
+    if (which > ARRAY_LENGTH(templates)) {
+        address =
+            FUZZ_PAGE_ENTRIES + 4 * (FUZZ_CODE / PAGE_BYTES + fuzz_below(fuzz, 64));
+        code[6] = (uint8_t)(1U << fuzz_below(fuzz, 7));
+    }
+    memcpy(code + 2, &address, sizeof(address));
+    return 7;
+}
+
+/* Instructions that mostly do not fault, in 32-bit code. */
+static unsigned add_sane(struct fuzz *fuzz, uint8_t *code)
+{
+    switch (fuzz_below(fuzz, 8)) {
+    case 0:
+        return add_sane_system(fuzz, code);
+    case 1:
+    case 2:
+        return add_sane_jump(fuzz, code);
+    default:
+        return add_sane_data(fuzz, code);
+    }
+}
+
 void generate_code(struct fuzz *fuzz, uint8_t *code, unsigned bytes)
 {
+    enum { SANE = 10 };
     uint8_t piece[2 * LONGEST + IMMEDIATE_BYTES];
-    unsigned style = fuzz_below(fuzz, 4), length;
+    unsigned style = fuzz_below(fuzz, 8), length;
     for (unsigned n = 0; n < bytes; n += length) {
         memset(piece, 0, sizeof(piece));
-        switch (style == 0 ? 0 : fuzz_below(fuzz, 10)) {
+        bool sane = style >= 4 && !fuzz_one_in(fuzz, style == 4 ? 4 : 64);
+        switch (style == 0 ? 0 : sane ? SANE : fuzz_below(fuzz, SANE)) {
+        case SANE:
+            length = add_sane(fuzz, piece);
+            break;
         case 0:
             length = 1;
             piece[0] = (uint8_t)fuzz_random(fuzz);

@@ -12,11 +12,7 @@ enum {
     PAGE_DIRECTORY = 0x5000,
     PAGE_TABLE = 0x6000,
     BOOT_SECTOR = 0x7c00,
-    CODE = 0x10000,
-    CODE_BYTES = 0x1000,
     STACK = 0x20000,
-    DATA = 0x30000,
-    DATA_BYTES = 0x1000,
     HANDLERS = 0x40000,
     GDT_ENTRIES = 32,
     TASK_BYTES = 0x80,
@@ -62,7 +58,7 @@ static void make_gdt(struct fuzz *fuzz, const struct plan *plan)
         descriptor(0, 0xfffff, size | 0xf3),
         descriptor(TASK, TASK_BYTES - 1, 0x89),
         descriptor(OTHER_TASK, TASK_BYTES - 1, 0x89),
-        descriptor(DATA, 0xff, 0x82),
+        descriptor(FUZZ_DATA, 0xff, 0x82),
     };
     for (unsigned i = 0; i < GDT_ENTRIES; i++) {
         uint64_t random = descriptor(
@@ -132,6 +128,7 @@ static void make_idt(struct fuzz *fuzz, const struct plan *plan)
     for (uint32_t i = 0; i < 256; i++) {
         uint32_t offset = HANDLERS + 16 * i;
         uint32_t type = plan->wide ? 0xee : 0xe6;
+        type |= fuzz_one_in(fuzz, 4); /* a trap gate */
         uint32_t selector = 8;
         if (fuzz_one_in(fuzz, 16)) {
             type = (uint32_t)fuzz_random(fuzz) & 0xff;
@@ -164,18 +161,19 @@ static void make_page_tables(struct fuzz *fuzz, const struct plan *plan)
         if (plan->pae && fuzz_one_in(fuzz, 256)) {
             entry |= 1ULL << (32 + fuzz_below(fuzz, 32));
         }
-        memcpy(ram(fuzz, 0x50000 + i * entry_bytes), &entry, entry_bytes);
+        memcpy(ram(fuzz, FUZZ_PAGE_ENTRIES + i * entry_bytes), &entry, entry_bytes);
     }
     if (plan->pae) {
         for (uint32_t i = 0; i < 4; i++) {
             put64(fuzz, PAGE_DIRECTORY + 8 * i, PAGE_TABLE | 1);
         }
         for (uint32_t i = 0; i < 512; i++) {
-            put64(fuzz, PAGE_TABLE + 8 * i, i < 2 ? (0x50000 + 0x1000 * i) | 7 : 0);
+            put64(fuzz, PAGE_TABLE + 8 * i,
+                  i < 2 ? (FUZZ_PAGE_ENTRIES + 0x1000 * i) | 7 : 0);
         }
         put64(fuzz, PAGE_TABLE + 16, fuzz_random(fuzz));
     } else {
-        put32(fuzz, PAGE_DIRECTORY, 0x50000 | 7);
+        put32(fuzz, PAGE_DIRECTORY, FUZZ_PAGE_ENTRIES | 7);
         put32(fuzz, PAGE_DIRECTORY + 4, (uint32_t)fuzz_random(fuzz));
         put32(fuzz, PAGE_DIRECTORY + 0xffc, PAGE_DIRECTORY | 7);
     }
@@ -190,7 +188,7 @@ static void make_tasks(struct fuzz *fuzz)
         put32(fuzz, task + 0x04, STACK + 0xe000);
         put32(fuzz, task + 0x08, 0x10);
         put32(fuzz, task + 0x1c, PAGE_DIRECTORY);
-        put32(fuzz, task + 0x20, CODE + fuzz_below(fuzz, CODE_BYTES));
+        put32(fuzz, task + 0x20, FUZZ_CODE + fuzz_below(fuzz, FUZZ_CODE_BYTES));
         put32(fuzz, task + 0x24, 2);
         for (uint32_t i = 0; i < 6; i++) {
             put32(fuzz, task + 0x48 + 4 * i, i == 1 ? 8 : 0x10);
@@ -222,7 +220,8 @@ static void load_segment(struct segment *segment, uint16_t selector, uint32_t ba
 
 static void load_segments(struct cpu *cpu, const struct plan *plan)
 {
-    static const uint32_t places[] = {DATA, CODE, STACK, DATA, DATA, DATA};
+    static const uint32_t places[] = {FUZZ_DATA, FUZZ_CODE, STACK,
+                                      FUZZ_DATA, FUZZ_DATA, FUZZ_DATA};
     uint16_t big = plan->wide ? SEGMENT_BIG | SEGMENT_GRANULAR : SEGMENT_GRANULAR;
     for (unsigned i = 0; i < SEGMENT_COUNT; i++) {
         struct segment *segment = &cpu->segments[i];
@@ -248,11 +247,11 @@ static void load_cpu(struct fuzz *fuzz, const struct plan *plan)
     uint32_t offset = fuzz_below(fuzz, 64);
     for (unsigned i = 0; i < REGISTER_ZERO; i++) {
         cpu->regs[i] = fuzz_one_in(fuzz, 2)
-                           ? (flat ? DATA : 0) + fuzz_below(fuzz, 0x1000)
+                           ? (flat ? FUZZ_DATA : 0) + fuzz_below(fuzz, 0x1000)
                            : fuzz_interesting(fuzz);
     }
     cpu->regs[REGISTER_ESP] = (flat ? STACK : 0) + 0x8000;
-    cpu->eip = (flat ? CODE : 0) + offset;
+    cpu->eip = (flat ? FUZZ_CODE : 0) + offset;
     cpu->gdtr = (struct descriptor_table){GDT, GDT_ENTRIES * 8 - 1};
     cpu->idtr = plan->protected ? (struct descriptor_table){IDT, 0x7ff}
                                 : (struct descriptor_table){0, 0x3ff};
@@ -268,11 +267,12 @@ static void load_cpu(struct fuzz *fuzz, const struct plan *plan)
     load_segments(cpu, plan);
     uint32_t flags = (uint32_t)fuzz_random(fuzz) & 0x247ed5;
     flags &= fuzz_one_in(fuzz, 8) ? UINT32_MAX : ~0x100U;
+    flags |= fuzz_one_in(fuzz, 2) ? EFLAGS_IF : 0;
     cpu_set_eflags(cpu, flags | EFLAGS_ALWAYS_ONE | (plan->v86 ? EFLAGS_VM : 0));
     if (fuzz_one_in(fuzz, 8)) {
         cpu->dr[7] = (uint32_t)fuzz_random(fuzz) | 0x400;
-        cpu->dr[0] = CODE + fuzz_below(fuzz, CODE_BYTES);
-        cpu->dr[1] = DATA + fuzz_below(fuzz, DATA_BYTES);
+        cpu->dr[0] = FUZZ_CODE + fuzz_below(fuzz, FUZZ_CODE_BYTES);
+        cpu->dr[1] = FUZZ_DATA + fuzz_below(fuzz, FUZZ_DATA_BYTES);
         cpu->dr[7] &= ~0x2000U;
     }
     if (plan->pae) {
@@ -287,10 +287,11 @@ static void load_cpu(struct fuzz *fuzz, const struct plan *plan)
 /* Mostly it starts again when it is through, or sooner. */
 static void make_code(struct fuzz *fuzz)
 {
-    static const unsigned lengths[] = {CODE_BYTES, CODE_BYTES, CODE_BYTES, 0x100, 0x40};
+    static const unsigned lengths[] = {FUZZ_CODE_BYTES, FUZZ_CODE_BYTES,
+                                       FUZZ_CODE_BYTES, 0x100, 0x40};
     unsigned length = lengths[fuzz_below(fuzz, ARRAY_LENGTH(lengths))];
-    uint8_t *code = ram(fuzz, CODE);
-    generate_code(fuzz, code, CODE_BYTES);
+    uint8_t *code = ram(fuzz, FUZZ_CODE);
+    generate_code(fuzz, code, FUZZ_CODE_BYTES);
     if (!fuzz_one_in(fuzz, 8)) {
         int32_t back = -(int32_t)length;
         code[length - 5] = 0xe9; /* jmp; with 16-bit operands the last two are left */
@@ -322,14 +323,14 @@ static void start_timer(struct fuzz *fuzz)
 void random_world_prepare(struct fuzz *fuzz)
 {
     struct plan plan = make_plan(fuzz);
-    uint8_t *data = ram(fuzz, DATA);
+    uint8_t *data = ram(fuzz, FUZZ_DATA);
     make_gdt(fuzz, &plan);
     make_idt(fuzz, &plan);
     make_tasks(fuzz);
     make_page_tables(fuzz, &plan);
     make_code(fuzz);
     generate_code(fuzz, ram(fuzz, BOOT_SECTOR), 512);
-    for (unsigned i = 0; i < DATA_BYTES; i += 4) {
+    for (unsigned i = 0; i < FUZZ_DATA_BYTES; i += 4) {
         uint32_t value = fuzz_interesting(fuzz);
         memcpy(data + i, &value, sizeof(value));
     }

@@ -164,6 +164,7 @@ static void kill_lines(struct cpu *cpu, uint64_t page, uint64_t lines)
         return;
     }
     uint64_t still_code = 0;
+    cache->kills++;
     struct block **place = &cache->pages[page];
     while (*place) {
         struct block *block = *place;

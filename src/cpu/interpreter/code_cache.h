@@ -70,6 +70,7 @@ struct code_cache {
     struct block *single; /* an instruction that is decoded for one use */
     struct block *part;   /* a copy of the first instructions of `part_source` */
     const struct block *part_source;
+    uint64_t kills;  /* how often a write has killed blocks */
     pthread_t owner; /* the CPU's thread */
     /* An engine that translates blocks; may be NULL. A killed block has a translation.
      */

@@ -162,9 +162,11 @@ static void outs_once(struct cpu *cpu, const struct instruction *instruction,
 typedef void string_iteration(struct cpu *cpu, const struct instruction *instruction,
                               unsigned width);
 
-static bool must_look_up(const struct cpu *cpu)
+/* Also if INS may have overwritten itself since there were `kills` of code. */
+static bool must_look_up(const struct cpu *cpu, uint64_t kills)
 {
     return cpu->stepping || cpu_retired(cpu) >= cpu->budget_end ||
+           cpu->code_cache->kills != kills ||
            atomic_load_explicit(&cpu->request, memory_order_relaxed);
 }
 
@@ -181,12 +183,13 @@ static const struct instruction *transfer(struct cpu *cpu,
     if (string_count(cpu, instruction) == 0) {
         return instruction + 1;
     }
+    const uint64_t kills = cpu->code_cache->kills;
     bool done;
     do {
         iterate(cpu, instruction, width);
         string_account(cpu, instruction, 1);
         done = string_count(cpu, instruction) == 0;
-    } while (!done && !must_look_up(cpu));
+    } while (!done && !must_look_up(cpu, kills));
     return string_leave(cpu, instruction, done);
 }
 

@@ -123,10 +123,12 @@ static uint32_t no_stretch(struct cpu *cpu, const struct instruction *i, unsigne
     return 0;
 }
 
-/* Whether a repetition has to pause for somebody else. */
-static inline bool must_pause(const struct cpu *cpu, unsigned done)
+/* Whether a repetition has to pause for somebody else, or because it may have
+ * overwritten itself since there were `kills` of code. */
+static inline bool must_pause(const struct cpu *cpu, unsigned done, uint64_t kills)
 {
     return cpu->stepping || cpu_retired(cpu) >= cpu->budget_end ||
+           cpu->code_cache->kills != kills ||
            (done % UNINTERRUPTED == 0 &&
             atomic_load_explicit(&cpu->request, memory_order_relaxed));
 }
@@ -143,6 +145,7 @@ static inline bool must_pause(const struct cpu *cpu, unsigned done)
         if (string_count(cpu, i) == 0) {                                               \
             return i + 1;                                                              \
         }                                                                              \
+        const uint64_t kills = cpu->code_cache->kills;                                 \
         for (unsigned done = 1;; done++) {                                             \
             uint32_t iterations = many(cpu, i, bytes);                                 \
             if (iterations == 0) {                                                     \
@@ -155,7 +158,7 @@ static inline bool must_pause(const struct cpu *cpu, unsigned done)
             if (string_count(cpu, i) == 0 || (ends)) {                                 \
                 return string_leave(cpu, i, true);                                     \
             }                                                                          \
-            if (must_pause(cpu, done)) {                                               \
+            if (must_pause(cpu, done, kills)) {                                        \
                 return string_leave(cpu, i, false);                                    \
             }                                                                          \
         }                                                                              \
