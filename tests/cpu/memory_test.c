@@ -161,6 +161,30 @@ static void test_instruction_across_pages(void **state)
     assert_int_equal(run_to_halt(), 0x77665511);
 }
 
+/* Operands in two parts fault at their first byte that is not there. */
+static void test_first_byte_faults(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *code;
+        size_t bytes;
+    } cases[] = {
+        {"\x0f\x01\x05\x00\x00\x40\x00", 7}, /* sgdt [LARGE_FIRST] */
+        {"\xff\x2d\x00\x00\x40\x00", 6},     /* jmp far [LARGE_FIRST] */
+        {"\xff\x1d\x00\x00\x40\x00", 6},     /* call far [LARGE_FIRST] */
+    };
+    for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
+        struct cpu_fixture_exception exception;
+        store(CODE, cases[i].code, cases[i].bytes);
+        fixture.cpu->eip = CODE;
+        fixture.cpu->halted = false;
+        assert_int_equal(cpu_fixture_run(&fixture, 100), CPU_EXIT_HALT);
+        assert_true(cpu_fixture_exception(&fixture, &exception));
+        assert_int_equal(exception.vector, EXCEPTION_PF);
+        assert_int_equal(fixture.cpu->cr2, LARGE_FIRST);
+    }
+}
+
 /* A loop of everything that is counted in a way of its own: jumps, calls, repeated
  * strings, slow accesses (across pages), an instruction across pages. */
 static const char endless[] = "\xbe\x00\x00\x30\x00"     /* mov esi, DATA */
@@ -235,6 +259,7 @@ int main(void)
         TEST(test_code_modified_by_dma),
         TEST(test_code_modified_by_another_thread),
         TEST(test_instruction_across_pages),
+        TEST(test_first_byte_faults),
         TEST(test_runs_cut_anywhere_are_the_same),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
