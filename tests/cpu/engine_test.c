@@ -213,6 +213,30 @@ static void test_operand_wraps_at_4_gib(void **state)
     }
 }
 
+/* Nothing can be reached through a null segment, not even at base 0. */
+static void test_null_segments(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *code;
+        uint32_t fault; /* offset of the instruction that faults */
+    } cases[] = {
+        {"\x31\xc0\x8e\xe0\x64\x8a\x1d\x00\x00\x10\x00", 4}, /* mov bl, fs:[CODE] */
+        {"\x31\xc0\x8e\xe8\x65\x88\x1d\x00\x00\x10\x00", 4}, /* mov gs:[CODE], bl */
+        {"\x31\xc0\x8e\xc0\x26\x8a\x1d\x00\x00\x10\x00", 4}, /* mov bl, es:[CODE] */
+        {"\x31\xc0\x8e\xd8\x8a\x1d\x00\x00\x10\x00\x90", 4}, /* mov bl, [CODE] */
+    };
+    for (unsigned i = 0; i < ARRAY_LENGTH(cases); i++) {
+        struct cpu_fixture_exception exception;
+        cpu_fixture_store(&fixture, CODE, cases[i].code, 11);
+        fixture.cpu->regs[REGISTER_ESP] = FIXTURE_STACK_TOP;
+        run_to_halt(CODE);
+        assert_true(cpu_fixture_exception(&fixture, &exception));
+        assert_int_equal(exception.vector, EXCEPTION_GP);
+        assert_int_equal(exception.eip, CODE + cases[i].fault);
+    }
+}
+
 /* Its next iteration is fetched again: a run is the same when it is cut in between. */
 static void test_repeated_string_overwrites_itself(void **state)
 {
@@ -279,6 +303,7 @@ int main(void)
         TEST(test_devices_are_heard_at_once, setup_protected),
         TEST(test_operand_wraps_at_4_gib, setup_protected),
         TEST(test_generations_start_again, setup_protected),
+        TEST(test_null_segments, setup_protected),
         TEST(test_repeated_string_overwrites_itself, setup_protected),
         TEST(test_faulting_handler_uses_up_the_budget, setup_protected),
         TEST(test_random_numbers_are_state, setup_real),

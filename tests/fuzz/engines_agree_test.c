@@ -347,16 +347,15 @@ static bool run_once(struct agreement *agreement, unsigned number, uint64_t same
 
 static void run_case(struct agreement *agreement, unsigned number)
 {
-    static const uint64_t steps[] = {1, 2, 3, 5, 8, 16, 64};
     if (run_once(agreement, number, 0, 0) || agreement->failed++ >= FAILURES_SHOWN) {
         return;
     }
     printf("FAUMACHINE_SEED=%" PRIu64 " FAUMACHINE_CASE=%u\n\n", agreement->seed,
            number);
     uint64_t same = agreement->difference.same;
-    for (unsigned i = 0; i < ARRAY_LENGTH(steps); i++) {
-        if (!run_once(agreement, number, same, steps[i])) {
-            printf("(in slices of %" PRIu64 ")\n\n", steps[i]);
+    for (uint64_t step = 1; step < 1U << SLICE_BITS; step += 1 + step / 32) {
+        if (!run_once(agreement, number, same, step)) {
+            printf("(in slices of %" PRIu64 ")\n\n", step);
             return;
         }
     }

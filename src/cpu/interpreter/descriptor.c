@@ -95,5 +95,7 @@ struct segment descriptor_segment(const struct descriptor *descriptor,
 
 struct segment segment_null(uint16_t selector)
 {
-    return (struct segment){.selector = selector};
+    struct segment segment = {.selector = selector};
+    segment_update(&segment);
+    return segment;
 }
