@@ -5,7 +5,7 @@ _faumachine()
     local current=${COMP_WORDS[COMP_CWORD]}
     local previous=${COMP_WORDS[COMP_CWORD - 1]}
     local options="-m -hda -hdb -hdc -hdd -snapshot -kernel -initrd -append -bios
-        -nographic -display -serial -debugcon -device -no-reboot -rtc -clock -engine -d
+        -nographic -display -serial -debugcon -device -no-reboot -rtc -clock -engine -d -D
         -stats -help -version"
     if [[ ${COMP_WORDS[1]} == lockstep ]]; then
         options+=" -engines -every -from -until"
@@ -58,11 +58,15 @@ _faumachine()
         return
         ;;
     -d)
-        mapfile -t COMPREPLY < <(compgen -W "guest_errors" -- "$current")
+        local before=
+        [[ $current == *,* ]] && before=${current%,*},
+        compopt -o nospace
+        mapfile -t COMPREPLY < <(compgen -P "$before" \
+            -W "in_asm out_asm int mmu exec guest_errors help" -- "${current##*,}")
         return
         ;;
     -append) return ;;
-    -kernel | -initrd | -bios | -hd[abcd])
+    -kernel | -initrd | -bios | -hd[abcd] | -D)
         mapfile -t COMPREPLY < <(compgen -f -- "$current")
         compopt -o filenames
         return
