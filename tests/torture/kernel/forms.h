@@ -21,7 +21,7 @@ struct form_segment {
 /* An instruction with a memory operand. */
 struct form_operation {
     const char *name;
-    uint8_t opcode[4];         /* with prefixes; 0 ends it, but for the first */
+    uint8_t opcode[4];         /* with prefixes */
     uint8_t opcode_bytes, reg; /* of ModRM */
     uint8_t bytes;             /* of the operand */
     enum access access;
