@@ -286,7 +286,7 @@ static const struct option_row rows[] = {
     {"no-reboot", NULL, apply_no_reboot, "a reset of the machine ends the run"},
     {"rtc", "base=TIME", apply_rtc, "utc, localtime or YYYY-MM-DDTHH:MM:SS"},
     {"clock", "KIND", apply_clock, "host (real time) or counted (reproducible)"},
-    {"engine", "NAME", apply_engine, "interpreter or auto"},
+    {"engine", "NAME", apply_engine, "jit, interpreter or auto"},
     {"d", "ITEMS", apply_log, "log in_asm,out_asm,int,mmu,exec; -d help says more"},
     {"D", "FILE", apply_log_file, "log to this file, not to standard error"},
     {"stats", NULL, apply_statistics, "print counters at the end"},

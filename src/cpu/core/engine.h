@@ -19,6 +19,9 @@ typedef void cpu_show_statistic(void *opaque, const char *name, uint64_t count);
 
 struct cpu_engine {
     const char *name;
+    /* What of the host's processor or kernel it needs and does not find; NULL: nothing.
+     * May be NULL itself: it runs everywhere. */
+    const char *(*lacks)(void);
     /* The engine's caches. May fail (no memory, host lacks a feature). */
     bool (*create)(struct cpu *cpu, struct error *error);
     void (*destroy)(struct cpu *cpu);

@@ -2,16 +2,25 @@
 
 #include <string.h>
 
-/* The first is what "auto" stands for. */
+/* "auto" stands for the first that the host can run. */
 static const struct cpu_engine *const engines[] = {
-    &interpreter_engine,
     &jit_engine,
+    &interpreter_engine,
 };
+
+static const struct cpu_engine *choose(void)
+{
+    unsigned i = 0;
+    while (engines[i]->lacks && engines[i]->lacks()) {
+        i++;
+    }
+    return engines[i];
+}
 
 const struct cpu_engine *cpu_engine_find(const char *name)
 {
     if (!name || strcmp(name, "auto") == 0) {
-        return engines[0];
+        return choose();
     }
     for (unsigned i = 0; i < ARRAY_LENGTH(engines); i++) {
         if (strcmp(name, engines[i]->name) == 0) {

@@ -1,5 +1,5 @@
 /* The JIT as an engine: creation, the way into translated code and out of it. */
-#define _GNU_SOURCE /* memfd_create() */
+#define _GNU_SOURCE /* mremap() */
 #include "cpu/jit/jit.h"
 
 #include "cpu/core/exception.h"
@@ -12,8 +12,8 @@
 #include "cpu/mmu/access.h"
 
 #include <errno.h>
+#include <sys/auxv.h>
 #include <sys/mman.h>
-#include <unistd.h>
 
 enum {
     CODE_RESERVE = 16 << 10,    /* more than one translation may take */
@@ -542,22 +542,20 @@ static void *map_memory(size_t bytes)
 /* One memory, two mappings: written here, executed there. */
 static bool map_code(struct jit *jit, struct error *error)
 {
-    int fd = memfd_create("faumachine-code", MFD_CLOEXEC);
-    if (fd < 0) {
-        return error_set_errno(error, errno, "cannot create memory for code");
+    void *executed = MAP_FAILED;
+    void *written = mmap(NULL, JIT_CODE_BYTES, PROT_READ | PROT_WRITE,
+                         MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (written != MAP_FAILED) {
+        jit->code_written = written;
+        /* Of a shared mapping, "moving" no bytes of it makes a second one. */
+        executed = mremap(written, 0, JIT_CODE_BYTES, MREMAP_MAYMOVE);
     }
-    void *written = MAP_FAILED, *executed = MAP_FAILED;
-    if (ftruncate(fd, JIT_CODE_BYTES) == 0) {
-        written = mmap(NULL, JIT_CODE_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-        executed = mmap(NULL, JIT_CODE_BYTES, PROT_READ | PROT_EXEC, MAP_SHARED, fd, 0);
+    if (executed != MAP_FAILED) {
+        jit->code = executed;
     }
-    int host_errno = errno;
-    close(fd);
-    jit->code_written = written == MAP_FAILED ? NULL : written;
-    jit->code = executed == MAP_FAILED ? NULL : executed;
-    if (!jit->code_written || !jit->code) {
-        return error_set_errno(error, host_errno,
-                               "the host refuses executable memory (memfd)");
+    if (!jit->code ||
+        mprotect((void *)jit->code, JIT_CODE_BYTES, PROT_READ | PROT_EXEC) != 0) {
+        return error_set_errno(error, errno, "the host refuses executable memory");
     }
     jit->code_end = jit->code + JIT_CODE_BYTES;
     return true;
@@ -635,8 +633,23 @@ static bool create_jit(struct cpu *cpu, struct error *error)
     return true;
 }
 
+/* Translated code itself needs BMI2; that views can be switched without the kernel,
+ * FSGSBASE. The kernel tells in AT_HWCAP2 whether that may be used. */
+static const char *jit_lacks(void)
+{
+    enum { HWCAP2_FSGSBASE = 2 };
+    if (!__builtin_cpu_supports("bmi2")) {
+        return "a processor with BMI2";
+    }
+    return getauxval(AT_HWCAP2) & HWCAP2_FSGSBASE ? NULL : "FSGSBASE (Linux 5.9)";
+}
+
 static bool jit_create(struct cpu *cpu, struct error *error)
 {
+    if (jit_lacks()) {
+        return error_set(error, "-engine jit needs %s: use -engine interpreter",
+                         jit_lacks());
+    }
     if (!interpreter_create(cpu, error)) {
         return false;
     }
@@ -662,6 +675,7 @@ static void jit_destroy(struct cpu *cpu)
 
 const struct cpu_engine jit_engine = {
     .name = "jit",
+    .lacks = jit_lacks,
     .create = jit_create,
     .destroy = jit_destroy,
     .run = jit_run,
