@@ -57,23 +57,22 @@ static void come_out(struct jit *jit, const siginfo_t *info, greg_t *registers)
     registers[REG_EFL] &= ~(greg_t)EFLAGS_DF;
 }
 
-/* Not ours: whoever was there before, or the end. */
-static void pass_on(const struct jit *jit, int number, siginfo_t *info, void *context)
+/* Not ours: for whoever was there before, or the end. What has trapped traps again;
+ * what was sent is sent again. */
+static void pass_on(const struct jit *jit, int number, const siginfo_t *info)
 {
+    if (number == SIGURG) {
+        return;
+    }
+    struct sigaction previous = {.sa_handler = SIG_DFL};
     for (unsigned i = 0; jit && i < ARRAY_LENGTH(caught); i++) {
-        const struct sigaction *previous = &jit->previous_actions[i];
-        if (caught[i] == number && (previous->sa_flags & SA_SIGINFO)) {
-            previous->sa_sigaction(number, info, context);
-            return;
-        }
-        if (caught[i] == number && previous->sa_handler != SIG_DFL &&
-            previous->sa_handler != SIG_IGN) {
-            previous->sa_handler(number);
-            return;
+        if (caught[i] == number) {
+            previous = jit->previous_actions[i];
         }
     }
-    if (number != SIGURG) {
-        (void)signal(number, SIG_DFL); /* it traps again */
+    sigaction(number, &previous, NULL);
+    if (info->si_code <= 0) {
+        raise(number);
     }
 }
 
@@ -91,7 +90,7 @@ static void handle(int number, siginfo_t *info, void *context)
     } else if (translated) {
         come_out(jit, info, registers);
     } else {
-        pass_on(jit, number, info, context);
+        pass_on(jit, number, info);
     }
 }
 
