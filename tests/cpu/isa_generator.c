@@ -54,11 +54,25 @@ const char *isa_unsuited(const struct isa_generator *generator,
     return is_far_pointer(row) ? "as RETF" : NULL;
 }
 
+/* Signals of Linux make null selectors of any RPL zero. */
+static bool shows_selector(const struct instruction_row *row)
+{
+    unsigned pushed = row->operands[0].method;
+    return (strcmp(row->mnemonic, "MOV") == 0 &&
+            row->operands[1].method == OPERAND_S) ||
+           (strcmp(row->mnemonic, "PUSH") == 0 && pushed >= OPERAND_ES &&
+            pushed <= OPERAND_GS);
+}
+
 bool isa_unsuited_in_sequence(const struct instruction_row *row)
 {
     static const char *const mnemonics[] = {
-        "DIV",  "IDIV", "AAM",    "AAD",    "AAA",     "AAS", "DAA",  "DAS", "PUSHF",
-        "POPF", "LSS",  "FXSAVE", "FNSAVE", "FNSTENV", "INT", "INT3", "INTO"};
+        "DIV", "IDIV", "AAM", "AAD", "AAA", "AAS", "DAA", "DAS", "PUSHF", "POPF", "LSS",
+        "FXSAVE", "FNSAVE", "FNSTENV", "INT", "INT3", "INTO",
+        /* The host has descriptors that the guest has not. */
+        "LSL", "LAR", "VERR", "VERW",
+        /* May fault for what their mask excludes, or not. */
+        "VMASKMOVPS", "VMASKMOVPD", "VPMASKMOVD", "VPMASKMOVQ"};
     for (unsigned i = 0; i < ARRAY_LENGTH(mnemonics); i++) {
         if (strcmp(row->mnemonic, mnemonics[i]) == 0) {
             return true;
@@ -67,7 +81,8 @@ bool isa_unsuited_in_sequence(const struct instruction_row *row)
     bool loads_ss =
         (strcmp(row->mnemonic, "MOV") == 0 && row->operands[0].method == OPERAND_S) ||
         (strcmp(row->mnemonic, "POP") == 0 && row->operands[0].method == OPERAND_SS);
-    return loads_ss || strcmp(handler_names[row->handler], "ud") == 0 ||
+    return loads_ss || shows_selector(row) ||
+           strcmp(handler_names[row->handler], "ud") == 0 ||
            (row->attributes & (ROW_PRIVILEGED | ROW_IOPL | ROW_VSIB));
 }
 
