@@ -54,14 +54,18 @@ const char *isa_unsuited(const struct isa_generator *generator,
     return is_far_pointer(row) ? "as RETF" : NULL;
 }
 
-/* Signals of Linux make null selectors of any RPL zero. */
-static bool shows_selector(const struct instruction_row *row)
+/* PUSH, POP or MOV of a segment register: what is there when it is not made up for the
+ * purpose may name a descriptor of the host's, and signals of Linux make null selectors
+ * of any RPL zero. */
+static bool moves_selector(const struct instruction_row *row)
 {
-    unsigned pushed = row->operands[0].method;
-    return (strcmp(row->mnemonic, "MOV") == 0 &&
-            row->operands[1].method == OPERAND_S) ||
-           (strcmp(row->mnemonic, "PUSH") == 0 && pushed >= OPERAND_ES &&
-            pushed <= OPERAND_GS);
+    for (unsigned i = 0; i < ROW_OPERANDS_MAX; i++) {
+        unsigned method = row->operands[i].method;
+        if (method == OPERAND_S || (method >= OPERAND_ES && method <= OPERAND_GS)) {
+            return true;
+        }
+    }
+    return false;
 }
 
 bool isa_unsuited_in_sequence(const struct instruction_row *row)
@@ -70,7 +74,9 @@ bool isa_unsuited_in_sequence(const struct instruction_row *row)
         "DIV", "IDIV", "AAM", "AAD", "AAA", "AAS", "DAA", "DAS", "PUSHF", "POPF", "LSS",
         "FXSAVE", "FNSAVE", "FNSTENV", "INT", "INT3", "INTO",
         /* The host has descriptors that the guest has not. */
-        "LSL", "LAR", "VERR", "VERW",
+        "LSL", "LAR", "VERR", "VERW", "LES", "LDS", "LFS", "LGS",
+        /* Checks alignment where it accesses nothing, or does not. */
+        "ENTER",
         /* May fault for what their mask excludes, or not. */
         "VMASKMOVPS", "VMASKMOVPD", "VPMASKMOVD", "VPMASKMOVQ"};
     for (unsigned i = 0; i < ARRAY_LENGTH(mnemonics); i++) {
@@ -78,11 +84,7 @@ bool isa_unsuited_in_sequence(const struct instruction_row *row)
             return true;
         }
     }
-    bool loads_ss =
-        (strcmp(row->mnemonic, "MOV") == 0 && row->operands[0].method == OPERAND_S) ||
-        (strcmp(row->mnemonic, "POP") == 0 && row->operands[0].method == OPERAND_SS);
-    return loads_ss || shows_selector(row) ||
-           strcmp(handler_names[row->handler], "ud") == 0 ||
+    return moves_selector(row) || strcmp(handler_names[row->handler], "ud") == 0 ||
            (row->attributes & (ROW_PRIVILEGED | ROW_IOPL | ROW_VSIB));
 }
 
