@@ -264,6 +264,21 @@ static void test_repeated_string_overwrites_itself(void **state)
     }
 }
 
+/* The first iteration is in STI's shadow; the others are as they always are. */
+static void test_repeated_string_behind_sti(void **state)
+{
+    enum { BUDGET = 10 };
+    (void)state;
+    struct cpu *cpu = fixture.cpu;
+    cpu_fixture_store(&fixture, CODE, "\xfb\xf3\xaa\xf4", 4); /* sti; rep stosb; hlt */
+    cpu->regs[REGISTER_ECX] = 100;
+    cpu->regs[REGISTER_EDI] = CODE + PAGE_BYTES;
+    assert_int_equal(cpu_fixture_run(&fixture, BUDGET), CPU_EXIT_BUDGET);
+    assert_int_equal(cpu->eip, CODE + 1);
+    assert_int_equal(cpu->regs[REGISTER_ECX], 100 - BUDGET + 1);
+    assert_false(cpu->system_flags & EFLAGS_RF);
+}
+
 /* A handler that consists of the exception it handles: nothing is ever executed, and
  * yet the run ends. */
 static void test_faulting_handler_uses_up_the_budget(void **state)
@@ -305,6 +320,7 @@ int main(void)
         TEST(test_generations_start_again, setup_protected),
         TEST(test_null_segments, setup_protected),
         TEST(test_repeated_string_overwrites_itself, setup_protected),
+        TEST(test_repeated_string_behind_sti, setup_protected),
         TEST(test_faulting_handler_uses_up_the_budget, setup_protected),
         TEST(test_random_numbers_are_state, setup_real),
     };

@@ -9,7 +9,11 @@
  * another thread now and then. Behind each slice all that CPU and devices save is the
  * same, and RAM is. A failure prints FAUMACHINE_SEED and FAUMACHINE_CASE (with both in
  * the environment that case runs alone), and is run again in ever shorter slices from
- * where the machines were the same last. */
+ * where the machines were the same last.
+ *
+ * A guest that changes page tables and does not tell may see the old translations or
+ * the new ones. What comes of it is no failure; when it is over the TLBs are flushed.
+ */
 #define _GNU_SOURCE /* SEEK_DATA */
 #include "../engine.h"
 #include "random_world.h"
@@ -56,13 +60,14 @@ struct difference {
 struct agreement {
     uint64_t seed;
     const char *engines[2];
+    bool alike; /* both are the same engine */
     char disk[32];
     struct side sides[2];
     struct fuzz chance;    /* random numbers for slices */
     pthread_mutex_t mutex; /* of the following */
     bool kicking, stop;
     uint64_t instructions, exceptions, interrupts;
-    unsigned failed;
+    unsigned failed, stale; /* stale: ended by page tables that were changed */
     struct difference difference;
 };
 
@@ -296,40 +301,74 @@ static void tell(struct agreement *agreement, const struct place *place)
            agreement->engines[1], difference->text);
 }
 
-/* Runs both sides to their end; `step` (0: none) is the length of slices from the
- * `same`-th instruction on. True if all was the same. */
+/* How a case is run; all of it by chance. */
+struct way {
+    bool cut, nmis;
+    uint64_t end;  /* instruction count */
+    uint64_t same; /* from this count on slices are of `step`, unless that is 0 */
+    uint64_t step;
+};
+
+static struct way choose_way(struct agreement *agreement, uint64_t same, uint64_t step)
+{
+    struct fuzz *chance = &agreement->chance;
+    struct way way = {.same = same, .step = step};
+    way.cut = (agreement->alike || fuzz_one_in(chance, 2)) && !step;
+    way.nmis = fuzz_one_in(chance, 8);
+    way.end = fuzz_one_in(chance, 16) ? INSTRUCTIONS_LONG : INSTRUCTIONS;
+    set_kicking(agreement, fuzz_one_in(chance, 4) && !step);
+    return way;
+}
+
+enum slice_result { SLICE_SAME, SLICE_STALE, SLICE_DIFFERENT };
+
+static enum slice_result run_slice(struct agreement *agreement, const struct way *way)
+{
+    struct machine *machines[] = {machine_of(&agreement->sides[0]),
+                                  machine_of(&agreement->sides[1])};
+    struct fuzz *chance = &agreement->chance;
+    struct place place = place_of(machines[0]);
+    struct fuzz cuts = {.state = fuzz_random(chance)};
+    uint64_t tables = random_world_tables(machines[0]);
+    uint64_t length = slice(chance);
+    bool nmi = way->nmis && fuzz_one_in(chance, 4);
+    length = way->step && place.retired >= way->same ? way->step : length;
+    uint64_t end = place.retired + length;
+    for (unsigned i = 0; i < 2 && nmi; i++) {
+        cpu_raise_nmi(&machines[i]->cpu);
+    }
+    agreement->difference.text[0] = '\0';
+    bool counted = run_side(&agreement->sides[0], end, NULL, &agreement->difference) &&
+                   run_side(&agreement->sides[1], end, way->cut ? &cuts : NULL,
+                            &agreement->difference);
+    bool good = counted && compare(agreement);
+    bool changed = tables != random_world_tables(machines[0]) ||
+                   tables != random_world_tables(machines[1]);
+    for (unsigned i = 0; i < 2 && changed; i++) {
+        cpu_request(&machines[i]->cpu, CPU_REQUEST_FLUSH);
+    }
+    if (!good && counted && changed && !agreement->alike) {
+        return SLICE_STALE;
+    }
+    if (!good) {
+        tell(agreement, &place);
+    }
+    return good ? SLICE_SAME : SLICE_DIFFERENT;
+}
+
+/* Runs both sides to their end. True if all was the same. */
 static bool run_sides(struct agreement *agreement, uint64_t same, uint64_t step)
 {
-    struct side *sides = agreement->sides;
-    struct fuzz *chance = &agreement->chance;
-    struct cpu *cpus[] = {&machine_of(&sides[0])->cpu, &machine_of(&sides[1])->cpu};
-    bool alike = strcmp(agreement->engines[0], agreement->engines[1]) == 0;
-    bool cut = alike || fuzz_one_in(chance, 2);
-    bool nmis = fuzz_one_in(chance, 8);
-    uint64_t end = fuzz_one_in(chance, 16) ? INSTRUCTIONS_LONG : INSTRUCTIONS;
-    set_kicking(agreement, fuzz_one_in(chance, 4) && !step);
-    bool good = true;
-    while (good && !sides[0].over && cpus[0]->retired < end) {
-        struct place place = place_of(machine_of(&sides[0]));
-        struct fuzz cuts = {.state = fuzz_random(chance)};
-        uint64_t length = slice(chance);
-        length = step && place.retired >= same ? step : length;
-        if (nmis && fuzz_one_in(chance, 4)) {
-            cpu_raise_nmi(cpus[0]);
-            cpu_raise_nmi(cpus[1]);
-        }
-        agreement->difference.text[0] = '\0';
-        uint64_t until = place.retired + length;
-        good = run_side(&sides[0], until, NULL, &agreement->difference) &&
-               run_side(&sides[1], until, cut && !step ? &cuts : NULL,
-                        &agreement->difference) &&
-               compare(agreement);
-        if (!good) {
-            tell(agreement, &place);
-        }
+    const struct side *side = &agreement->sides[0];
+    struct way way = choose_way(agreement, same, step);
+    enum slice_result result = SLICE_SAME;
+    while (result == SLICE_SAME && !side->over &&
+           machine_of(side)->cpu.retired < way.end) {
+        result = run_slice(agreement, &way);
     }
     set_kicking(agreement, false);
-    return good;
+    agreement->stale += result == SLICE_STALE;
+    return result != SLICE_DIFFERENT;
 }
 
 static bool run_once(struct agreement *agreement, unsigned number, uint64_t same,
@@ -380,6 +419,7 @@ int main(int count, char **arguments)
     }
     agreement.engines[0] = interpreter_engine.name;
     agreement.engines[1] = tested_engine_name();
+    agreement.alike = strcmp(agreement.engines[0], agreement.engines[1]) == 0;
     agreement.seed = seed ? strtoull(seed, NULL, 0) : (uint64_t)time(NULL) * 1000003;
     printf("FAUMACHINE_SEED=%" PRIu64 "\n", agreement.seed);
     fflush(stdout);
@@ -397,9 +437,9 @@ int main(int count, char **arguments)
     pthread_mutex_unlock(&agreement.mutex);
     pthread_join(kicker, NULL);
     unlink(agreement.disk);
-    printf("%u cases, %u failed; %" PRIu64 " instructions, %" PRIu64
-           " exceptions, %" PRIu64 " interrupts\n",
-           end - first, agreement.failed, agreement.instructions, agreement.exceptions,
-           agreement.interrupts);
+    printf("%u cases, %u failed, %u with stale translations; %" PRIu64
+           " instructions, %" PRIu64 " exceptions, %" PRIu64 " interrupts\n",
+           end - first, agreement.failed, agreement.stale, agreement.instructions,
+           agreement.exceptions, agreement.interrupts);
     return agreement.failed ? EXIT_FAILURE : EXIT_SUCCESS;
 }

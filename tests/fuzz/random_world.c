@@ -17,6 +17,7 @@ enum {
     GDT_ENTRIES = 32,
     TASK_BYTES = 0x80,
 };
+#define ACCESSED_AND_DIRTY 0x60U
 
 /* What an iteration is about. */
 struct plan {
@@ -371,4 +372,19 @@ bool random_world_wait(struct machine *machine)
         clock_skip_to_ns(&machine->clock, deadline_ns);
     }
     return true;
+}
+
+uint64_t random_world_tables(const struct machine *machine)
+{
+    static const uint32_t tables[] = {PAGE_DIRECTORY, PAGE_TABLE, FUZZ_PAGE_ENTRIES,
+                                      FUZZ_PAGE_ENTRIES + PAGE_BYTES};
+    uint32_t entries[PAGE_BYTES / 4];
+    uint64_t hash = machine->cpu.cr3;
+    for (unsigned i = 0; i < ARRAY_LENGTH(tables); i++) {
+        memcpy(entries, machine->ram.host + tables[i], sizeof(entries));
+        for (unsigned k = 0; k < ARRAY_LENGTH(entries); k++) {
+            hash = (hash ^ (entries[k] & ~ACCESSED_AND_DIRTY)) * 0x9e3779b97f4a7c15;
+        }
+    }
+    return hash;
 }

@@ -14,4 +14,7 @@ uint64_t random_world_allowance(struct machine *machine, uint64_t end);
 /* A halted CPU waits for the next timer; false if none can wake it. Lock held. */
 bool random_world_wait(struct machine *machine);
 
+/* What the page tables say, as one number: A and D bits are left out. */
+uint64_t random_world_tables(const struct machine *machine);
+
 #endif

@@ -189,6 +189,14 @@ static void run_traced(struct cpu *cpu, const struct block *block)
     run_block(cpu, block);
 }
 
+/* Whether one would be taken now. */
+static bool interrupt_waits(const struct cpu *cpu)
+{
+    uint32_t request = atomic_load_explicit(&cpu->request, memory_order_relaxed);
+    return ((request & CPU_REQUEST_NMI) && !cpu->nmi_blocked) ||
+           ((request & CPU_REQUEST_INTERRUPT) && (cpu->system_flags & EFLAGS_IF));
+}
+
 /* One instruction, with everything that may happen before and after it. */
 static void step(struct cpu *cpu)
 {
@@ -211,11 +219,12 @@ static void step(struct cpu *cpu)
     cpu->system_flags &= ~(uint32_t)EFLAGS_RF;
     run_traced(cpu, code_cache_part(cpu, block, 1));
     set_stepping(cpu, false);
-    if (repeats && cpu->eip == eip) {
+    uint32_t met = cpu->dr6_pending | (cpu->single_step ? DR6_SINGLE_STEP : 0);
+    if (repeats && cpu->eip == eip &&
+        (met || debug_breakpoints_enabled(cpu) || interrupt_waits(cpu))) {
         /* Between two iterations (SDM vol. 3, 17.3.1.1). */
         cpu->system_flags |= EFLAGS_RF;
     }
-    uint32_t met = cpu->dr6_pending | (cpu->single_step ? DR6_SINGLE_STEP : 0);
     if (met && !(cpu->shadow & CPU_SHADOW_MOV_SS)) {
         cpu->dr6_pending = 0;
         cpu->dr[6] |= met;
