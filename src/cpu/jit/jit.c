@@ -484,7 +484,7 @@ static void forget_translations(void *opaque)
     jit->emitter.at = (uint8_t *)jit->translations_start - jit->emitter.distance;
     jit->stubs.at = (uint8_t *)jit->stubs_start - jit->stubs.distance;
     jit->translation_count = 0;
-    jit->link_count = 0;
+    jit->link_count = jit->supervisor_link_count = 0;
     jit->records_used = 0;
     jit->pending_link = NULL;
     jit->statistics.flushes++;
@@ -517,7 +517,7 @@ static void code_moved(void *opaque, unsigned view, gla_t page)
     struct jit *jit = opaque;
     jit_table_forget_page(jit, view, page);
     if (view == 0) {
-        jit_unlink_all(jit);
+        jit_unlink_supervisor(jit);
     }
     jit->pending_link = NULL;
 }
@@ -527,7 +527,7 @@ static void code_moved_all(void *opaque, unsigned view)
     struct jit *jit = opaque;
     jit_table_forget_all(jit, view);
     if (view == 0) {
-        jit_unlink_all(jit);
+        jit_unlink_supervisor(jit);
     }
     jit->pending_link = NULL;
 }
@@ -587,6 +587,9 @@ static void destroy_jit(struct jit *jit)
     if (jit->links) {
         munmap(jit->links, JIT_LINKS * sizeof(*jit->links));
     }
+    if (jit->supervisor_links) {
+        munmap(jit->supervisor_links, JIT_LINKS * sizeof(*jit->links));
+    }
     jit->cpu->jit = NULL;
     munmap(jit, sizeof(*jit));
 }
@@ -610,8 +613,10 @@ static bool create_jit(struct cpu *cpu, struct error *error)
     jit->records = map_memory(JIT_RECORD_BYTES);
     jit->by_address = map_memory(JIT_TRANSLATIONS * sizeof(*jit->by_address));
     jit->links = map_memory(JIT_LINKS * sizeof(*jit->links));
+    jit->supervisor_links = map_memory(JIT_LINKS * sizeof(*jit->links));
     if (!map_stack(jit) || !jit->records || !jit->by_address || !jit->links ||
-        !jit_signals_create(jit, error) || !map_code(jit, error)) {
+        !jit->supervisor_links || !jit_signals_create(jit, error) ||
+        !map_code(jit, error)) {
         destroy_jit(jit);
         return false;
     }

@@ -82,6 +82,7 @@ struct link {
     uint32_t eip;           /* of the target */
     struct translation *to; /* NULL: not linked */
     struct link *next_to;   /* links to the same translation */
+    bool listed;            /* in jit->supervisor_links */
 };
 
 struct translation {
@@ -159,6 +160,8 @@ struct jit {
     uint32_t translation_count;
     struct link **links;
     uint32_t link_count;
+    struct link **supervisor_links; /* those that are, or were, linked */
+    uint32_t supervisor_link_count;
     struct jump_table tables[VIEWS_MAXIMUM];
     struct link *pending_link; /* by which translated code has just come out */
     uint8_t *view_base;        /* that GS has */
@@ -222,7 +225,8 @@ void jit_link_table(struct jit *jit, struct link *link);
 void jit_emit_indirect(struct emitter *e, bool call);
 /* mov r8d, eip; jmp [table] */
 void jit_emit_table_jump(struct emitter *e, uint32_t eip);
-void jit_unlink_all(struct jit *jit);
+/* In the supervisor's view code has moved: cuts the links there. */
+void jit_unlink_supervisor(struct jit *jit);
 /* A translation is no longer to be entered. */
 void jit_forget(struct jit *jit, struct translation *translation);
 /* The table for the view, made or emptied if it was for other assumptions; NULL: no

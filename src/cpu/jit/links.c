@@ -24,6 +24,10 @@ void jit_link(struct jit *jit, struct link *link, struct translation *to)
     link->to = to;
     link->next_to = to->incoming;
     to->incoming = link;
+    if (!link->listed && !(to->assumptions & ASSUME_USER)) {
+        link->listed = true;
+        jit->supervisor_links[jit->supervisor_link_count++] = link;
+    }
     jit->statistics.links++;
 }
 
@@ -68,11 +72,16 @@ static void cut_incoming(struct jit *jit, struct translation *to)
     to->incoming = NULL;
 }
 
-void jit_unlink_all(struct jit *jit)
+void jit_unlink_supervisor(struct jit *jit)
 {
-    for (uint32_t i = 0; i < jit->translation_count; i++) {
-        cut_incoming(jit, jit->by_address[i]);
+    for (uint32_t i = 0; i < jit->supervisor_link_count; i++) {
+        struct link *link = jit->supervisor_links[i];
+        link->listed = false;
+        if (link->to) {
+            cut_incoming(jit, link->to);
+        }
     }
+    jit->supervisor_link_count = 0;
 }
 
 void jit_forget(struct jit *jit, struct translation *translation)
