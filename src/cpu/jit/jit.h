@@ -130,7 +130,6 @@ enum {
 struct jump_table {
     const uint8_t **entries; /* NULL: not made */
     uint32_t assumptions;
-    uint32_t mode;
 };
 
 struct jit_statistics {
@@ -185,6 +184,9 @@ struct jit {
     struct handed single; /* the instruction that has trapped */
     struct jit_statistics statistics;
 };
+
+/* run.c: struct cpu_engine, `run`. */
+enum cpu_exit jit_run(struct cpu *cpu, uint64_t budget);
 
 /* statistics.c */
 void jit_show_statistics(const struct cpu *cpu, cpu_show_statistic *show, void *opaque);
