@@ -67,6 +67,12 @@ void duel_destroy(struct duel *duel)
     cpu_fixture_destroy(&duel->fixture);
 }
 
+bool duel_may_interrupt(const struct duel_case *duel_case)
+{
+    uint16_t selector = duel_case->before.segments[SEGMENT_SS];
+    return !(selector & 4) || oracle_segments[selector >> 3].big;
+}
+
 gla_t duel_code_address(const struct oracle_state *state, uint32_t eip)
 {
     uint16_t selector = state->segments[SEGMENT_CS];

@@ -83,6 +83,10 @@ struct duel_result {
 bool duel_create(struct duel *duel, struct error *error);
 void duel_destroy(struct duel *duel);
 
+/* Whether the guest may be interrupted and resumed: IRET to a 16-bit stack changes the
+ * upper half of ESP, which the host's kernel puts right, and ours does not. */
+bool duel_may_interrupt(const struct duel_case *duel_case);
+
 /* Linear address of CS:`eip`. */
 gla_t duel_code_address(const struct oracle_state *state, uint32_t eip);
 

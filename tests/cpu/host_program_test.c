@@ -148,14 +148,6 @@ static void grow(struct program_test *test, struct isa_generator *generator,
     program_grow(&test->grower, generator, &test->program);
 }
 
-/* IRET to a 16-bit stack changes the upper half of ESP; the host's kernel puts it
- * right, ours does not. */
-static bool has_plain_stack(const struct duel_case *duel_case)
-{
-    uint16_t selector = duel_case->before.segments[SEGMENT_SS];
-    return !(selector & 4) || oracle_segments[selector >> 3].big;
-}
-
 static void run_case(struct program_test *test, unsigned number)
 {
     struct isa_generator generator;
@@ -166,12 +158,12 @@ static void run_case(struct program_test *test, unsigned number)
         return;
     }
     test->run++;
-    bool plain_stack = has_plain_stack(&test->program.duel_case);
-    bool paging = plain_stack && random_one_in(random, 2);
+    bool resumes = duel_may_interrupt(&test->program.duel_case);
+    bool paging = resumes && random_one_in(random, 2);
     unsigned rounds = 1 + random_below(random, ROUNDS_MAX);
     pacing->random.state = random_next(random);
     pacing->slices = !random_one_in(random, 4);
-    pacing->interrupts = plain_stack && random_one_in(random, 2);
+    pacing->interrupts = resumes && random_one_in(random, 2);
     for (unsigned round = 0; round < rounds; round++) {
         if (round == 0 || random_one_in(random, 8)) {
             duel_place_code(&test->duel, &test->program.duel_case);
@@ -200,7 +192,7 @@ static void run_pestered(struct program_test *test, unsigned number)
     uint8_t code[ORACLE_CODE_BYTES];
     struct duel_case *duel_case = &test->program.duel_case;
     grow(test, &generator, number);
-    if (duel_case->length == 0 || !has_plain_stack(duel_case)) {
+    if (duel_case->length == 0 || !duel_may_interrupt(duel_case)) {
         return;
     }
     duel_place_code(&test->duel, duel_case);

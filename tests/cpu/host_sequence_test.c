@@ -1,10 +1,10 @@
 /* Random sequences of instructions against the host's processor.
  *
  * As host_oracle_test, but some twenty instructions in a row run as one block under
- * the engine. A sequence is grown on the host: each next instruction is made up for
- * the state in which the ones before leave the machine. Argument: "quick", "full" or
- * "soak". A failure prints FAUMACHINE_SEED and FAUMACHINE_CASE; with both in the
- * environment that sequence runs alone. */
+ * the engine, or in pieces, with interrupts between them. A sequence is grown on the
+ * host: each next instruction is made up for the state in which the ones before leave
+ * the machine. Argument: "quick", "full" or "soak". A failure prints FAUMACHINE_SEED
+ * and FAUMACHINE_CASE; with both in the environment that sequence runs alone. */
 #include "duel.h"
 #include "isa_generator.h"
 
@@ -136,6 +136,11 @@ static void run_case(struct sequence_test *test, unsigned number)
     if (test->duel_case.length == 0) {
         return;
     }
+    struct pacing *pacing = &test->duel.pacing;
+    pacing->random.state = random_next(&generator.random);
+    pacing->slices = random_one_in(&generator.random, 2);
+    pacing->interrupts =
+        duel_may_interrupt(&test->duel_case) && random_one_in(&generator.random, 4);
     duel_run(&test->duel, &test->duel_case, &test->result);
     test->run++;
     test->faulted += test->result.host.outcome.vector >= 0;

@@ -316,6 +316,16 @@ bool isa_generate(struct isa_generator *generator, unsigned row,
     return true;
 }
 
+/* MOV of a selector that means the same on both sides to DS, ES, FS or GS. */
+static bool loads_known_selector(const struct oracle_state *state,
+                                 const struct instruction *decoded)
+{
+    const struct instruction_row *row = instruction_row(decoded);
+    return strcmp(row->mnemonic, "MOV") == 0 && row->operands[0].method == OPERAND_S &&
+           decoded->reg != SEGMENT_SS && !decoded->memory &&
+           steering_knows_selector((uint16_t)state->regs[decoded->rm]);
+}
+
 bool isa_judges(const struct isa_generator *generator, struct duel_case *duel_case,
                 const uint8_t *code, unsigned available)
 {
@@ -324,7 +334,8 @@ bool isa_judges(const struct isa_generator *generator, struct duel_case *duel_ca
     enum decode_result result = decode_instruction(
         &decoded, code, available, duel_case->before.eip, code_mode(duel_case));
     if (result != DECODE_OK || isa_unsuited(generator, instruction_row(&decoded)) ||
-        isa_unsuited_in_sequence(instruction_row(&decoded)) ||
+        (isa_unsuited_in_sequence(instruction_row(&decoded)) &&
+         !loads_known_selector(&duel_case->before, &decoded)) ||
         feature_missing(generator, &decoded) || is_unsuited_form(duel_case, &decoded)) {
         return false;
     }

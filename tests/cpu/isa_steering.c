@@ -131,28 +131,39 @@ void steering_move_operand(struct duel_case *duel_case, struct isa_encoding *enc
     }
 }
 
+static const uint16_t selectors[] = {
+    0,
+    3,
+    ORACLE_CS,
+    ORACLE_DS,
+    ORACLE_DS,
+    ORACLE_DS & ~3,
+    ORACLE_CS & ~1,
+    ORACLE_SEGMENT_WINDOW,
+    ORACLE_SEGMENT_WINDOW & ~3,
+    ORACLE_SEGMENT_SHORT,
+    ORACLE_SEGMENT_CONSTANT,
+    ORACLE_SEGMENT_EXPAND_DOWN,
+    ORACLE_SEGMENT_STACK16,
+    ORACLE_SEGMENT_CODE16,
+    ORACLE_SEGMENT_EXECUTE_ONLY,
+    ORACLE_SEGMENT_ABSENT,
+    ORACLE_SEGMENTS << 3 | 7, /* beyond the table */
+    0xfffc,
+};
+
+bool steering_knows_selector(uint16_t selector)
+{
+    for (unsigned i = 0; i < ARRAY_LENGTH(selectors); i++) {
+        if (selectors[i] == selector) {
+            return true;
+        }
+    }
+    return false;
+}
+
 uint16_t steering_selector(struct random *random)
 {
-    static const uint16_t selectors[] = {
-        0,
-        3,
-        ORACLE_CS,
-        ORACLE_DS,
-        ORACLE_DS,
-        ORACLE_DS & ~3,
-        ORACLE_CS & ~1,
-        ORACLE_SEGMENT_WINDOW,
-        ORACLE_SEGMENT_WINDOW & ~3,
-        ORACLE_SEGMENT_SHORT,
-        ORACLE_SEGMENT_CONSTANT,
-        ORACLE_SEGMENT_EXPAND_DOWN,
-        ORACLE_SEGMENT_STACK16,
-        ORACLE_SEGMENT_CODE16,
-        ORACLE_SEGMENT_EXECUTE_ONLY,
-        ORACLE_SEGMENT_ABSENT,
-        ORACLE_SEGMENTS << 3 | 7, /* beyond the table */
-        0xfffc,
-    };
     return selectors[random_below(random, ARRAY_LENGTH(selectors))];
 }
 

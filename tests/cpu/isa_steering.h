@@ -33,6 +33,7 @@ void steering_favour(struct isa_generator *generator, struct duel_case *duel_cas
 
 /* A selector that means the same on both sides. */
 uint16_t steering_selector(struct random *random);
+bool steering_knows_selector(uint16_t selector);
 
 /* Writes into the data area where `address` is in it. */
 void steering_store(struct duel_case *duel_case, uint32_t address, const void *bytes,

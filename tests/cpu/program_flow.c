@@ -269,6 +269,9 @@ static void item(struct program_grower *grower, unsigned depth)
     case 10:
         program_write_near(grower);
         break;
+    case 11:
+        program_segment(grower);
+        break;
     default:
         program_plain(grower);
     }

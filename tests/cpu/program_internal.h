@@ -48,6 +48,7 @@ void program_flow(struct program_grower *grower);
 
 /* Pieces of several instructions. */
 void program_string(struct program_grower *grower);
+void program_segment(struct program_grower *grower);
 void program_slots(struct program_grower *grower);
 void program_modify(struct program_grower *grower);
 void program_write_near(struct program_grower *grower);

@@ -90,6 +90,27 @@ void program_string(struct program_grower *grower)
     program_emit_piece(grower, &piece);
 }
 
+/* A segment register shows something else, or the flat segment again. */
+void program_segment(struct program_grower *grower)
+{
+    static const uint16_t selectors[] = {ORACLE_SEGMENT_WINDOW, ORACLE_SEGMENT_SHORT,
+                                         ORACLE_SEGMENT_CONSTANT,
+                                         ORACLE_SEGMENT_EXPAND_DOWN, 0};
+    static const uint8_t segments[] = {SEGMENT_ES, SEGMENT_DS, SEGMENT_FS, SEGMENT_GS};
+    struct random *random = random_of(grower);
+    unsigned reg = random_below(random, 4);
+    bool flat = random_one_in(random, 2);
+    program_move(grower, reg,
+                 flat ? ORACLE_DS
+                      : selectors[random_below(random, ARRAY_LENGTH(selectors))]);
+    struct piece piece = {.count = 0};
+    piece_add(&piece, 0x8e); /* mov sreg, reg */
+    piece_add(
+        &piece,
+        (uint8_t)(0xc0 | segments[random_below(random, sizeof(segments))] << 3 | reg));
+    program_emit_piece(grower, &piece);
+}
+
 uint8_t program_slot_value(struct random *random, const struct slot *slot)
 {
     switch (slot->kind) {
