@@ -18,8 +18,9 @@ struct block_backend;
  * refused unless `snapshot` or `read_only`. */
 struct block_backend *block_open(const char *path, bool read_only, bool snapshot,
                                  struct error *error);
-/* Flushes and closes. NULL is fine. False, with a line in `error`, if the host could not
- * flush: what the guest wrote last may not be in the image. Closed it is in any case. */
+/* Flushes and closes. NULL is fine. False, with a line in `error`, if the host could
+ * not flush: what the guest wrote last may not be in the image. Closed it is in any
+ * case. */
 bool block_close(struct block_backend *backend, struct error *error);
 
 /* What a disk controller is given; lives as long as the back end. Completions run
