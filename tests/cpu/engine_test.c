@@ -4,10 +4,12 @@
 #include "cpu_fixture.h"
 
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 #include <cmocka.h>
 
 enum {
@@ -30,12 +32,12 @@ static int setup_real(void **state)
     return 0;
 }
 
-static int setup_protected(void **state)
+static int setup_ring(void **state, unsigned cpl)
 {
     if (setup_real(state) != 0) {
         return -1;
     }
-    cpu_fixture_protected_mode(&fixture, 0);
+    cpu_fixture_protected_mode(&fixture, cpl);
     for (uint32_t page = 0; page < 2; page++) {
         uint32_t address = CODE + page * PAGE_BYTES;
         cpu_fixture_map(&fixture, address, address, true, true);
@@ -43,6 +45,16 @@ static int setup_protected(void **state)
     fixture.cpu->eip = CODE;
     fixture.cpu->regs[REGISTER_ESP] = FIXTURE_STACK_TOP;
     return 0;
+}
+
+static int setup_protected(void **state)
+{
+    return setup_ring(state, 0);
+}
+
+static int setup_user(void **state)
+{
+    return setup_ring(state, 3);
 }
 
 static int teardown(void **state)
@@ -294,6 +306,39 @@ static void test_faulting_handler_uses_up_the_budget(void **state)
     assert_int_equal(fixture.cpu->eip, handler);
 }
 
+static void kick_on_alarm(int signal_number)
+{
+    (void)signal_number;
+    cpu_kick(fixture.cpu);
+}
+
+/* An alignment check whose handler's stack is misaligned, too: it is never delivered. */
+static void test_delivery_that_faults_uses_up_the_budget(void **state)
+{
+    enum { BUDGET = 100 };
+    (void)state;
+    struct cpu *cpu = fixture.cpu;
+    gpa_t gate = cpu_fixture_table_address(FIXTURE_IDT) + 8 * EXCEPTION_AC;
+    *cpu_fixture_ram(&fixture, gate + 2) = FIXTURE_USER_CS;
+    cpu->cr0 |= CR0_AM;
+    cpu_set_eflags(cpu, EFLAGS_AC);
+    cpu_update_mode(cpu);
+    cpu->regs[REGISTER_ESP] = CODE + PAGE_BYTES + 0x101;
+    cpu_fixture_store(&fixture, CODE, "\x50", 1); /* push eax */
+    for (unsigned run = 0; run < 3; run++) {
+        uint64_t before = cpu->retired;
+        assert_int_equal(cpu_fixture_run(&fixture, BUDGET), CPU_EXIT_BUDGET);
+        assert_int_equal(cpu->retired, before + BUDGET);
+        assert_int_equal(cpu->eip, CODE);
+    }
+    (void)signal(SIGALRM, kick_on_alarm);
+    alarm(1);
+    assert_int_equal(cpu_fixture_run(&fixture, UINT64_MAX), CPU_EXIT_KICK);
+    cpu->regs[REGISTER_ESP] &= ~(uint32_t)3;
+    assert_int_equal(cpu_fixture_run(&fixture, 1), CPU_EXIT_BUDGET);
+    assert_int_equal(cpu->eip, CODE + 1);
+}
+
 /* RDRAND goes on where it was when a saved state is loaded. */
 static void test_random_numbers_are_state(void **state)
 {
@@ -322,6 +367,7 @@ int main(void)
         TEST(test_repeated_string_overwrites_itself, setup_protected),
         TEST(test_repeated_string_behind_sti, setup_protected),
         TEST(test_faulting_handler_uses_up_the_budget, setup_protected),
+        TEST(test_delivery_that_faults_uses_up_the_budget, setup_user),
         TEST(test_random_numbers_are_state, setup_real),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

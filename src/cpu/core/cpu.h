@@ -269,6 +269,7 @@ struct cpu {
         uint32_t error;
     } pending;                /* what cpu_raise() raised */
     int16_t delivering;       /* vector being delivered, -1: none; for double faults */
+    uint8_t nested;           /* exceptions raised so far by delivering others */
     bool delivering_external; /* the EXT bit of error codes (SDM vol. 3, 6.13) */
     bool stepping;            /* one instruction, or one iteration, at a time */
     bool single_step;         /* TF was set when the current instruction began */

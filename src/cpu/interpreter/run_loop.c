@@ -49,6 +49,34 @@ static void abandon_block(struct cpu *cpu)
     }
 }
 
+/* After an exception has been delivered. Counted time goes on even in a guest whose
+ * handlers do nothing but fault. */
+static void count_delivery(struct cpu *cpu)
+{
+    if (cpu->retired == cpu->delivered_at) {
+        cpu->retired++;
+    }
+    cpu->delivered_at = cpu->retired;
+}
+
+/* Whether to give up delivering what is raised again whenever it is delivered: #AC, if
+ * the handler's stack is misaligned. Processors go on for ever then, and count nothing.
+ * Here each attempt counts, and at the end of the run, or if somebody asks for
+ * something, it is as if the instruction had not been tried yet. */
+static bool gives_up_delivery(struct cpu *cpu)
+{
+    enum { NESTED = 32 }; /* more than the vectors that can come one after the other */
+    if (cpu->delivering < 0) {
+        cpu->nested = 0;
+    }
+    if (cpu->nested < NESTED) {
+        cpu->nested++;
+        return false;
+    }
+    cpu->retired++;
+    return cpu->retired >= cpu->budget_end || atomic_load(&cpu->request);
+}
+
 /* Delivers cpu->pending; false on a triple fault. May raise again, which comes back to
  * the run loop. */
 static bool take_exception(struct cpu *cpu)
@@ -73,6 +101,10 @@ static bool take_exception(struct cpu *cpu)
         vector = EXCEPTION_DF;
         has_error = true;
         error = 0;
+    } else if (gives_up_delivery(cpu)) {
+        cpu->delivering = -1;
+        cpu->delivering_external = false;
+        return true;
     }
     cpu->statistics->exceptions++;
     if (vector == EXCEPTION_PF) {
@@ -82,17 +114,8 @@ static bool take_exception(struct cpu *cpu)
     interrupt_deliver(cpu, (uint8_t)vector, INTERRUPT_EXCEPTION, has_error, error,
                       cpu->eip);
     cpu->delivering = -1;
+    count_delivery(cpu);
     return true;
-}
-
-/* After an exception has been delivered. Counted time goes on even in a guest whose
- * handlers do nothing but fault. */
-static void count_delivery(struct cpu *cpu)
-{
-    if (cpu->retired == cpu->delivered_at) {
-        cpu->retired++;
-    }
-    cpu->delivered_at = cpu->retired;
 }
 
 static void take_external(struct cpu *cpu, uint8_t vector)
@@ -281,7 +304,6 @@ enum cpu_exit run_loop(struct cpu *cpu, uint64_t budget, run_next_function *run_
     if (_setjmp(cpu->unwind) == 0) {
         why = loop(cpu);
     } else if (take_exception(cpu)) {
-        count_delivery(cpu);
         why = loop(cpu);
     } else {
         why = CPU_EXIT_TRIPLE_FAULT;
