@@ -312,7 +312,8 @@ static void kick_on_alarm(int signal_number)
     cpu_kick(fixture.cpu);
 }
 
-/* An alignment check whose handler's stack is misaligned, too: it is never delivered. */
+/* An alignment check whose handler's stack is misaligned, too: it is never delivered.
+ */
 static void test_delivery_that_faults_uses_up_the_budget(void **state)
 {
     enum { BUDGET = 100 };
