@@ -207,6 +207,7 @@ struct machine_result machine_run(struct machine *machine, uint64_t instructions
     machine->run_until = instructions && instructions < UINT64_MAX - retired
                              ? retired + instructions
                              : UINT64_MAX;
+    machine->cpu.free_running = !counted(machine) && machine->run_until == UINT64_MAX;
     prctl(PR_SET_TIMERSLACK, TIMER_SLACK_NS, 0, 0, 0);
     if (!machine->powered_on && !machine_power_on(machine, &result.error)) {
         result.end = MACHINE_END_HOST_ERROR;

@@ -19,6 +19,7 @@ enum {
 };
 
 static struct cpu_fixture fixture;
+static atomic_bool kicks_end;
 static uint8_t video[PAGE_BYTES];
 
 static int setup_real(void **state)
@@ -340,6 +341,70 @@ static void test_delivery_that_faults_uses_up_the_budget(void **state)
     assert_int_equal(cpu->eip, CODE + 1);
 }
 
+static void *kick_many_times(void *opaque)
+{
+    struct cpu *cpu = opaque;
+    unsigned pause = 1;
+    while (!atomic_load(&kicks_end)) {
+        pause = pause * 1103515245 + 12345;
+        for (unsigned i = 0; i < (pause >> 16) % 4096; i++) {
+            __asm__ volatile("pause");
+        }
+        cpu_kick(cpu);
+    }
+    return NULL;
+}
+
+/* User code that never ends is stopped by kicks when time is not counted, each time
+ * between two instructions and with all that it has done accounted for. */
+static void test_kicks_while_running_freely(void **state)
+{
+    enum { KICKS = 3000, DATA = CODE + PAGE_BYTES };
+    static const char code[] = "\x40"                     /* 0: inc eax */
+                               "\x50"                     /* 1: push eax */
+                               "\x5b"                     /* 2: pop ebx */
+                               "\x89\x1d\x00\x11\x10\x00" /* 3: mov [1100h], ebx */
+                               "\xe8\x00\x00\x00\x00"     /* 9: call 14 */
+                               "\x83\xc4\x04"             /* 14: add esp, 4 */
+                               "\xba\x10\x00\x00\x00"     /* 17: mov edx, 16 */
+                               "\x4a"                     /* 22: dec edx */
+                               "\x75\xfd"                 /* 23: jnz 22 */
+                               "\xeb\xe5";                /* 25: jmp 0 */
+    /* Instructions of a round before the one at this place, but for the inner loop. */
+    static const int before[] = {[0] = 0,  [1] = 1,  [2] = 2,  [3] = 3,  [9] = 4,
+                                 [14] = 5, [17] = 6, [22] = 7, [23] = 8, [25] = 39};
+    (void)state;
+    struct cpu *cpu = fixture.cpu;
+    pthread_t thread;
+    uint64_t start = cpu->retired;
+    cpu_fixture_store(&fixture, CODE, code, sizeof(code));
+    cpu->regs[REGISTER_EAX] = 0;
+    cpu->regs[REGISTER_ESP] = DATA + 0x800;
+    cpu->free_running = true;
+    atomic_store(&kicks_end, false);
+    assert_int_equal(pthread_create(&thread, NULL, kick_many_times, cpu), 0);
+    for (unsigned i = 0; i < KICKS; i++) {
+        assert_int_equal(cpu_fixture_run(&fixture, UINT64_MAX), CPU_EXIT_KICK);
+        unsigned place = cpu->eip - CODE;
+        assert_true(place < sizeof(code));
+        uint64_t in_round = (uint64_t)before[place];
+        if (place == 22 || place == 23) {
+            in_round += 2 * (16 - cpu->regs[REGISTER_EDX]);
+            in_round -= place == 23 ? 2 : 0;
+        }
+        uint64_t rounds = cpu->regs[REGISTER_EAX] - (place != 0);
+        assert_int_equal(cpu->retired - start, rounds * 40 + in_round);
+        assert_int_equal(cpu->regs[REGISTER_EBX], rounds + (place > 2));
+        assert_int_equal(*(uint32_t *)(void *)cpu_fixture_ram(&fixture, DATA + 0x100),
+                         rounds + (place > 3));
+        bool pushed = place == 2 || place == 14;
+        assert_int_equal(cpu->regs[REGISTER_ESP], DATA + 0x800 - (pushed ? 4 : 0));
+    }
+    atomic_store(&kicks_end, true);
+    pthread_join(thread, NULL);
+    cpu->free_running = false;
+}
+
 /* RDRAND goes on where it was when a saved state is loaded. */
 static void test_random_numbers_are_state(void **state)
 {
@@ -369,6 +434,7 @@ int main(void)
         TEST(test_repeated_string_behind_sti, setup_protected),
         TEST(test_faulting_handler_uses_up_the_budget, setup_protected),
         TEST(test_delivery_that_faults_uses_up_the_budget, setup_user),
+        TEST(test_kicks_while_running_freely, setup_user),
         TEST(test_random_numbers_are_state, setup_real),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

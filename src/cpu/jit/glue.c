@@ -106,7 +106,8 @@ static void make_enter(struct jit *jit)
     load_guest(e);
     EMIT(e, 0x41, 0xff, 0xe3); /* jmp r11 */
     jit->entering[0].end = emit_here(e);
-    emit_patch_relative(e, requested, emit_here(e));
+    jit->entering[0].back = emit_here(e);
+    emit_patch_relative(e, requested, jit->entering[0].back);
     leave(e, JIT_EXIT_NOTHING);
 }
 
@@ -152,8 +153,9 @@ static void make_interpret(struct jit *jit)
     load_guest(e);
     emit8(e, 0xc3); /* ret */
     jit->entering[1].end = emit_here(e);
-    emit_patch_relative(e, left, emit_here(e));
-    emit_patch_relative(e, requested, emit_here(e));
+    jit->entering[1].back = emit_here(e);
+    emit_patch_relative(e, left, jit->entering[1].back);
+    emit_patch_relative(e, requested, jit->entering[1].back);
     leave(e, JIT_EXIT_LEFT);
 }
 

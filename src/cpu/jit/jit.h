@@ -50,6 +50,7 @@ enum {
     ASSUME_VECTOR = 1 << 12, /* x87, MMX and SSE may be used */
     ASSUME_AVX = 1 << 13,
     ASSUME_USER = 1 << 14,
+    ASSUME_EXACT = 1 << 15, /* budgets are: every block checks its own */
 };
 
 /* An instruction that is handed to the interpreter, as it wants to see it: followed by
@@ -82,6 +83,7 @@ struct link {
     uint32_t eip;           /* of the target */
     struct translation *to; /* NULL: not linked */
     struct link *next_to;   /* links to the same translation */
+    bool live;              /* vector registers are, if `from` uses them */
     bool listed;            /* in jit->supervisor_links */
 };
 
@@ -91,6 +93,8 @@ struct translation {
     uint32_t assumptions;
     const uint8_t *indirect; /* entry that expects R8D = EIP, or asks for another */
     const uint8_t *code;     /* entry */
+    uint8_t unchecked;       /* from there to the entry without a check of the budget… */
+    uint8_t live;            /* …nor of the vector registers */
     struct link *incoming;
     uint32_t count;
     uint32_t noted;   /* bits of native x87 instructions that are to be noted */
@@ -122,10 +126,14 @@ enum {
     JIT_STACK_BOTTOM = PAGE_BYTES, /* holds `unpaired` */
 };
 
-/* Taken from the budget by a signal, to make the next check trap. */
-#define JIT_INTERRUPTED (1LL << 60)
 /* Budgets above this are cut: the shift above must see no bits. */
 #define JIT_BUDGET_MAXIMUM (1LL << 50)
+/* What is left of a budget for code that does not check it: user code while the CPU
+ * runs freely. No run lasts that long. */
+#define JIT_BUDGET_FREE (1LL << 45)
+
+/* In place of a trap's vector: translated code was stopped for a request. */
+enum { JIT_TRAP_KICK = 256 };
 
 struct jump_table {
     const uint8_t **entries; /* NULL: not made */
@@ -136,13 +144,14 @@ struct jit_statistics {
     uint64_t translated_blocks, translated_instructions, translated_bytes, flushes;
     uint64_t exits[JIT_EXIT_TRAP + 1];
     uint64_t page_traps, soft_traps, budget_traps, vector_traps, other_traps;
+    uint64_t kicks;
     uint64_t handed_over; /* instructions executed by the interpreter within a block */
     uint64_t interpreted_blocks;
     uint64_t links, unlinks;
     uint64_t handed_by_row[2048];
 };
 
-enum { JIT_SIGNALS = 4 };
+enum { JIT_SIGNALS = 5 };
 
 struct jit {
     struct cpu *cpu;
@@ -170,9 +179,10 @@ struct jit {
     uint32_t (*enter)(struct cpu *cpu, const uint8_t *code);
     const uint8_t *exit_lookup, *exit_link, *exit_trap, *interpret, *indirect,
         *unpaired;
-    /* Within these the budget is in R13 and nobody will look at requests any more. */
+    /* Within these nobody will look at requests any more; who comes from there to `back`
+     * has not entered translated code. */
     struct {
-        const uint8_t *first, *end;
+        const uint8_t *first, *end, *back;
     } entering[2];
 
     struct sigaction previous_actions[JIT_SIGNALS];
@@ -193,6 +203,12 @@ void jit_show_statistics(const struct cpu *cpu, cpu_show_statistic *show, void *
 
 /* glue.c: makes the code between C and translations. */
 void jit_make_glue(struct jit *jit);
+
+/* run.c: the translation that code at `pc` belongs to. */
+struct translation *jit_translation_at(const struct jit *jit, const uint8_t *pc);
+/* Whether all guest state is where it belongs at `pc`, and it is known which
+ * instruction comes next there. */
+bool jit_is_between_instructions(const struct jit *jit, const uint8_t *pc);
 
 /* signals.c: SIGSEGV and SIGFPE of translated code, and the kicks of other threads.
  * Around runs of the engine; signals stay taken until the end. */

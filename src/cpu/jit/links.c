@@ -15,12 +15,23 @@ static void patch(struct jit *jit, const struct link *link, const uint8_t *targe
     emit_patch_relative(&jit->emitter, link->site, target);
 }
 
+/* Where the link may enter. Budgets that are not exact need no check on the way forward:
+ * every loop leads back somewhere. */
+static const uint8_t *entry_for(const struct link *link, const struct translation *to)
+{
+    bool checked = (to->assumptions & ASSUME_EXACT) || to->eip <= link->from->eip;
+    if (checked && to->unchecked) {
+        return to->code;
+    }
+    return to->code + (link->live ? to->live : to->unchecked);
+}
+
 void jit_link(struct jit *jit, struct link *link, struct translation *to)
 {
     if (link->to) {
         return;
     }
-    patch(jit, link, to->code);
+    patch(jit, link, entry_for(link, to));
     link->to = to;
     link->next_to = to->incoming;
     to->incoming = link;

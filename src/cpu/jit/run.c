@@ -29,6 +29,7 @@ static uint32_t assumptions_of(const struct cpu *cpu)
                (cpu->xcr0 & (XCR0_SSE | XCR0_AVX)) == (XCR0_SSE | XCR0_AVX);
     assumptions |= vector ? ASSUME_VECTOR : 0;
     assumptions |= vector && avx ? ASSUME_AVX : 0;
+    assumptions |= cpu->free_running ? 0 : ASSUME_EXACT;
     return assumptions | (cpu->code_mode & CODE_MODE_USER ? ASSUME_USER : 0);
 }
 
@@ -90,18 +91,9 @@ static uint32_t urgent_requests(const struct cpu *cpu)
     return requests;
 }
 
-/* What a signal took from the budget to bring translated code out is given back. */
-static void normalize(struct translated_state *state)
-{
-    if (state->left < -JIT_INTERRUPTED / 2) {
-        state->left += JIT_INTERRUPTED;
-    }
-}
-
 /* `paid`: instructions not executed yet that have been taken from the budget. */
 static void account(struct cpu *cpu, unsigned paid)
 {
-    normalize(&cpu->translated);
     cpu->retired = cpu->budget_end - (uint64_t)(cpu->translated.left + paid);
 }
 
@@ -196,7 +188,7 @@ void jit_hand(struct handed *handed, const struct instruction *instruction)
     };
 }
 
-static struct translation *translation_at(const struct jit *jit, const uint8_t *pc)
+struct translation *jit_translation_at(const struct jit *jit, const uint8_t *pc)
 {
     uint32_t low = 0, high = jit->translation_count;
     while (high - low > 1) {
@@ -219,6 +211,30 @@ static int instruction_at(const struct translation *translation, const uint8_t *
         i--;
     }
     return i;
+}
+
+/* The host's REP MOVS or REP STOS (encode_string.c). */
+static bool is_repeating(const uint8_t *pc)
+{
+    if (*pc++ != 0xf3) {
+        return false;
+    }
+    pc += *pc == 0x66;
+    return pc[0] == REX && ((pc[1] & 0xfe) == 0xa4 || (pc[1] & 0xfe) == 0xaa);
+}
+
+bool jit_is_between_instructions(const struct jit *jit, const uint8_t *pc)
+{
+    if (pc < jit->translations_start || pc >= emit_here(&jit->emitter)) {
+        return false;
+    }
+    const struct translation *translation = jit_translation_at(jit, pc);
+    if (pc < translation->code) {
+        return false;
+    }
+    int i = instruction_at(translation, pc);
+    return i < 0 || pc == translation->code + translation->offsets[i] ||
+           is_repeating(pc);
 }
 
 /* An instruction that has trapped on what only the interpreter can reach: if that
@@ -260,23 +276,22 @@ static void finish_call(struct cpu *cpu, const struct translation *translation)
     cpu->eip = direct ? call->immediate : (uint32_t)cpu->translated.target;
 }
 
-/* Only string instructions begin with REP where they can trap (encode_string.c). */
-static bool is_repeating(const uint8_t *pc)
-{
-    return pc[0] == 0xf3 && (pc[1] == REX || (pc[1] == 0x66 && pc[2] == REX));
-}
-
 /* Translated code has trapped: does what it could not. Where it goes on; NULL: back to
  * the run loop. */
 static const uint8_t *after_trap(struct jit *jit)
 {
     struct cpu *cpu = jit->cpu;
+    bool kicked = cpu->translated.trap == JIT_TRAP_KICK;
     const uint8_t *pc = (const uint8_t *)(uintptr_t)cpu->translated.pc;
-    struct translation *translation = translation_at(jit, pc);
+    struct translation *translation = jit_translation_at(jit, pc);
     int i = instruction_at(translation, pc);
     if (i < 0) {
         account(cpu, 0);
         cpu->eip = translation->eip;
+        if (kicked) {
+            jit->statistics.kicks++;
+            return NULL;
+        }
         if (translation->uses_vector && !cpu->fpu.live) {
             jit->statistics.vector_traps++;
             fpu_load(cpu);
@@ -285,7 +300,7 @@ static const uint8_t *after_trap(struct jit *jit)
         jit->statistics.budget_traps++;
         return NULL;
     }
-    if (is_stack_full(jit)) {
+    if (!kicked && is_stack_full(jit)) {
         jit->statistics.other_traps++;
         finish_call(cpu, translation);
         return NULL;
@@ -297,6 +312,10 @@ static const uint8_t *after_trap(struct jit *jit)
     account(cpu, translation->rest[i]);
     cpu->eip = translation->block->instructions[i].eip;
     take_note_before(cpu, translation, (unsigned)i);
+    if (kicked) {
+        jit->statistics.kicks++;
+        return NULL;
+    }
     gla_t linear;
     if (is_page_trap(cpu, &linear)) {
         jit->statistics.page_traps++;
@@ -408,6 +427,12 @@ static void enter_in_table(struct cpu *cpu, struct jump_table *table,
     }
 }
 
+static bool runs_unchecked(const struct cpu *cpu)
+{
+    uint32_t assumptions = cpu->translated.assumptions;
+    return (assumptions & ASSUME_USER) && !(assumptions & ASSUME_EXACT);
+}
+
 static void run_next(struct cpu *cpu)
 {
     struct jit *jit = cpu->jit;
@@ -416,11 +441,17 @@ static void run_next(struct cpu *cpu)
         return;
     }
     struct block *block = code_cache_find(cpu);
-    if (block->transient || block->count > cpu->budget_end - cpu->retired) {
+    uint64_t left = cpu->budget_end - cpu->retired;
+    if (block->transient || block->count > left) {
         interpret(jit);
         return;
     }
     cpu->translated.assumptions = assumptions_of(cpu);
+    if (left < JIT_BUDGET_FREE && runs_unchecked(cpu)) {
+        /* With a new budget. */
+        atomic_fetch_or(&cpu->request, CPU_REQUEST_KICK);
+        return;
+    }
     uint8_t *base = views_current(cpu);
     unsigned view = views_current_id(cpu);
     struct translation *translation = translation_of(jit, block);

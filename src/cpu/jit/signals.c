@@ -1,5 +1,6 @@
 /* Signals that interrupt translated code: what it cannot do (SIGSEGV, SIGFPE), and the
- * kicks of other threads (SIGURG).
+ * kicks of other threads (SIGURG). A kick comes anywhere; code is then stepped by the
+ * host's trap flag (SIGTRAP) to where the guest's next instruction begins.
  *
  * The handler only moves the guest's registers to where C expects them, and sends the
  * thread to the glue that returns from translated code: everything else happens there,
@@ -14,7 +15,7 @@
 
 enum { SIGNAL_STACK_BYTES = 64 << 10 };
 
-static const int caught[JIT_SIGNALS] = {SIGSEGV, SIGFPE, SIGBUS, SIGURG};
+static const int caught[JIT_SIGNALS] = {SIGSEGV, SIGFPE, SIGBUS, SIGURG, SIGTRAP};
 
 /* A handler has no other way to its data; a thread runs one CPU at a time. */
 static _Thread_local struct jit *running;
@@ -30,14 +31,10 @@ static bool in_translation(const struct jit *jit, const uint8_t *pc)
     return pc >= jit->translations_start && pc < jit->code_end;
 }
 
-static bool is_entering(const struct jit *jit, const uint8_t *pc)
+/* From here translated code goes on without C. */
+static bool leads_to_translation(const struct jit *jit, const uint8_t *pc)
 {
-    for (unsigned i = 0; i < ARRAY_LENGTH(jit->entering); i++) {
-        if (pc >= jit->entering[i].first && pc < jit->entering[i].end) {
-            return true;
-        }
-    }
-    return false;
+    return in_translation(jit, pc) || (pc >= jit->unpaired && pc < jit->exit_trap);
 }
 
 static void come_out(struct jit *jit, const siginfo_t *info, greg_t *registers)
@@ -54,7 +51,33 @@ static void come_out(struct jit *jit, const siginfo_t *info, greg_t *registers)
     cpu->translated.error = (uint32_t)registers[REG_ERR];
     cpu->translated.trap = (uint32_t)registers[REG_TRAPNO];
     registers[REG_RIP] = (greg_t)(uintptr_t)jit->exit_trap;
-    registers[REG_EFL] &= ~(greg_t)EFLAGS_DF;
+    registers[REG_EFL] &= ~(greg_t)(EFLAGS_DF | EFLAGS_TF);
+}
+
+/* Translated code has been interrupted, or stepped, on the way to a place where it can
+ * be left. */
+static void stop_soon(struct jit *jit, const siginfo_t *info, greg_t *registers)
+{
+    const uint8_t *pc = (const uint8_t *)registers[REG_RIP];
+    if (jit_is_between_instructions(jit, pc)) {
+        come_out(jit, info, registers);
+        jit->cpu->translated.trap = JIT_TRAP_KICK;
+    } else if (leads_to_translation(jit, pc)) {
+        registers[REG_EFL] |= EFLAGS_TF;
+    } else {
+        registers[REG_EFL] &= ~(greg_t)EFLAGS_TF; /* C will see the request */
+    }
+}
+
+/* From the way into translated code, if that is where it is. */
+static void turn_back(const struct jit *jit, greg_t *registers)
+{
+    const uint8_t *pc = (const uint8_t *)registers[REG_RIP];
+    for (unsigned i = 0; i < ARRAY_LENGTH(jit->entering); i++) {
+        if (pc >= jit->entering[i].first && pc < jit->entering[i].end) {
+            registers[REG_RIP] = (greg_t)(uintptr_t)jit->entering[i].back;
+        }
+    }
 }
 
 /* Not ours: for whoever was there before, or the end. What has trapped traps again;
@@ -81,13 +104,11 @@ static void handle(int number, siginfo_t *info, void *context)
     greg_t *registers = ((ucontext_t *)context)->uc_mcontext.gregs;
     const uint8_t *pc = (const uint8_t *)registers[REG_RIP];
     struct jit *jit = running;
-    bool translated = jit && in_translation(jit, pc);
-    if (number == SIGURG && jit) {
-        if ((translated || is_entering(jit, pc)) &&
-            registers[REG_R13] > -JIT_INTERRUPTED / 2) {
-            registers[REG_R13] -= JIT_INTERRUPTED;
-        }
-    } else if (translated) {
+    bool stepped = number == SIGTRAP && (registers[REG_EFL] & EFLAGS_TF);
+    if (jit && (number == SIGURG || stepped)) {
+        turn_back(jit, registers);
+        stop_soon(jit, info, registers);
+    } else if (jit && in_translation(jit, pc)) {
         come_out(jit, info, registers);
     } else {
         pass_on(jit, number, info);

@@ -99,7 +99,8 @@ void jit_show_statistics(const struct cpu *cpu, cpu_show_statistic *function,
     show(&to, "exits: host signals", s->exits[JIT_EXIT_TRAP]);
     show(&to, "signals: page not mapped", s->page_traps);
     show(&to, "signals: of them not for mapping", s->soft_traps);
-    show(&to, "signals: budget or kick", s->budget_traps);
+    show(&to, "signals: budget used up", s->budget_traps);
+    show(&to, "signals: requests of other threads", s->kicks);
     show(&to, "signals: vector registers not loaded", s->vector_traps);
     show(&to, "signals: others", s->other_traps);
     show(&to, "blocks interpreted", s->interpreted_blocks);

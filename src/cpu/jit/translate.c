@@ -18,6 +18,7 @@
 struct direct_exit {
     const uint8_t *site; /* of the relative address */
     uint32_t eip;
+    bool returned; /* from a call: anything may have happened meanwhile */
 };
 
 enum { NO_NOTE = -1 };
@@ -42,16 +43,18 @@ static void *record(struct jit *jit, size_t bytes)
 }
 
 /* The next 4 bytes are the relative address of a direct exit. */
-static void emit_exit_site(struct translator *t, uint32_t eip)
+static struct direct_exit *emit_exit_site(struct translator *t, uint32_t eip)
 {
-    t->exits[t->exit_count++] = (struct direct_exit){emit_here(t->e), eip};
+    struct direct_exit *exit = &t->exits[t->exit_count++];
+    *exit = (struct direct_exit){.site = emit_here(t->e), .eip = eip};
     emit32(t->e, 0);
+    return exit;
 }
 
-static void emit_direct_exit(struct translator *t, uint32_t eip)
+static struct direct_exit *emit_direct_exit(struct translator *t, uint32_t eip)
 {
     emit8(t->e, 0xe9);
-    emit_exit_site(t, eip);
+    return emit_exit_site(t, eip);
 }
 
 /* Goes on if R8D is `eip`, else to `otherwise`. */
@@ -83,6 +86,12 @@ static bool uses_vector(const struct block *block, uint32_t assumptions)
         }
     }
     return false;
+}
+
+/* User code does without while budgets are not exact: it is stopped by signals. */
+static bool needs_budget_check(uint32_t assumptions)
+{
+    return (assumptions & ASSUME_EXACT) || !(assumptions & ASSUME_USER);
 }
 
 /* Traps if the budget does not suffice for the whole block. */
@@ -307,7 +316,7 @@ static void emit_landing(struct translator *t, const struct instruction *instruc
 {
     uint32_t eip = instruction_next_eip(instruction);
     emit_expect(t->e, eip, t->jit->indirect);
-    emit_direct_exit(t, eip);
+    emit_direct_exit(t, eip)->returned = true;
     t->ended = true;
 }
 
@@ -449,7 +458,8 @@ static void emit_link_stub(struct translator *t, const struct direct_exit *exit)
     *link = (struct link){.site = exit->site,
                           .stub = emit_here(&jit->stubs),
                           .from = t->translation,
-                          .eip = exit->eip};
+                          .eip = exit->eip,
+                          .live = t->translation->uses_vector && !exit->returned};
     emit_constant32(&jit->stubs, HOST_R8, exit->eip);
     emit_constant32(&jit->stubs, HOST_R9, jit->link_count);
     emit_jump(&jit->stubs, jit->exit_link);
@@ -478,10 +488,14 @@ static void translate_block(struct translator *t)
     translation->indirect = emit_here(t->e);
     emit_expect(t->e, t->block->eip, t->jit->exit_lookup);
     translation->code = emit_here(t->e);
+    if (needs_budget_check(t->assumptions)) {
+        emit_budget_check(t);
+    }
+    translation->unchecked = (uint8_t)(emit_here(t->e) - translation->code);
     if (translation->uses_vector) {
         emit_vector_check(t);
     }
-    emit_budget_check(t);
+    translation->live = (uint8_t)(emit_here(t->e) - translation->code);
     pay_for_segment(t, 0);
     for (unsigned i = 0; i < t->block->count; i++) {
         translation->rest[i] = (uint16_t)segment_from(t->block, i);
