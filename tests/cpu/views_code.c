@@ -136,7 +136,7 @@ static void note(struct world *world, gla_t linear)
     uint64_t ram_offset;
     views_current(world->cpu);
     mmu_fetch(world->cpu, linear, &ram_offset);
-    views_note_code(world->cpu, linear);
+    views_note_code(world->cpu, linear, VIEWS_NO_RAM);
 }
 
 static void test_moved_code(void **state)

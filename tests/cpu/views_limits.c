@@ -305,7 +305,7 @@ static void test_more_places_than_slots(void **state)
             assert_int_equal(world_touch(world, linear, true), TOUCH_MAPPED);
             assert_int_equal(world_touch(world, linear + (2 << 20), false),
                              TOUCH_FAULT);
-            views_note_code(world->cpu, linear + (2 << 20));
+            views_note_code(world->cpu, linear + (2 << 20), VIEWS_NO_RAM);
         }
     }
     assert_true(world->moved_all >= 2);

@@ -161,7 +161,7 @@ static void fetch(struct model *model)
         return;
     }
     mmu_fetch(world->cpu, linear, &ram_offset);
-    views_note_code(world->cpu, linear);
+    views_note_code(world->cpu, linear, VIEWS_NO_RAM);
     struct past *past = model_past_of(model, model->user, model->root, page);
     past->has_code = true;
     past->code = ram_offset & ~(uint64_t)PAGE_OFFSET_MASK;

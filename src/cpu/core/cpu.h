@@ -260,9 +260,9 @@ struct cpu {
     uint64_t delivered_at; /* `retired` after the last exception; UINT64_MAX: none */
     const struct instruction *current;     /* being executed (or just executed) */
     const struct instruction *block_start; /* NULL between blocks */
-    uint64_t budget_end;               /* `retired` at which the engine must return */
-    bool free_running; /* time is not counted: budgets are not exact (engine.h) */
-    jmp_buf unwind;                    /* where cpu_raise() goes */
+    uint64_t budget_end; /* `retired` at which the engine must return */
+    bool free_running;   /* time is not counted: budgets are not exact (engine.h) */
+    jmp_buf unwind;      /* where cpu_raise() goes */
     void (*run_next)(struct cpu *cpu); /* the engine's part of the run loop */
     struct {
         uint8_t vector;

@@ -32,6 +32,9 @@ static void forget_translations(void *opaque)
     jit->stubs.at = (uint8_t *)jit->stubs_start - jit->stubs.distance;
     jit->translation_count = 0;
     jit->link_count = jit->supervisor_link_count = 0;
+    for (unsigned i = 0; i < JIT_PAGE_LISTS; i++) {
+        jit->links_from[i] = jit->links_into[i] = NULL;
+    }
     jit->records_used = 0;
     jit->pending_link = NULL;
     jit->statistics.flushes++;
@@ -63,6 +66,7 @@ static void code_moved(void *opaque, unsigned view, gla_t page)
 {
     struct jit *jit = opaque;
     jit_table_forget_page(jit, view, page);
+    jit_cut_into(jit, view, page);
     if (view == 0) {
         jit_unlink_supervisor(jit);
     }

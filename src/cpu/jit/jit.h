@@ -82,9 +82,12 @@ struct link {
     const struct translation *from;
     uint32_t eip;           /* of the target */
     struct translation *to; /* NULL: not linked */
-    struct link *next_to;   /* links to the same translation */
-    bool live;              /* vector registers are, if `from` uses them */
-    bool listed;            /* in jit->supervisor_links */
+    struct link *next_to;   /* links to the same translation… */
+    struct link **place;    /* …and where that list, or the one before, points here */
+    struct link *next_from, *next_into; /* of user code's that cross pages: links.c */
+    uint8_t cuts;                       /* how often another view's code cut it */
+    bool live;                          /* vector registers are, if `from` uses them */
+    bool listed; /* in jit->supervisor_links, or the lists of pages */
 };
 
 struct translation {
@@ -93,8 +96,8 @@ struct translation {
     uint32_t assumptions;
     const uint8_t *indirect; /* entry that expects R8D = EIP, or asks for another */
     const uint8_t *code;     /* entry */
-    uint8_t unchecked;       /* from there to the entry without a check of the budget… */
-    uint8_t live;            /* …nor of the vector registers */
+    uint8_t unchecked; /* from there to the entry without a check of the budget… */
+    uint8_t live;      /* …nor of the vector registers */
     struct link *incoming;
     uint32_t count;
     uint32_t noted;   /* bits of native x87 instructions that are to be noted */
@@ -151,7 +154,7 @@ struct jit_statistics {
     uint64_t handed_by_row[2048];
 };
 
-enum { JIT_SIGNALS = 5 };
+enum { JIT_SIGNALS = 5, JIT_PAGE_LISTS = 1 << 16 };
 
 struct jit {
     struct cpu *cpu;
@@ -170,6 +173,9 @@ struct jit {
     uint32_t link_count;
     struct link **supervisor_links; /* those that are, or were, linked */
     uint32_t supervisor_link_count;
+    /* Links from page to page that are, or were, linked, by their ends' linear pages.
+     */
+    struct link *links_from[JIT_PAGE_LISTS], *links_into[JIT_PAGE_LISTS];
     struct jump_table tables[VIEWS_MAXIMUM];
     struct link *pending_link; /* by which translated code has just come out */
     uint8_t *view_base;        /* that GS has */
@@ -179,8 +185,8 @@ struct jit {
     uint32_t (*enter)(struct cpu *cpu, const uint8_t *code);
     const uint8_t *exit_lookup, *exit_link, *exit_trap, *interpret, *indirect,
         *unpaired;
-    /* Within these nobody will look at requests any more; who comes from there to `back`
-     * has not entered translated code. */
+    /* Within these nobody will look at requests any more; who comes from there to
+     * `back` has not entered translated code. */
     struct {
         const uint8_t *first, *end, *back;
     } entering[2];
@@ -236,9 +242,15 @@ void jit_trace_translation(struct jit *jit, const struct translation *translatio
                            const uint8_t *stubs);
 
 /* links.c */
+
+/* Joins what the link leads from and to if that is right wherever it is run; else leads
+ * it through the jump table. The current view has noted the code of both. */
 void jit_link(struct jit *jit, struct link *link, struct translation *to);
-/* Leads the link through the jump table, for good. */
-void jit_link_table(struct jit *jit, struct link *link);
+/* The current view has just noted code at `page`: cuts what leads from there to where
+ * it has noted nothing yet, or something else. */
+void jit_cut_from(struct jit *jit, gla_t page);
+/* A view has forgotten code at `page`: cuts what leads there from where it has code. */
+void jit_cut_into(struct jit *jit, unsigned view, gla_t page);
 /* To the address in R8D, by the jump table; as a call of the host's or a jump. */
 void jit_emit_indirect(struct emitter *e, bool call);
 /* mov r8d, eip; jmp [table] */

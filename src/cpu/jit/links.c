@@ -2,8 +2,13 @@
  *
  * A link may join two translations only while the target's linear address cannot come
  * to mean other code: within a page, or in the supervisor's view, all of whose links
- * are cut when one of its code pages moves. Everything else goes through the table of
- * the current view. */
+ * are cut when one of its code pages moves.
+ *
+ * User code is shared by all processes that have it at the same place. A link of its
+ * that leads to another page is joined only while every view that has noted the page it
+ * leads from has also noted the one it leads to, as the same page of RAM. So noting a
+ * page may cut links that lead from there, and forgetting one those that lead there;
+ * what is cut again and again goes through the table of the current view. */
 #include "cpu/interpreter/host_unit.h"
 #include "cpu/jit/jit.h"
 
@@ -15,8 +20,8 @@ static void patch(struct jit *jit, const struct link *link, const uint8_t *targe
     emit_patch_relative(&jit->emitter, link->site, target);
 }
 
-/* Where the link may enter. Budgets that are not exact need no check on the way forward:
- * every loop leads back somewhere. */
+/* Where the link may enter. Budgets that are not exact need no check on the way
+ * forward: every loop leads back somewhere. */
 static const uint8_t *entry_for(const struct link *link, const struct translation *to)
 {
     bool checked = (to->assumptions & ASSUME_EXACT) || to->eip <= link->from->eip;
@@ -26,20 +31,114 @@ static const uint8_t *entry_for(const struct link *link, const struct translatio
     return to->code + (link->live ? to->live : to->unchecked);
 }
 
-void jit_link(struct jit *jit, struct link *link, struct translation *to)
+static gla_t page_of(gla_t address)
 {
-    if (link->to) {
+    return address & ~(gla_t)PAGE_OFFSET_MASK;
+}
+
+static struct link **page_list(struct link **lists, gla_t page)
+{
+    return &lists[(page >> PAGE_SHIFT) % JIT_PAGE_LISTS];
+}
+
+/* Leads the link through the jump table, for good. */
+static void link_by_table(struct jit *jit, struct link *link)
+{
+    if (jit_has_room(jit)) {
+        link->stub = emit_here(&jit->stubs);
+        jit_emit_table_jump(&jit->stubs, link->eip);
+        patch(jit, link, link->stub);
+        host_unit_serialize();
+    }
+}
+
+static void list(struct jit *jit, struct link *link, bool user)
+{
+    if (link->listed) {
         return;
     }
+    link->listed = true;
+    if (!user) {
+        jit->supervisor_links[jit->supervisor_link_count++] = link;
+        return;
+    }
+    struct link **from = page_list(jit->links_from, link->from->eip);
+    struct link **into = page_list(jit->links_into, link->eip);
+    link->next_from = *from;
+    link->next_into = *into;
+    *from = *into = link;
+}
+
+static void join(struct jit *jit, struct link *link, struct translation *to)
+{
     patch(jit, link, entry_for(link, to));
     link->to = to;
     link->next_to = to->incoming;
-    to->incoming = link;
-    if (!link->listed && !(to->assumptions & ASSUME_USER)) {
-        link->listed = true;
-        jit->supervisor_links[jit->supervisor_link_count++] = link;
+    link->place = &to->incoming;
+    if (to->incoming) {
+        to->incoming->place = &link->next_to;
     }
+    to->incoming = link;
     jit->statistics.links++;
+}
+
+static void cut(struct jit *jit, struct link *link)
+{
+    patch(jit, link, link->stub);
+    *link->place = link->next_to;
+    if (link->next_to) {
+        link->next_to->place = link->place;
+    }
+    link->to = NULL;
+    jit->statistics.unlinks++;
+}
+
+void jit_link(struct jit *jit, struct link *link, struct translation *to)
+{
+    enum { CUTS = 8 }; /* so often cut, the page is not the same for all who share it */
+    gla_t page = page_of(link->from->eip), other = page_of(to->eip);
+    bool user = to->assumptions & ASSUME_USER;
+    uint64_t ram_page = to->block->ram_page;
+    if (link->to) {
+        return;
+    }
+    if (user && (to->block->next_host || link->from->block->next_host ||
+                 ram_page >= VIEWS_NO_RAM || link->cuts >= CUTS)) {
+        link_by_table(jit, link);
+        return;
+    }
+    if (user && page != other) {
+        views_forget_code_without(jit->cpu, page, other, ram_page);
+    }
+    if (!user || page != other) {
+        list(jit, link, user);
+    }
+    join(jit, link, to);
+}
+
+void jit_cut_from(struct jit *jit, gla_t page)
+{
+    struct link *link = *page_list(jit->links_from, page);
+    for (; link; link = link->next_from) {
+        if (link->to && page_of(link->from->eip) == page &&
+            !views_shows_code(jit->cpu, page_of(link->eip),
+                              link->to->block->ram_page)) {
+            cut(jit, link);
+            link->cuts++;
+        }
+    }
+}
+
+void jit_cut_into(struct jit *jit, unsigned view, gla_t page)
+{
+    struct link *link = *page_list(jit->links_into, page);
+    for (; link; link = link->next_into) {
+        if (link->to && page_of(link->eip) == page &&
+            views_has_code(jit->cpu, view, page_of(link->from->eip))) {
+            cut(jit, link);
+            link->cuts++;
+        }
+    }
 }
 
 void jit_emit_indirect(struct emitter *e, bool call)
@@ -61,26 +160,11 @@ void jit_emit_table_jump(struct emitter *e, uint32_t eip)
     emit32(e, (uint32_t)jump_table_offset(jump_table_index(eip)));
 }
 
-void jit_link_table(struct jit *jit, struct link *link)
-{
-    if (jit_has_room(jit)) {
-        link->stub = emit_here(&jit->stubs);
-        jit_emit_table_jump(&jit->stubs, link->eip);
-        patch(jit, link, link->stub);
-        host_unit_serialize();
-    }
-}
-
 static void cut_incoming(struct jit *jit, struct translation *to)
 {
-    for (struct link *link = to->incoming; link; link = link->next_to) {
-        if (link->to == to) {
-            patch(jit, link, link->stub);
-            link->to = NULL;
-            jit->statistics.unlinks++;
-        }
+    while (to->incoming) {
+        cut(jit, to->incoming);
     }
-    to->incoming = NULL;
 }
 
 void jit_unlink_supervisor(struct jit *jit)

@@ -346,25 +346,13 @@ static void set_gs_base(struct jit *jit, uint8_t *base)
     }
 }
 
-/* Whether what `link` leads to cannot change while it is linked. */
-static bool may_link(const struct link *link, const struct translation *to)
-{
-    bool same_page = ((link->from->eip ^ to->eip) & ~(uint32_t)PAGE_OFFSET_MASK) == 0;
-    return (same_page && !to->block->next_host) || !(to->assumptions & ASSUME_USER);
-}
-
 /* The link by which translated code came out, if it leads here. */
 static void link_pending(struct jit *jit, struct translation *to)
 {
     struct link *link = jit->pending_link;
     jit->pending_link = NULL;
-    if (!link || link->eip != to->eip || link->from->assumptions != to->assumptions) {
-        return;
-    }
-    if (may_link(link, to)) {
+    if (link && link->eip == to->eip && link->from->assumptions == to->assumptions) {
         jit_link(jit, link, to);
-    } else {
-        jit_link_table(jit, link);
     }
 }
 
@@ -412,6 +400,13 @@ static void interpret(struct jit *jit)
     run_loop_interpret(jit->cpu);
 }
 
+static void note_code(struct cpu *cpu, gla_t page, uint64_t ram_page)
+{
+    if (views_note_code(cpu, page, ram_page)) {
+        jit_cut_from(cpu->jit, page);
+    }
+}
+
 /* For the indirect jumps to come, as long as the pages stay what they are. */
 static void enter_in_table(struct cpu *cpu, struct jump_table *table,
                            const struct translation *translation)
@@ -421,9 +416,10 @@ static void enter_in_table(struct cpu *cpu, struct jump_table *table,
         return;
     }
     *entry = translation->indirect;
-    views_note_code(cpu, translation->eip & ~(uint32_t)PAGE_OFFSET_MASK);
+    gla_t page = translation->eip & ~(uint32_t)PAGE_OFFSET_MASK;
+    note_code(cpu, page, translation->block->ram_page);
     if (translation->block->next_host) {
-        views_note_code(cpu, (translation->eip | PAGE_OFFSET_MASK) + 1);
+        note_code(cpu, page + PAGE_BYTES, VIEWS_NO_RAM);
     }
 }
 
@@ -463,8 +459,8 @@ static void run_next(struct cpu *cpu)
     if (cpu_traces(cpu, TRACE_EXEC)) {
         trace_executed(cpu, block, translation->code);
     } else {
-        link_pending(jit, translation);
         enter_in_table(cpu, table, translation);
+        link_pending(jit, translation);
     }
     set_gs_base(jit, base);
     cpu->translated.view = (uintptr_t)base;

@@ -470,15 +470,8 @@ static void emit_stubs(struct translator *t)
 {
     struct emitter *stubs = &t->jit->stubs;
     for (unsigned i = 0; i < t->exit_count; i++) {
-        const struct direct_exit *exit = &t->exits[i];
-        bool same_page =
-            ((exit->eip ^ t->block->eip) & ~(uint32_t)PAGE_OFFSET_MASK) == 0;
-        emit_patch_relative(stubs, exit->site, emit_here(stubs));
-        if (same_page || !(t->assumptions & ASSUME_USER)) {
-            emit_link_stub(t, exit);
-        } else {
-            jit_emit_table_jump(stubs, exit->eip);
-        }
+        emit_patch_relative(stubs, t->exits[i].site, emit_here(stubs));
+        emit_link_stub(t, &t->exits[i]);
     }
 }
 

@@ -91,8 +91,19 @@ enum views_result {
 enum views_result views_reach(struct cpu *cpu, gla_t address, bool write);
 
 /* Code has just been fetched (mmu_fetch) at guest-linear `page`, at the current view's
- * privilege: from now on views_code_moved tells of changes. */
-void views_note_code(struct cpu *cpu, gla_t page);
+ * privilege: from now on views_code_moved tells of changes. `ram_page`: number of the
+ * page of RAM it was in, or VIEWS_NO_RAM. Whether that is news. */
+bool views_note_code(struct cpu *cpu, gla_t page, uint64_t ram_page);
+enum { VIEWS_NO_RAM = UINT32_MAX };
+
+/* Whether the current view has noted code at `page`, in this page of RAM. */
+bool views_shows_code(const struct cpu *cpu, gla_t page, uint64_t ram_page);
+/* Whether a view has noted code there. */
+bool views_has_code(const struct cpu *cpu, unsigned view, gla_t page);
+/* In all views but the current one that have noted code at `page`, but not at `other`
+ * in that page of RAM: code at `page` is forgotten (which views_code_moved tells). */
+void views_forget_code_without(struct cpu *cpu, gla_t page, gla_t other,
+                               uint64_t ram_page);
 
 /* From mmu.c. Code has been decoded from this page of RAM: no view may show it
  * writable from now on. When code_lines of a page is empty again a write makes it

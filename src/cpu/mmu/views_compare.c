@@ -28,8 +28,8 @@ static void tell_moved(struct views *views, const struct view *view, uint32_t pa
 }
 
 /* Pages that have gone and had code. True if there were any. */
-static void forget_code(struct views *views, const struct view *view, struct slot *slot,
-                        const struct page_set *gone)
+static void forget_codes(struct views *views, const struct view *view,
+                         struct slot *slot, const struct page_set *gone)
 {
     for (unsigned word = 0; word < SLOT_WORDS; word++) {
         uint64_t left = gone->words[word] & slot->code.words[word];
@@ -114,11 +114,19 @@ static void apply(struct cpu *cpu, struct view *view, struct slot *slot,
                   const struct changes *changes)
 {
     /* If the host fails these, the view is empty, and the slot gone. */
-    forget_code(cpu->views, view, slot, &changes->gone);
+    forget_codes(cpu->views, view, slot, &changes->gone);
     if (unmap_gone(cpu, view, slot, &changes->gone) &&
         protect_changed(cpu, view, slot, &changes->write_protected)) {
         settle_slot(cpu->views, view, slot);
     }
+}
+
+void views_forget_code(struct cpu *cpu, struct view *view, uint32_t page)
+{
+    struct slot *slot = view_slot(view, page);
+    page_remove(&slot->code, page_index(page));
+    tell_moved(cpu->views, view, page);
+    settle_slot(cpu->views, view, slot);
 }
 
 void views_drop_slot(struct cpu *cpu, struct view *view, struct slot *slot)

@@ -44,7 +44,7 @@ struct slot {
     uint64_t upper;  /* the PDE as it was */
     struct page_set mapped, writable, code, global;
     uint64_t leaf[SLOT_PAGES];     /* of pages mapped or with code; not if large */
-    uint32_t ram_page[SLOT_PAGES]; /* of mapped pages */
+    uint32_t ram_page[SLOT_PAGES]; /* of mapped pages; of others with code, or none */
     /* Of writable pages: others that show the same page of RAM writable. */
     uint32_t same_next[SLOT_PAGES], same_previous[SLOT_PAGES];
 };
@@ -178,6 +178,8 @@ void views_forget_place(struct views *views, const struct view *view, struct slo
 void views_compare(struct cpu *cpu, struct view *view, bool globals);
 /* The same for one page (all of a large one). */
 void views_compare_page(struct cpu *cpu, struct view *view, uint32_t page);
+/* A page that has code has it no more. */
+void views_forget_code(struct cpu *cpu, struct view *view, uint32_t page);
 /* Drops all of a slot. */
 void views_drop_slot(struct cpu *cpu, struct view *view, struct slot *slot);
 
