@@ -20,6 +20,7 @@ class Run:
         self.lines = []
         self.errors = ""
         self._rest = b""
+        self._looked = 0
 
     def feed(self, data, cpu_s):
         now = time.monotonic()
@@ -27,6 +28,15 @@ class Run:
         for line in whole:
             text = line.decode(errors="replace").strip("\r\x00 ")
             self.lines.append((now, cpu_s, text))
+
+    def new_lines(self):
+        """Those that came since it was asked for them last."""
+        new, self._looked = self.lines[self._looked:], len(self.lines)
+        return new
+
+    def reached(self, until):
+        """Whether to end the program; asked every POLL_S."""
+        return any(until in line[2] for line in self.new_lines())
 
     def find(self, text):
         """The first line with this text, None if there is none."""
@@ -43,11 +53,12 @@ class Run:
         return first and last and (last[0] - first[0], last[1] - first[1])
 
 
-def run(command, folder, until, limit_s, console_file=None):
+def run(command, folder, until, limit_s, console_file=None, result=None):
     """Runs until a line has `until` in it, the program ends, or the limit is over. The
     console is the program's standard output, or a file that it writes. The program is
-    asked to end before it is made to, so that it can print its counters."""
-    result = Run()
+    asked to end before it is made to, so that it can print its counters. `result`: a Run
+    of the caller's own kind."""
+    result = result or Run()
     with tempfile.TemporaryFile() as errors:
         process = subprocess.Popen(
             command, cwd=folder, stdin=subprocess.DEVNULL, stderr=errors, bufsize=0,
@@ -68,9 +79,9 @@ def follow(process, source, result, until, limit_s):
         data = source.read()
         if data:
             result.feed(data, cpu_seconds(process.pid))
-            if result.find(until):
-                return
         elif ended:
+            return
+        if result.reached(until):
             return
 
 

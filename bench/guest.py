@@ -52,8 +52,16 @@ def version(folder):
 
 
 def prepare(folder):
-    """Leaves vmlinuz, initrd.gz, disk.img and root.img in the folder, and in `root` the
-    files of the last. Returns the versions of the kernel and of the user land."""
+    """As prepare_userland; and disk.img, which boots by itself."""
+    versions = prepare_userland(folder)
+    tool("make-disk-image", folder, os.path.join(folder, "disk.img"),
+         *ARGUMENTS.split(), f"bench={in_one_word(PROGRAMS)}")
+    return versions
+
+
+def prepare_userland(folder):
+    """Leaves vmlinuz, initrd.gz and root.img in the folder, and in `root` the files of
+    the last. Returns the versions of the kernel and of the user land."""
     kernel = tool("fetch-guest")
     userland = tool("make-guest-image")
     shutil.copy(os.path.join(kernel, "vmlinuz"), folder)
@@ -63,8 +71,6 @@ def prepare(folder):
         with open(os.path.join(kernel, "initrd.gz"), "rb") as debian:
             shutil.copyfileobj(debian, initrd)
         initrd.write(gzip.compress(archive(folder)))
-    tool("make-disk-image", folder, os.path.join(folder, "disk.img"),
-         *ARGUMENTS.split(), f"bench={in_one_word(PROGRAMS)}")
     return version(kernel), version(userland)
 
 
