@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include "cpu/interpreter/code_cache.h"
 
+#include "base/pages.h"
 #include "cpu/core/exception.h"
 #include "cpu/core/fpu.h"
 #include "cpu/decoder/decoder.h"
@@ -18,14 +19,6 @@ enum { MAXIMUM_LENGTH = 15 };
 #define BLOCK_BYTES_MAXIMUM                                                            \
     (sizeof(struct block) + (BLOCK_INSTRUCTIONS + 1) * sizeof(struct instruction))
 
-/* Lazily allocated by the host; NULL if it refuses. */
-static void *map_zeroed(size_t bytes)
-{
-    void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
-                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    return memory == MAP_FAILED ? NULL : memory;
-}
-
 static size_t page_table_bytes(const struct cpu *cpu)
 {
     const struct ram *ram = cpu->wiring.memory->ram;
@@ -34,16 +27,16 @@ static size_t page_table_bytes(const struct cpu *cpu)
 
 bool code_cache_create(struct cpu *cpu, struct error *error)
 {
-    struct code_cache *cache = map_zeroed(sizeof(*cache));
+    struct code_cache *cache = pages_allocate(sizeof(*cache));
     if (!cache) {
         return error_set(error, "out of memory for the cache of decoded instructions");
     }
     cpu->code_cache = cache;
     cache->owner = pthread_self();
-    cache->arena = map_zeroed(ARENA_BYTES);
-    cache->pages = map_zeroed(page_table_bytes(cpu));
-    cache->single = map_zeroed(BLOCK_BYTES_MAXIMUM);
-    cache->part = map_zeroed(BLOCK_BYTES_MAXIMUM);
+    cache->arena = pages_allocate(ARENA_BYTES);
+    cache->pages = pages_allocate(page_table_bytes(cpu));
+    cache->single = pages_allocate(BLOCK_BYTES_MAXIMUM);
+    cache->part = pages_allocate(BLOCK_BYTES_MAXIMUM);
     if (!cache->arena || !cache->pages || !cache->single || !cache->part) {
         code_cache_destroy(cpu);
         return error_set(error, "out of memory for the cache of decoded instructions");
@@ -51,22 +44,15 @@ bool code_cache_create(struct cpu *cpu, struct error *error)
     return true;
 }
 
-static void unmap(void *memory, size_t bytes)
-{
-    if (memory) {
-        munmap(memory, bytes);
-    }
-}
-
 void code_cache_destroy(struct cpu *cpu)
 {
     struct code_cache *cache = cpu->code_cache;
     if (cache) {
-        unmap(cache->arena, ARENA_BYTES);
-        unmap(cache->pages, page_table_bytes(cpu));
-        unmap(cache->single, BLOCK_BYTES_MAXIMUM);
-        unmap(cache->part, BLOCK_BYTES_MAXIMUM);
-        unmap(cache, sizeof(*cache));
+        pages_free(cache->arena, ARENA_BYTES);
+        pages_free(cache->pages, page_table_bytes(cpu));
+        pages_free(cache->single, BLOCK_BYTES_MAXIMUM);
+        pages_free(cache->part, BLOCK_BYTES_MAXIMUM);
+        pages_free(cache, sizeof(*cache));
     }
     cpu->code_cache = NULL;
 }

@@ -3,6 +3,7 @@
 #define _GNU_SOURCE /* mremap() */
 #include "cpu/jit/jit.h"
 
+#include "base/pages.h"
 #include "cpu/core/fpu.h"
 #include "cpu/interpreter/interpreter.h"
 
@@ -30,7 +31,7 @@ static void forget_translations(void *opaque)
     struct jit *jit = opaque;
     jit->emitter.at = (uint8_t *)jit->translations_start - jit->emitter.distance;
     jit->stubs.at = (uint8_t *)jit->stubs_start - jit->stubs.distance;
-    jit->translation_count = 0;
+    jit->translation_count = jit->pages_begun = 0;
     jit->link_count = jit->supervisor_link_count = 0;
     for (unsigned i = 0; i < JIT_PAGE_LISTS; i++) {
         jit->links_from[i] = jit->links_into[i] = NULL;
@@ -52,8 +53,22 @@ bool jit_has_room(const struct jit *jit)
            jit->link_count + 2 * BLOCK_INSTRUCTIONS < JIT_LINKS;
 }
 
+/* Code that is spread over many pages misses the host's TLB with every other jump. */
+static void gather(struct jit *jit, const struct emitter *e, const uint8_t **gathered)
+{
+    if (emit_here(e) + CODE_RESERVE > *gathered && *gathered < jit->code_end) {
+        uint8_t *written = (uint8_t *)*gathered - e->distance;
+        fpu_park(jit->cpu); /* the host's library may use any register */
+        pages_gather(written);
+        pages_gather((void *)*gathered);
+        *gathered += PAGES_HUGE_BYTES;
+    }
+}
+
 bool jit_make_room(struct jit *jit)
 {
+    gather(jit, &jit->emitter, &jit->gathered);
+    gather(jit, &jit->stubs, &jit->stubs_gathered);
     if (jit_has_room(jit)) {
         return true;
     }
@@ -83,28 +98,20 @@ static void code_moved_all(void *opaque, unsigned view)
     jit->pending_link = NULL;
 }
 
-static void *map_memory(size_t bytes)
-{
-    void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
-                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    return memory == MAP_FAILED ? NULL : memory;
-}
-
 /* One memory, two mappings: written here, executed there. */
 static bool map_code(struct jit *jit, struct error *error)
 {
-    void *executed = MAP_FAILED;
-    void *written = mmap(NULL, JIT_CODE_BYTES, PROT_READ | PROT_WRITE,
-                         MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (written != MAP_FAILED) {
-        jit->code_written = written;
-        /* Of a shared mapping, "moving" no bytes of it makes a second one. */
-        executed = mremap(written, 0, JIT_CODE_BYTES, MREMAP_MAYMOVE);
+    enum { SHARED = MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED };
+    jit->code_written = pages_reserve(JIT_CODE_BYTES);
+    jit->code = pages_reserve(JIT_CODE_BYTES);
+    if (!jit->code_written || !jit->code) {
+        return error_set(error, "out of memory for translated code");
     }
-    if (executed != MAP_FAILED) {
-        jit->code = executed;
-    }
-    if (!jit->code ||
+    /* Of a shared mapping, "moving" no bytes of it makes a second one. */
+    if (mmap(jit->code_written, JIT_CODE_BYTES, PROT_READ | PROT_WRITE, SHARED, -1,
+             0) == MAP_FAILED ||
+        mremap(jit->code_written, 0, JIT_CODE_BYTES, MREMAP_MAYMOVE | MREMAP_FIXED,
+               jit->code) == MAP_FAILED ||
         mprotect((void *)jit->code, JIT_CODE_BYTES, PROT_READ | PROT_EXEC) != 0) {
         return error_set_errno(error, errno, "the host refuses executable memory");
     }
@@ -120,51 +127,37 @@ static void destroy_jit(struct jit *jit)
             munmap(jit->tables[i].entries, JUMP_TABLE_BYTES + JUMP_TABLE_GUARD);
         }
     }
-    if (jit->code_written) {
-        munmap(jit->code_written, JIT_CODE_BYTES);
-    }
-    if (jit->code) {
-        munmap((void *)jit->code, JIT_CODE_BYTES);
-    }
-    if (jit->stack) {
-        munmap(jit->stack, JIT_STACK_GUARD + JIT_STACK_BYTES + JIT_STACK_BOTTOM);
-    }
-    if (jit->records) {
-        munmap(jit->records, JIT_RECORD_BYTES);
-    }
-    if (jit->by_address) {
-        munmap(jit->by_address, JIT_TRANSLATIONS * sizeof(*jit->by_address));
-    }
-    if (jit->links) {
-        munmap(jit->links, JIT_LINKS * sizeof(*jit->links));
-    }
-    if (jit->supervisor_links) {
-        munmap(jit->supervisor_links, JIT_LINKS * sizeof(*jit->links));
-    }
+    pages_free(jit->code_written, JIT_CODE_BYTES);
+    pages_free((void *)jit->code, JIT_CODE_BYTES);
+    pages_free(jit->stack, JIT_STACK_GUARD + JIT_STACK_BYTES + JIT_STACK_BOTTOM);
+    pages_free(jit->records, JIT_RECORD_BYTES);
+    pages_free(jit->by_address, JIT_TRANSLATIONS * sizeof(*jit->by_address));
+    pages_free(jit->links, JIT_LINKS * sizeof(*jit->links));
+    pages_free(jit->supervisor_links, JIT_LINKS * sizeof(*jit->links));
     jit->cpu->jit = NULL;
-    munmap(jit, sizeof(*jit));
+    pages_free(jit, sizeof(*jit));
 }
 
 static bool map_stack(struct jit *jit)
 {
     const size_t bytes = JIT_STACK_GUARD + JIT_STACK_BYTES + JIT_STACK_BOTTOM;
-    jit->stack = map_memory(bytes);
+    jit->stack = pages_allocate(bytes);
     return jit->stack && mprotect(jit->stack, JIT_STACK_GUARD, PROT_NONE) == 0;
 }
 
 static bool create_jit(struct cpu *cpu, struct error *error)
 {
-    struct jit *jit = map_memory(sizeof(*jit));
+    struct jit *jit = pages_allocate(sizeof(*jit));
     if (!jit) {
         return error_set(error, "out of memory for the JIT");
     }
     cpu->jit = jit;
     jit->cpu = cpu;
     jit->vector_allowed = !FPU_PARK_ALWAYS;
-    jit->records = map_memory(JIT_RECORD_BYTES);
-    jit->by_address = map_memory(JIT_TRANSLATIONS * sizeof(*jit->by_address));
-    jit->links = map_memory(JIT_LINKS * sizeof(*jit->links));
-    jit->supervisor_links = map_memory(JIT_LINKS * sizeof(*jit->links));
+    jit->records = pages_allocate(JIT_RECORD_BYTES);
+    jit->by_address = pages_allocate(JIT_TRANSLATIONS * sizeof(*jit->by_address));
+    jit->links = pages_allocate(JIT_LINKS * sizeof(*jit->links));
+    jit->supervisor_links = pages_allocate(JIT_LINKS * sizeof(*jit->links));
     if (!map_stack(jit) || !jit->records || !jit->by_address || !jit->links ||
         !jit->supervisor_links || !jit_signals_create(jit, error) ||
         !map_code(jit, error)) {
@@ -180,6 +173,8 @@ static bool create_jit(struct cpu *cpu, struct error *error)
     *(const uint8_t **)cpu->translated.stack_top = jit->unpaired;
     jit->translations_start = emit_here(&jit->emitter);
     jit->stubs_start = jit->code + JIT_CODE_BYTES / 4 * 3;
+    jit->gathered = jit->code;
+    jit->stubs_gathered = jit->stubs_start;
     jit->stubs.distance = jit->emitter.distance;
     jit->stubs.at = (uint8_t *)jit->stubs_start - jit->stubs.distance;
     cpu->code_cache->listener.killed = block_killed;

@@ -31,7 +31,11 @@ enum {
 
 #define JIT_CODE_BYTES (128UL << 20)
 #define JIT_RECORD_BYTES (256UL << 20)
-enum { JIT_TRANSLATIONS = 1 << 20, JIT_LINKS = 1 << 21 };
+enum {
+    JIT_TRANSLATIONS = 1 << 20,
+    JIT_LINKS = 1 << 21,
+    JIT_CODE_PAGES = JIT_CODE_BYTES >> PAGE_SHIFT,
+};
 
 /* How translated code came back (struct translated_state, `exit`). */
 enum jit_exit {
@@ -77,17 +81,17 @@ struct x87_note {
 /* A direct exit of a translation. It leads to its stub, which asks for the target,
  * until it is linked to the target itself. */
 struct link {
-    const uint8_t *site; /* of the 4 bytes of relative address */
-    const uint8_t *stub;
-    const struct translation *from;
-    uint32_t eip;           /* of the target */
-    struct translation *to; /* NULL: not linked */
-    struct link *next_to;   /* links to the same translation… */
-    struct link **place;    /* …and where that list, or the one before, points here */
     struct link *next_from, *next_into; /* of user code's that cross pages: links.c */
+    struct translation *to;             /* NULL: not linked */
+    uint32_t from_eip, eip;             /* of both ends: their translations' starts */
     uint8_t cuts;                       /* how often another view's code cut it */
     bool live;                          /* vector registers are, if `from` uses them */
-    bool listed; /* in jit->supervisor_links, or the lists of pages */
+    bool listed;          /* in jit->supervisor_links, or the lists of pages */
+    struct link *next_to; /* links to the same translation… */
+    struct link **place;  /* …and where that list, or the one before, points here */
+    const struct translation *from;
+    const uint8_t *site; /* of the 4 bytes of relative address */
+    const uint8_t *stub;
 };
 
 struct translation {
@@ -154,7 +158,7 @@ struct jit_statistics {
     uint64_t handed_by_row[2048];
 };
 
-enum { JIT_SIGNALS = 5, JIT_PAGE_LISTS = 1 << 16 };
+enum { JIT_SIGNALS = 5, JIT_PAGE_LISTS = 1 << 18 };
 
 struct jit {
     struct cpu *cpu;
@@ -163,12 +167,16 @@ struct jit {
     uint8_t *code_written;  /* the code's memory as it is written… */
     const uint8_t *code;    /* …and as it is executed */
     const uint8_t *stubs_start;
+    const uint8_t *gathered, *stubs_gathered; /* up to where in huge pages */
     const uint8_t *code_end;
     const uint8_t *translations_start; /* behind the glue */
     uint8_t *records;                  /* translations, links, handed instructions */
     size_t records_used;
     struct translation **by_address; /* in the order of their code */
     uint32_t translation_count;
+    uint32_t
+        first_in_page[JIT_CODE_PAGES]; /* of those that begin in a page, or behind */
+    uint32_t pages_begun;
     struct link **links;
     uint32_t link_count;
     struct link **supervisor_links; /* those that are, or were, linked */
@@ -180,6 +188,7 @@ struct jit {
     struct link *pending_link; /* by which translated code has just come out */
     uint8_t *view_base;        /* that GS has */
     bool vector_allowed;
+    bool user_was_live; /* vector registers, when user code came out last */
 
     /* Glue: see glue.c. */
     uint32_t (*enter)(struct cpu *cpu, const uint8_t *code);
@@ -210,8 +219,8 @@ void jit_show_statistics(const struct cpu *cpu, cpu_show_statistic *show, void *
 /* glue.c: makes the code between C and translations. */
 void jit_make_glue(struct jit *jit);
 
-/* run.c: the translation that code at `pc` belongs to. */
-struct translation *jit_translation_at(const struct jit *jit, const uint8_t *pc);
+/* run.c: a translation that is behind all others in memory. */
+void jit_add_translation(struct jit *jit, struct translation *translation);
 /* Whether all guest state is where it belongs at `pc`, and it is known which
  * instruction comes next there. */
 bool jit_is_between_instructions(const struct jit *jit, const uint8_t *pc);

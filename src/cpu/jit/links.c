@@ -24,7 +24,7 @@ static void patch(struct jit *jit, const struct link *link, const uint8_t *targe
  * forward: every loop leads back somewhere. */
 static const uint8_t *entry_for(const struct link *link, const struct translation *to)
 {
-    bool checked = (to->assumptions & ASSUME_EXACT) || to->eip <= link->from->eip;
+    bool checked = (to->assumptions & ASSUME_EXACT) || to->eip <= link->from_eip;
     if (checked && to->unchecked) {
         return to->code;
     }
@@ -62,7 +62,7 @@ static void list(struct jit *jit, struct link *link, bool user)
         jit->supervisor_links[jit->supervisor_link_count++] = link;
         return;
     }
-    struct link **from = page_list(jit->links_from, link->from->eip);
+    struct link **from = page_list(jit->links_from, link->from_eip);
     struct link **into = page_list(jit->links_into, link->eip);
     link->next_from = *from;
     link->next_into = *into;
@@ -96,7 +96,7 @@ static void cut(struct jit *jit, struct link *link)
 void jit_link(struct jit *jit, struct link *link, struct translation *to)
 {
     enum { CUTS = 8 }; /* so often cut, the page is not the same for all who share it */
-    gla_t page = page_of(link->from->eip), other = page_of(to->eip);
+    gla_t page = page_of(link->from_eip), other = page_of(to->eip);
     bool user = to->assumptions & ASSUME_USER;
     uint64_t ram_page = to->block->ram_page;
     if (link->to) {
@@ -120,7 +120,7 @@ void jit_cut_from(struct jit *jit, gla_t page)
 {
     struct link *link = *page_list(jit->links_from, page);
     for (; link; link = link->next_from) {
-        if (link->to && page_of(link->from->eip) == page &&
+        if (link->to && page_of(link->from_eip) == page &&
             !views_shows_code(jit->cpu, page_of(link->eip),
                               link->to->block->ram_page)) {
             cut(jit, link);
@@ -134,7 +134,7 @@ void jit_cut_into(struct jit *jit, unsigned view, gla_t page)
     struct link *link = *page_list(jit->links_into, page);
     for (; link; link = link->next_into) {
         if (link->to && page_of(link->eip) == page &&
-            views_has_code(jit->cpu, view, page_of(link->from->eip))) {
+            views_has_code(jit->cpu, view, page_of(link->from_eip))) {
             cut(jit, link);
             link->cuts++;
         }

@@ -188,9 +188,27 @@ void jit_hand(struct handed *handed, const struct instruction *instruction)
     };
 }
 
-struct translation *jit_translation_at(const struct jit *jit, const uint8_t *pc)
+static uint32_t code_page(const struct jit *jit, const uint8_t *pc)
 {
-    uint32_t low = 0, high = jit->translation_count;
+    return (uint32_t)((pc - jit->code) >> PAGE_SHIFT);
+}
+
+void jit_add_translation(struct jit *jit, struct translation *translation)
+{
+    uint32_t page = code_page(jit, translation->indirect);
+    while (jit->pages_begun <= page) {
+        jit->first_in_page[jit->pages_begun++] = jit->translation_count;
+    }
+    jit->by_address[jit->translation_count++] = translation;
+}
+
+/* That code at `pc` belongs to. */
+static struct translation *translation_at(const struct jit *jit, const uint8_t *pc)
+{
+    uint32_t page = code_page(jit, pc), count = jit->translation_count;
+    uint32_t first = page < jit->pages_begun ? jit->first_in_page[page] : count;
+    uint32_t high = page + 1 < jit->pages_begun ? jit->first_in_page[page + 1] : count;
+    uint32_t low = first ? first - 1 : 0; /* it may begin in the page before */
     while (high - low > 1) {
         uint32_t middle = low + (high - low) / 2;
         if (jit->by_address[middle]->indirect <= pc) {
@@ -228,7 +246,7 @@ bool jit_is_between_instructions(const struct jit *jit, const uint8_t *pc)
     if (pc < jit->translations_start || pc >= emit_here(&jit->emitter)) {
         return false;
     }
-    const struct translation *translation = jit_translation_at(jit, pc);
+    const struct translation *translation = translation_at(jit, pc);
     if (pc < translation->code) {
         return false;
     }
@@ -283,7 +301,7 @@ static const uint8_t *after_trap(struct jit *jit)
     struct cpu *cpu = jit->cpu;
     bool kicked = cpu->translated.trap == JIT_TRAP_KICK;
     const uint8_t *pc = (const uint8_t *)(uintptr_t)cpu->translated.pc;
-    struct translation *translation = jit_translation_at(jit, pc);
+    struct translation *translation = translation_at(jit, pc);
     int i = instruction_at(translation, pc);
     if (i < 0) {
         account(cpu, 0);
@@ -377,9 +395,12 @@ static void run_translated(struct jit *jit, const struct translation *translatio
     const uint8_t *code = translation->code;
     cpu->translated.left = (int64_t)(cpu->budget_end - cpu->retired);
     cpu->translated.requests = urgent_requests(cpu);
-    make_live(cpu, translation->uses_vector);
+    bool user = cpu->translated.assumptions & ASSUME_USER;
+    bool vector = cpu->translated.assumptions & ASSUME_VECTOR;
+    make_live(cpu, translation->uses_vector || (user && vector && jit->user_was_live));
     while (code) {
         enum jit_exit exit = jit->enter(cpu, code);
+        jit->user_was_live = user ? cpu->fpu.live : jit->user_was_live;
         jit->statistics.exits[exit]++;
         take_note(cpu);
         code = NULL;

@@ -458,6 +458,7 @@ static void emit_link_stub(struct translator *t, const struct direct_exit *exit)
     *link = (struct link){.site = exit->site,
                           .stub = emit_here(&jit->stubs),
                           .from = t->translation,
+                          .from_eip = t->block->eip,
                           .eip = exit->eip,
                           .live = t->translation->uses_vector && !exit->returned};
     emit_constant32(&jit->stubs, HOST_R8, exit->eip);
@@ -511,7 +512,6 @@ static void translate_block(struct translator *t)
 struct translation *jit_translate(struct jit *jit, struct block *block,
                                   uint32_t assumptions)
 {
-    fpu_park(jit->cpu);
     if (!jit_make_room(jit)) {
         return NULL;
     }
@@ -534,7 +534,7 @@ struct translation *jit_translate(struct jit *jit, struct block *block,
     };
     translate_block(&translator);
     block->translation = translation;
-    jit->by_address[jit->translation_count++] = translation;
+    jit_add_translation(jit, translation);
     jit->statistics.translated_blocks++;
     jit->statistics.translated_instructions += block->count;
     jit->statistics.translated_bytes += (uint64_t)(emit_here(&jit->emitter) - start);

@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include "cpu/mmu/views.h"
 
+#include "base/pages.h"
 #include "cpu/core/cpu_trace.h"
 #include "cpu/mmu/views_internal.h"
 
@@ -14,21 +15,6 @@
 #define WINDOWS_BYTES (VIEWS_MAXIMUM * WINDOW_SPACING)
 
 enum { BUDGET_MINIMUM = 200 };
-
-/* Lazily allocated by the host; NULL if it refuses. */
-static void *map_zeroed(size_t bytes)
-{
-    void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
-                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    return memory == MAP_FAILED ? NULL : memory;
-}
-
-static void unmap(void *memory, size_t bytes)
-{
-    if (memory) {
-        munmap(memory, bytes);
-    }
-}
 
 /* Address space where nothing is; NULL: not found. */
 static uint8_t *find_windows(void)
@@ -74,15 +60,15 @@ bool views_create(struct cpu *cpu, unsigned budget, struct error *error)
                          "guest memory, is there a limit (ulimit -v)?",
                          WINDOWS_BYTES >> 30);
     }
-    struct views *views = map_zeroed(sizeof(*views));
+    struct views *views = pages_allocate(sizeof(*views));
     if (!views) {
         return error_set(error, "out of memory for views of guest memory");
     }
     cpu->views = views;
     lay_out(views, windows, budget);
     views->ram_pages = ram ? ram->bytes >> PAGE_SHIFT : 0;
-    views->slots = map_zeroed(SLOTS_MAXIMUM * sizeof(struct slot));
-    views->writable_places = map_zeroed(places_bytes(views) + PAGE_BYTES);
+    views->slots = pages_allocate(SLOTS_MAXIMUM * sizeof(struct slot));
+    views->writable_places = pages_allocate(places_bytes(views) + PAGE_BYTES);
     if (!views->slots || !views->writable_places) {
         views_destroy(cpu);
         return error_set(error, "out of memory for views of guest memory");
@@ -101,9 +87,9 @@ void views_destroy(struct cpu *cpu)
             munmap(views->view[id].base, WINDOW_BYTES);
         }
     }
-    unmap(views->slots, SLOTS_MAXIMUM * sizeof(struct slot));
-    unmap(views->writable_places, places_bytes(views) + PAGE_BYTES);
-    unmap(views, sizeof(*views));
+    pages_free(views->slots, SLOTS_MAXIMUM * sizeof(struct slot));
+    pages_free(views->writable_places, places_bytes(views) + PAGE_BYTES);
+    pages_free(views, sizeof(*views));
     cpu->views = NULL;
 }
 
