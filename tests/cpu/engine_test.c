@@ -405,6 +405,75 @@ static void test_kicks_while_running_freely(void **state)
     cpu->free_running = false;
 }
 
+enum { WORK = CODE + PAGE_BYTES, TIMER_VECTOR = 0x20 };
+
+/* What an interrupt asks for, as a handler of the guest would note it. */
+static uint8_t take_work(void *opaque)
+{
+    uint32_t *work = (uint32_t *)(void *)cpu_fixture_ram(opaque, WORK);
+    cpu_set_interrupt_line(((struct cpu_fixture *)opaque)->cpu, false);
+    ++*work;
+    return TIMER_VECTOR;
+}
+
+static void *interrupt_many_times(void *opaque)
+{
+    struct cpu *cpu = opaque;
+    unsigned pause = 1;
+    while (!atomic_load(&kicks_end)) {
+        pause = pause * 1103515245 + 12345;
+        for (unsigned i = 0; i < (pause >> 16) % 256; i++) {
+            __asm__ volatile("pause");
+        }
+        cpu_set_interrupt_line(cpu, true);
+    }
+    return NULL;
+}
+
+/* An idle loop must not lose an interrupt between its STI and its HLT. */
+static void sleep_and_work(uint64_t budget, bool free_running)
+{
+    enum { ROUNDS = 20000 };
+    static const char code[] = "\xfa"                             /* 0: cli */
+                               "\x83\x3d\x00\x10\x10\x00\x00"     /* 1: cmp [WORK], 0 */
+                               "\x75\x04"                         /* 8: jne 14 */
+                               "\xfb\xf4"                         /* 10: sti; hlt */
+                               "\xeb\xf2"                         /* 12: jmp 0 */
+                               "\x9c\xff\x0d\x00\x10\x10\x00\x40" /* 14: pushf */
+                               "\x81\x0c\x24\x00\x02\x00\x00"     /* 22: or [esp], IF */
+                               "\x9d\xeb\xe0";                    /* 29: popf; jmp 0 */
+    struct cpu *cpu = fixture.cpu;
+    const uint32_t *work = (uint32_t *)(void *)cpu_fixture_ram(&fixture, WORK);
+    pthread_t thread;
+    cpu_fixture_store(&fixture, CODE, code, sizeof(code));
+    cpu_fixture_return_from(&fixture, TIMER_VECTOR);
+    cpu->wiring.acknowledge_interrupt = take_work;
+    cpu->wiring.opaque = &fixture;
+    cpu->regs[REGISTER_EAX] = 0;
+    cpu->free_running = free_running;
+    atomic_store(&kicks_end, false);
+    assert_int_equal(pthread_create(&thread, NULL, interrupt_many_times, cpu), 0);
+    while (cpu->regs[REGISTER_EAX] < ROUNDS) {
+        if (cpu_fixture_run(&fixture, budget) == CPU_EXIT_HALT) {
+            assert_int_equal(*work, 0);
+        }
+        assert_int_equal(cpu->regs[REGISTER_ESP],
+                         FIXTURE_STACK_TOP -
+                             (cpu->eip - CODE > 14 && cpu->eip - CODE <= 29 ? 4 : 0));
+    }
+    atomic_store(&kicks_end, true);
+    pthread_join(thread, NULL);
+    cpu->free_running = false;
+}
+
+static void test_no_interrupt_between_sti_and_hlt(void **state)
+{
+    (void)state;
+    sleep_and_work(UINT64_MAX, false);
+    sleep_and_work(UINT64_MAX, true);
+    sleep_and_work(7, false);
+}
+
 /* RDRAND goes on where it was when a saved state is loaded. */
 static void test_random_numbers_are_state(void **state)
 {
@@ -435,6 +504,7 @@ int main(void)
         TEST(test_faulting_handler_uses_up_the_budget, setup_protected),
         TEST(test_delivery_that_faults_uses_up_the_budget, setup_user),
         TEST(test_kicks_while_running_freely, setup_user),
+        TEST(test_no_interrupt_between_sti_and_hlt, setup_protected),
         TEST(test_random_numbers_are_state, setup_real),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

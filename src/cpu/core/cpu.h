@@ -201,6 +201,7 @@ struct translated_state {
     uint64_t stack;      /* that of translated code while C runs for it */
     uint64_t stack_top;  /* where that begins */
     int64_t left;        /* of the budget, in instructions */
+    int64_t shadow_left; /* the same right behind the last STI that set IF */
     uint64_t table;      /* the jump table */
     uint64_t view;       /* where the view begins */
     uint64_t pc;         /* where a signal came */
@@ -210,9 +211,12 @@ struct translated_state {
     uint32_t trap;       /* …and its vector */
     uint32_t exit;       /* how it ended */
     uint32_t link;
-    uint32_t x87_note;    /* of the last x87 instruction: cpu/jit; 0: none */
-    uint32_t requests;    /* those of `request` that translated code leaves for */
-    uint32_t index_mask;  /* of the jump table */
+    uint32_t x87_note; /* of the last x87 instruction: cpu/jit; 0: none */
+    uint32_t requests; /* those of `request` that translated code leaves for */
+    uint32_t requests_open, requests_closed; /* …with IF set, and clear */
+    uint32_t index_mask;                     /* of the jump table */
+    uint32_t arithmetic_mask, closed_mask;   /* flags that PUSHF and CLI keep */
+    uint32_t interrupt_mask;                 /* IF */
     uint32_t assumptions; /* what the running translations take for granted */
 };
 

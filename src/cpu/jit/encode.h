@@ -62,6 +62,28 @@ void encode_modrm_address(struct emitter *e, unsigned reg,
  * is none such. */
 bool encode_plain(struct emitter *e, const struct instruction *instruction,
                   uint32_t assumptions);
+/* encode_stack.c: 4 bytes, or 2. */
+
+/* mov reg, gs:[r12d + displacement], or the reverse; `opcode` 8B, 89. */
+void encode_stack(struct emitter *e, bool sixteen, unsigned opcode, unsigned reg,
+                  int8_t displacement);
+/* lea r12d, [r12 + distance] */
+void encode_move_stack(struct emitter *e, int32_t distance);
+void encode_push_register(struct emitter *e, bool sixteen, unsigned reg);
+void encode_push_constant(struct emitter *e, bool sixteen, uint32_t value);
+
+/* encode_flags.c: what it could not do goes on at these places of relative addresses,
+ * with all registers but the scratch ones and, of POPF, the flags as they were. */
+struct slow_path {
+    const uint8_t *sites[4];
+    unsigned count;
+};
+
+/* Whether it is one of PUSHF, POPF, CLI, STI that encode_flags() can encode. */
+bool encode_is_flags(const struct instruction *instruction, uint32_t assumptions);
+void encode_flags(struct emitter *e, const struct instruction *instruction,
+                  struct slow_path *slow);
+
 /* MOVS, STOS, LODS, SCAS, CMPS; repeated ones where they do not depend on flags.
  * `rest`: how many instructions of the block follow. */
 bool encode_string(struct emitter *e, const struct instruction *instruction,

@@ -32,10 +32,7 @@ static void forget_translations(void *opaque)
     jit->emitter.at = (uint8_t *)jit->translations_start - jit->emitter.distance;
     jit->stubs.at = (uint8_t *)jit->stubs_start - jit->stubs.distance;
     jit->translation_count = jit->pages_begun = 0;
-    jit->link_count = jit->supervisor_link_count = 0;
-    for (unsigned i = 0; i < JIT_PAGE_LISTS; i++) {
-        jit->links_from[i] = jit->links_into[i] = NULL;
-    }
+    jit_forget_links(jit);
     jit->records_used = 0;
     jit->pending_link = NULL;
     jit->statistics.flushes++;
@@ -167,6 +164,9 @@ static bool create_jit(struct cpu *cpu, struct error *error)
     cpu->translated.stack_top =
         (uintptr_t)jit->stack + JIT_STACK_GUARD + JIT_STACK_BYTES;
     cpu->translated.index_mask = JUMP_TABLE_ENTRIES - 1;
+    cpu->translated.arithmetic_mask = EFLAGS_ARITHMETIC;
+    cpu->translated.closed_mask = ~(uint32_t)EFLAGS_IF;
+    cpu->translated.interrupt_mask = EFLAGS_IF;
     jit->emitter.at = jit->code_written;
     jit->emitter.distance = jit->code - jit->code_written;
     jit_make_glue(jit);

@@ -55,6 +55,7 @@ enum {
     ASSUME_AVX = 1 << 13,
     ASSUME_USER = 1 << 14,
     ASSUME_EXACT = 1 << 15, /* budgets are: every block checks its own */
+    ASSUME_RING0 = 1 << 16,
 };
 
 /* An instruction that is handed to the interpreter, as it wants to see it: followed by
@@ -264,6 +265,8 @@ void jit_cut_into(struct jit *jit, unsigned view, gla_t page);
 void jit_emit_indirect(struct emitter *e, bool call);
 /* mov r8d, eip; jmp [table] */
 void jit_emit_table_jump(struct emitter *e, uint32_t eip);
+/* All of them, with all translations. */
+void jit_forget_links(struct jit *jit);
 /* In the supervisor's view code has moved: cuts the links there. */
 void jit_unlink_supervisor(struct jit *jit);
 /* A translation is no longer to be entered. */

@@ -167,6 +167,16 @@ static void cut_incoming(struct jit *jit, struct translation *to)
     }
 }
 
+void jit_forget_links(struct jit *jit)
+{
+    /* Most lists are empty: not all of them are cleared. */
+    for (uint32_t i = 0; i < jit->link_count; i++) {
+        *page_list(jit->links_from, jit->links[i]->from_eip) = NULL;
+        *page_list(jit->links_into, jit->links[i]->eip) = NULL;
+    }
+    jit->link_count = jit->supervisor_link_count = 0;
+}
+
 void jit_unlink_supervisor(struct jit *jit)
 {
     for (uint32_t i = 0; i < jit->supervisor_link_count; i++) {

@@ -30,6 +30,7 @@ static uint32_t assumptions_of(const struct cpu *cpu)
     assumptions |= vector ? ASSUME_VECTOR : 0;
     assumptions |= vector && avx ? ASSUME_AVX : 0;
     assumptions |= cpu->free_running ? 0 : ASSUME_EXACT;
+    assumptions |= cpu->cpl == 0 ? ASSUME_RING0 : 0;
     return assumptions | (cpu->code_mode & CODE_MODE_USER ? ASSUME_USER : 0);
 }
 
@@ -79,16 +80,17 @@ static bool execute(struct cpu *cpu, const struct handed *handed)
 }
 
 /* Interrupts that cannot be taken have to wait. */
-static uint32_t urgent_requests(const struct cpu *cpu)
+static void choose_requests(struct cpu *cpu)
 {
+    struct translated_state *state = &cpu->translated;
     uint32_t requests = UINT32_MAX;
-    if (!(cpu->system_flags & EFLAGS_IF)) {
-        requests &= ~(uint32_t)CPU_REQUEST_INTERRUPT;
-    }
     if (cpu->nmi_blocked) {
         requests &= ~(uint32_t)CPU_REQUEST_NMI;
     }
-    return requests;
+    state->requests_open = requests;
+    state->requests_closed = requests & ~(uint32_t)CPU_REQUEST_INTERRUPT;
+    state->requests =
+        cpu->system_flags & EFLAGS_IF ? state->requests_open : state->requests_closed;
 }
 
 /* `paid`: instructions not executed yet that have been taken from the budget. */
@@ -151,14 +153,17 @@ static bool has_fallen_through(struct cpu *cpu, const struct handed *handed,
                                uint32_t code_mode, uint8_t access_rights)
 {
     bool enough = cpu->budget_end - cpu->retired > BLOCK_INSTRUCTIONS;
-    bool waiting = atomic_load(&cpu->request) & urgent_requests(cpu);
+    choose_requests(cpu);
+    bool waiting = atomic_load(&cpu->request) & cpu->translated.requests;
     if (cpu->eip != handed->end.eip || !enough || waiting ||
         cpu->code_mode != code_mode || cpu->access_rights != access_rights ||
         (cpu->system_flags & (EFLAGS_TF | EFLAGS_RF | EFLAGS_VM))) {
         return false;
     }
-    cpu->shadow = 0;
-    cpu->translated.requests = urgent_requests(cpu);
+    if (cpu->shadow) {
+        cpu->translated.shadow_left = (int64_t)(cpu->budget_end - cpu->retired);
+        cpu->shadow = 0;
+    }
     return true;
 }
 
@@ -278,11 +283,20 @@ static bool is_page_trap(struct cpu *cpu, gla_t *linear)
            *linear >= PAGE_BYTES && *linear < 0U - PAGE_BYTES;
 }
 
+static bool is_call(const struct instruction *instruction)
+{
+    uint16_t handler = instruction_row(instruction)->handler;
+    return handler == HANDLER_call_Jz || handler == HANDLER_call_Ev;
+}
+
 /* A call of the host's has found its stack full: the guest's call is done but for the
  * jump. */
-static bool is_stack_full(const struct jit *jit)
+static bool is_stack_full(const struct jit *jit, const struct translation *translation,
+                          int i)
 {
-    return jit->cpu->translated.address - (uintptr_t)jit->stack < JIT_STACK_GUARD;
+    return jit->cpu->translated.address - (uintptr_t)jit->stack < JIT_STACK_GUARD &&
+           i == (int)translation->count - 1 &&
+           is_call(&translation->block->instructions[i]);
 }
 
 static void finish_call(struct cpu *cpu, const struct translation *translation)
@@ -318,7 +332,7 @@ static const uint8_t *after_trap(struct jit *jit)
         jit->statistics.budget_traps++;
         return NULL;
     }
-    if (!kicked && is_stack_full(jit)) {
+    if (!kicked && is_stack_full(jit, translation, i)) {
         jit->statistics.other_traps++;
         finish_call(cpu, translation);
         return NULL;
@@ -394,7 +408,8 @@ static void run_translated(struct jit *jit, const struct translation *translatio
     struct cpu *cpu = jit->cpu;
     const uint8_t *code = translation->code;
     cpu->translated.left = (int64_t)(cpu->budget_end - cpu->retired);
-    cpu->translated.requests = urgent_requests(cpu);
+    cpu->translated.shadow_left = INT64_MAX;
+    choose_requests(cpu);
     bool user = cpu->translated.assumptions & ASSUME_USER;
     bool vector = cpu->translated.assumptions & ASSUME_VECTOR;
     make_live(cpu, translation->uses_vector || (user && vector && jit->user_was_live));
@@ -411,6 +426,9 @@ static void run_translated(struct jit *jit, const struct translation *translatio
             jit->pending_link =
                 exit == JIT_EXIT_LINK ? jit->links[cpu->translated.link] : NULL;
         }
+    }
+    if ((int64_t)(cpu->budget_end - cpu->retired) == cpu->translated.shadow_left) {
+        cpu->shadow |= CPU_SHADOW_STI;
     }
 }
 

@@ -196,49 +196,6 @@ static void hand_over(struct translator *t, unsigned i)
     emit_call(t->e, t->jit->interpret);
 }
 
-/* mov reg, gs:[r12d + displacement], or the reverse; `opcode` 8B, 89. */
-static void emit_stack(struct emitter *e, bool sixteen, unsigned opcode, unsigned reg,
-                       int8_t displacement)
-{
-    const struct shape shape = {
-        .sixteen = sixteen, .opcode = (uint8_t)opcode, .reg = (uint8_t)reg};
-    const struct address address = {.base = HOST_ESP,
-                                    .index = HOST_RSP,
-                                    .displacement = (uint32_t)(int32_t)displacement};
-    encode_memory(e, &shape, &address, false, false);
-}
-
-/* lea r12d, [r12 + distance] */
-static void emit_move_stack(struct emitter *e, int32_t distance)
-{
-    const struct shape shape = {.opcode = 0x8d, .reg = HOST_ESP};
-    const struct address address = {
-        .base = HOST_ESP, .index = HOST_RSP, .displacement = (uint32_t)distance};
-    encode_memory(e, &shape, &address, false, true);
-}
-
-static void emit_push_register(struct emitter *e, bool sixteen, unsigned reg)
-{
-    int8_t bytes = sixteen ? 2 : 4;
-    emit_stack(e, sixteen, 0x89, reg, (int8_t)-bytes);
-    emit_move_stack(e, -bytes);
-}
-
-static void emit_push_constant(struct emitter *e, bool sixteen, uint32_t value)
-{
-    int8_t bytes = sixteen ? 2 : 4;
-    const struct shape shape = {
-        .sixteen = sixteen,
-        .opcode = 0xc7,
-        .immediate_bytes = (uint8_t)bytes,
-        .immediate = value,
-    };
-    const struct address address = {
-        .base = HOST_ESP, .index = HOST_RSP, .displacement = (uint32_t)-bytes};
-    encode_memory(e, &shape, &address, false, false);
-    emit_move_stack(e, -bytes);
-}
-
 /* mov r8d, operand; false if it cannot be reached. */
 static bool emit_load_operand(struct translator *t,
                               const struct instruction *instruction)
@@ -270,9 +227,9 @@ static bool translate_pop(struct translator *t, const struct instruction *instru
     if (reg == HOST_ESP && sixteen) {
         return false;
     }
-    emit_stack(t->e, sixteen, 0x8b, reg, 0);
+    encode_stack(t->e, sixteen, 0x8b, reg, 0);
     if (reg != HOST_ESP) {
-        emit_move_stack(t->e, sixteen ? 2 : 4);
+        encode_move_stack(t->e, sixteen ? 2 : 4);
     }
     return true;
 }
@@ -304,8 +261,8 @@ static bool translate_return(struct translator *t,
     uint32_t extra = instruction_row(instruction)->opcode == 0xc2
                          ? instruction->immediate & 0xffff
                          : 0;
-    emit_stack(t->e, false, 0x8b, HOST_R8, 0);
-    emit_move_stack(t->e, (int32_t)(4 + extra));
+    encode_stack(t->e, false, 0x8b, HOST_R8, 0);
+    encode_move_stack(t->e, (int32_t)(4 + extra));
     emit8(t->e, 0xc3); /* ret: to the landing of the call, or to `unpaired` */
     t->ended = true;
     return true;
@@ -329,7 +286,7 @@ static bool translate_indirect(struct translator *t,
         return false;
     }
     if (call) {
-        emit_push_constant(t->e, false, instruction_next_eip(instruction));
+        encode_push_constant(t->e, false, instruction_next_eip(instruction));
     }
     jit_emit_indirect(t->e, call);
     if (call) {
@@ -387,7 +344,7 @@ static bool translate_transfer(struct translator *t,
         if (sixteen) {
             return false;
         }
-        emit_push_constant(t->e, false, instruction_next_eip(instruction));
+        encode_push_constant(t->e, false, instruction_next_eip(instruction));
         emit8(t->e, 0xe8);
         emit_exit_site(t, instruction->immediate);
         emit_landing(t, instruction);
@@ -398,10 +355,10 @@ static bool translate_transfer(struct translator *t,
     case HANDLER_ret_Iw:
         return translate_return(t, instruction);
     case HANDLER_push_Zv:
-        emit_push_register(t->e, sixteen, host_register_of(instruction->reg));
+        encode_push_register(t->e, sixteen, host_register_of(instruction->reg));
         return true;
     case HANDLER_push_Iz:
-        emit_push_constant(t->e, sixteen, instruction->immediate);
+        encode_push_constant(t->e, sixteen, instruction->immediate);
         return true;
     case HANDLER_push_Ev: {
         struct emitter start = *t->e;
@@ -409,7 +366,7 @@ static bool translate_transfer(struct translator *t,
             *t->e = start;
             return false;
         }
-        emit_push_register(t->e, sixteen, HOST_R8);
+        encode_push_register(t->e, sixteen, HOST_R8);
         return true;
     }
     case HANDLER_push_Sw:
@@ -417,7 +374,7 @@ static bool translate_transfer(struct translator *t,
                     (int32_t)(offsetof(struct cpu, segments[0].selector) +
                               sizeof(struct segment) * instruction->reg));
         EMIT(t->e, 0x45, 0x0f, 0xb7, 0xc0); /* movzx r8d, r8w */
-        emit_push_register(t->e, sixteen, HOST_R8);
+        encode_push_register(t->e, sixteen, HOST_R8);
         return true;
     case HANDLER_pop_Zv:
         return translate_pop(t, instruction);
@@ -426,6 +383,29 @@ static bool translate_transfer(struct translator *t,
     default:
         return false;
     }
+}
+
+/* PUSHF, POPF, CLI, STI; what is rare goes to the interpreter. */
+static bool translate_flags(struct translator *t, unsigned i)
+{
+    const struct instruction *instruction = &t->block->instructions[i];
+    struct slow_path slow = {.count = 0};
+    if (!encode_is_flags(instruction, t->assumptions)) {
+        return false;
+    }
+    emit_note(t);
+    encode_flags(t->e, instruction, &slow);
+    if (slow.count) {
+        emit8(t->e, 0xe9);
+        const uint8_t *done = emit_here(t->e);
+        emit32(t->e, 0);
+        for (unsigned k = 0; k < slow.count; k++) {
+            emit_patch_relative(t->e, slow.sites[k], emit_here(t->e));
+        }
+        hand_over(t, i);
+        emit_patch_relative(t->e, done, emit_here(t->e));
+    }
+    return true;
 }
 
 static void translate_instruction(struct translator *t, unsigned i)
@@ -437,7 +417,7 @@ static void translate_instruction(struct translator *t, unsigned i)
     }
     bool alone = (t->block->left_alone >> i & 1) || handler_is_invalid(instruction);
     if (alone ||
-        !(translate_transfer(t, instruction) ||
+        !(translate_transfer(t, instruction) || translate_flags(t, i) ||
           encode_plain(t->e, instruction, t->assumptions) ||
           encode_string(t->e, instruction, t->block->count - i - 1, t->assumptions) ||
           encode_vector(t->e, t->jit->cpu, instruction, t->assumptions))) {
