@@ -307,6 +307,7 @@ struct cpu_statistics {
     uint64_t tlb_misses, tlb_flushes, page_faults;
     uint64_t exceptions, hardware_interrupts, software_interrupts;
     uint64_t port_accesses, mmio_accesses;
+    uint64_t decoding_cycles; /* of the host's time stamp counter */
 };
 
 extern const struct state_field cpu_fields[];

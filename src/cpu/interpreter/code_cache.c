@@ -376,7 +376,10 @@ static struct block *make_block_locked(struct cpu *cpu, const uint8_t *host,
                                        uint64_t ram_offset)
 {
     struct block *block = begin_block(cpu, host);
-    if (!decode_block(cpu, block)) {
+    uint64_t began = __builtin_ia32_rdtsc();
+    bool decoded = decode_block(cpu, block);
+    cpu->statistics->decoding_cycles += __builtin_ia32_rdtsc() - began;
+    if (!decoded) {
         return NULL;
     }
     keep_block(cpu, block);

@@ -3,6 +3,7 @@
 #include "cpu/jit/jit.h"
 
 #include <stdio.h>
+#include <time.h>
 
 enum { HANDED_SHOWN = 16, FILL_STEPS = 8, NAME_BYTES = 96 };
 
@@ -14,6 +15,37 @@ struct shown {
 static void show(const struct shown *to, const char *name, uint64_t count)
 {
     to->show(to->opaque, name, count);
+}
+
+static uint64_t host_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000U + (uint64_t)now.tv_nsec;
+}
+
+uint64_t jit_translation_begins(struct jit *jit)
+{
+    uint64_t now = __builtin_ia32_rdtsc();
+    if (jit->statistics.first_cycles == 0) {
+        jit->statistics.first_cycles = now;
+        jit->statistics.first_ns = host_ns();
+    }
+    return now;
+}
+
+/* From bytes to the host's code: what has been decoded and not translated is in it,
+ * too. The rate of the time stamp counter is that of the run so far. */
+static uint64_t translation_us(const struct cpu *cpu)
+{
+    const struct jit_statistics *s = &cpu->jit->statistics;
+    uint64_t cycles = __builtin_ia32_rdtsc() - s->first_cycles;
+    uint64_t spent = s->translating_cycles + cpu->statistics->decoding_cycles;
+    if (s->first_cycles == 0 || cycles == 0) {
+        return 0;
+    }
+    return (uint64_t)((unsigned __int128)spent * (host_ns() - s->first_ns) / cycles /
+                      1000);
 }
 
 /* How full translations are: of the instructions that a block may have. */
@@ -87,6 +119,7 @@ void jit_show_statistics(const struct cpu *cpu, cpu_show_statistic *function,
     const struct shown to = {function, opaque};
     show(&to, "blocks translated", s->translated_blocks);
     show(&to, "instructions translated", s->translated_instructions);
+    show(&to, "translation time in us", translation_us(cpu));
     show(&to, "bytes of translated code", s->translated_bytes);
     show(&to, "translation cache flushes", s->flushes);
     show_fill(jit, &to);

@@ -495,6 +495,7 @@ struct translation *jit_translate(struct jit *jit, struct block *block,
     if (!jit_make_room(jit)) {
         return NULL;
     }
+    const uint64_t began = jit_translation_begins(jit);
     const uint8_t *start = emit_here(&jit->emitter), *stubs = emit_here(&jit->stubs);
     struct translation *translation = record(jit, sizeof(*translation));
     *translation = (struct translation){
@@ -519,6 +520,7 @@ struct translation *jit_translate(struct jit *jit, struct block *block,
     jit->statistics.translated_instructions += block->count;
     jit->statistics.translated_bytes += (uint64_t)(emit_here(&jit->emitter) - start);
     host_unit_serialize();
+    jit->statistics.translating_cycles += __builtin_ia32_rdtsc() - began;
     if (cpu_traces(jit->cpu, TRACE_OUT_ASM)) {
         jit_trace_translation(jit, translation, stubs);
     }
