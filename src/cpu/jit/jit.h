@@ -215,6 +215,46 @@ struct jit {
 
 /* run.c: struct cpu_engine, `run`. */
 enum cpu_exit jit_run(struct cpu *cpu, uint64_t budget);
+/* What translated code may take for granted now. */
+uint32_t jit_assumptions(const struct cpu *cpu);
+
+/* handed.c */
+
+/* Executes one instruction by the interpreter: called by translated code. Returns
+ * whether translated code goes on behind it. */
+bool jit_interpret(struct cpu *cpu, const struct handed *handed);
+/* Executes the instruction; true if it has come to its end and the next follows. */
+bool jit_execute(struct cpu *cpu, const struct handed *handed);
+/* `handed` for this instruction, but for what depends on its place. */
+void jit_hand(struct handed *handed, const struct instruction *instruction);
+/* Whether translated code may go on where `paid` instructions have been taken from the
+ * budget, and `rest` of the block are to come. `assumed`: what it takes for granted has
+ * not changed. */
+bool jit_may_go_on(struct cpu *cpu, unsigned paid, unsigned rest, bool assumed);
+/* Translated code has come out: how many instructions there were. `paid`: those that
+ * were not executed, and yet taken from the budget. */
+void jit_account(struct cpu *cpu, unsigned paid);
+/* For which requests translated code is to come out: interrupts that cannot be taken
+ * have to wait. */
+void jit_choose_requests(struct cpu *cpu);
+/* Translations that use vector registers find them live. */
+void jit_make_live(struct cpu *cpu, bool uses_vector);
+/* Before anything may look at the x87's pointers, or load a segment. */
+void jit_take_note(struct cpu *cpu);
+/* Translated code has been left before instruction `i`, not where it notes things. */
+void jit_take_note_before(struct cpu *cpu, const struct translation *translation,
+                          unsigned i);
+
+/* traps.c */
+
+/* Translated code has trapped: does what it could not. Where it goes on; NULL: back to
+ * the run loop. */
+const uint8_t *jit_after_trap(struct jit *jit);
+/* A new translation, behind all others in memory. */
+void jit_add_translation(struct jit *jit, struct translation *translation);
+/* Whether all guest state is where it belongs at `pc`, and it is known which
+ * instruction comes next there. */
+bool jit_is_between_instructions(const struct jit *jit, const uint8_t *pc);
 
 /* statistics.c. Around each translation, with vector registers parked: the host's time
  * stamp counter, which is a hundred times cheaper to read than a block to translate. */
@@ -223,12 +263,6 @@ void jit_show_statistics(const struct cpu *cpu, cpu_show_statistic *show, void *
 
 /* glue.c: makes the code between C and translations. */
 void jit_make_glue(struct jit *jit);
-
-/* run.c: a translation that is behind all others in memory. */
-void jit_add_translation(struct jit *jit, struct translation *translation);
-/* Whether all guest state is where it belongs at `pc`, and it is known which
- * instruction comes next there. */
-bool jit_is_between_instructions(const struct jit *jit, const uint8_t *pc);
 
 /* signals.c: SIGSEGV and SIGFPE of translated code, and the kicks of other threads.
  * Around runs of the engine; signals stay taken until the end. */
@@ -241,8 +275,6 @@ void jit_signals_end(struct jit *jit);
  * forgotten for it, the block at hand included. */
 bool jit_make_room(struct jit *jit);
 bool jit_has_room(const struct jit *jit);
-/* `handed` for this instruction, but for what depends on its place. */
-void jit_hand(struct handed *handed, const struct instruction *instruction);
 
 enum { RECORD_UNIT = 16 }; /* notes are numbered by where they are */
 
@@ -293,9 +325,5 @@ static inline int32_t jump_table_offset(unsigned index)
 {
     return (int32_t)(index * 8) - JUMP_TABLE_BIAS;
 }
-
-/* Executes one instruction by the interpreter: called by translated code. Returns
- * whether translated code goes on behind it. */
-bool jit_interpret(struct cpu *cpu, const struct handed *handed);
 
 #endif

@@ -1,0 +1,147 @@
+/* Instructions that translated code hands to the interpreter, and what has to be set
+ * right before C looks at the CPU: the count of instructions, the x87's pointers. */
+#include "cpu/jit/jit.h"
+
+#include "cpu/core/fpu.h"
+#include "cpu/core/instruction_table.h"
+
+void jit_make_live(struct cpu *cpu, bool uses_vector)
+{
+    if (uses_vector && !cpu->fpu.live) {
+        fpu_load(cpu);
+    }
+}
+
+static const struct instruction *stop(struct cpu *cpu,
+                                      const struct instruction *instruction)
+{
+    (void)cpu;
+    return instruction;
+}
+
+bool jit_execute(struct cpu *cpu, const struct handed *handed)
+{
+    const struct instruction *instruction = &handed->instruction;
+    cpu->jit->statistics.handed_over++;
+    cpu->jit->statistics.handed_by_row[instruction->row]++;
+    cpu->block_start = cpu->current = instruction;
+    const struct instruction *next = instruction->execute(cpu, instruction);
+    bool goes_on = next == &handed->end;
+    if (goes_on) {
+        cpu->current = instruction;
+    }
+    if (next) {
+        /* A jump may have led on through blocks of the interpreter's. */
+        cpu->eip = next->eip;
+    }
+    cpu->retired += (uint64_t)(cpu->current - cpu->block_start) + 1;
+    cpu->block_start = NULL;
+    return goes_on;
+}
+
+void jit_choose_requests(struct cpu *cpu)
+{
+    struct translated_state *state = &cpu->translated;
+    uint32_t requests = UINT32_MAX;
+    if (cpu->nmi_blocked) {
+        requests &= ~(uint32_t)CPU_REQUEST_NMI;
+    }
+    state->requests_open = requests;
+    state->requests_closed = requests & ~(uint32_t)CPU_REQUEST_INTERRUPT;
+    state->requests =
+        cpu->system_flags & EFLAGS_IF ? state->requests_open : state->requests_closed;
+}
+
+void jit_account(struct cpu *cpu, unsigned paid)
+{
+    cpu->retired = cpu->budget_end - (uint64_t)(cpu->translated.left + paid);
+}
+
+static void set_pointers(struct cpu *cpu, const struct x87_note *note)
+{
+    struct fpu *fpu = &cpu->fpu;
+    fpu->opcode = note->opcode;
+    fpu->instruction_offset = note->eip;
+    fpu->instruction_selector = cpu->segments[SEGMENT_CS].selector;
+    if (note->memory) {
+        fpu->operand_selector = cpu->segments[note->segment].selector;
+    }
+}
+
+void jit_take_note(struct cpu *cpu)
+{
+    if (cpu->translated.x87_note) {
+        set_pointers(cpu, (const struct x87_note *)(cpu->jit->records +
+                                                    (size_t)RECORD_UNIT *
+                                                        cpu->translated.x87_note));
+        cpu->translated.x87_note = 0;
+    }
+}
+
+void jit_take_note_before(struct cpu *cpu, const struct translation *translation,
+                          unsigned i)
+{
+    uint32_t before = translation->noted & ((1U << i) - 1);
+    if (before > (translation->handed & ((1U << i) - 1))) {
+        unsigned last = 31U - (unsigned)__builtin_clz(before);
+        const struct x87_note note =
+            jit_x87_note(&translation->block->instructions[last]);
+        set_pointers(cpu, &note);
+    }
+}
+
+bool jit_may_go_on(struct cpu *cpu, unsigned paid, unsigned rest, bool assumed)
+{
+    struct translated_state *state = &cpu->translated;
+    int64_t left = (int64_t)(cpu->budget_end - cpu->retired);
+    state->left = left - paid;
+    return left >= rest && !(atomic_load(&cpu->request) & state->requests) &&
+           (assumed || jit_assumptions(cpu) == state->assumptions);
+}
+
+/* POPF and STI end blocks because they may let interrupts in, change the mode or ask
+ * for single steps; mostly they do not. With enough of the budget left it makes no
+ * difference that STI shields the next instruction, if no interrupt is waiting. */
+static bool has_fallen_through(struct cpu *cpu, const struct handed *handed,
+                               uint32_t code_mode, uint8_t access_rights)
+{
+    bool enough = cpu->budget_end - cpu->retired > BLOCK_INSTRUCTIONS;
+    jit_choose_requests(cpu);
+    bool waiting = atomic_load(&cpu->request) & cpu->translated.requests;
+    if (cpu->eip != handed->end.eip || !enough || waiting ||
+        cpu->code_mode != code_mode || cpu->access_rights != access_rights ||
+        (cpu->system_flags & (EFLAGS_TF | EFLAGS_RF | EFLAGS_VM))) {
+        return false;
+    }
+    if (cpu->shadow) {
+        cpu->translated.shadow_left = (int64_t)(cpu->budget_end - cpu->retired);
+        cpu->shadow = 0;
+    }
+    return true;
+}
+
+bool jit_interpret(struct cpu *cpu, const struct handed *handed)
+{
+    uint32_t code_mode = cpu->code_mode;
+    uint8_t access_rights = cpu->access_rights;
+    jit_take_note(cpu);
+    jit_account(cpu, handed->rest_of_segment + 1U);
+    bool goes_on = jit_execute(cpu, handed) ||
+                   (handed->falls_through &&
+                    has_fallen_through(cpu, handed, code_mode, access_rights));
+    if (!goes_on || !jit_may_go_on(cpu, handed->rest_of_segment, handed->rest_of_block,
+                                   !handed->changes_assumptions)) {
+        return false;
+    }
+    jit_make_live(cpu, handed->uses_vector);
+    return true;
+}
+
+void jit_hand(struct handed *handed, const struct instruction *instruction)
+{
+    handed->instruction = *instruction;
+    handed->end = (struct instruction){
+        .execute = stop,
+        .eip = instruction_next_eip(instruction),
+    };
+}
