@@ -211,8 +211,9 @@ struct translated_state {
     uint32_t trap;       /* …and its vector */
     uint32_t exit;       /* how it ended */
     uint32_t link;
-    uint32_t x87_note; /* of the last x87 instruction: cpu/jit; 0: none */
-    uint32_t requests; /* those of `request` that translated code leaves for */
+    uint32_t x87_note;         /* of the last x87 instruction: cpu/jit; 0: none */
+    uint32_t x87_operand_note; /* …and of the last with an operand in memory */
+    uint32_t requests;         /* those of `request` that translated code leaves for */
     uint32_t requests_open, requests_closed; /* …with IF set, and clear */
     uint32_t index_mask;                     /* of the jump table */
     uint32_t arithmetic_mask, closed_mask;   /* flags that PUSHF and CLI keep */

@@ -57,35 +57,51 @@ void jit_account(struct cpu *cpu, unsigned paid)
     cpu->retired = cpu->budget_end - (uint64_t)(cpu->translated.left + paid);
 }
 
+static void set_operand(struct cpu *cpu, const struct x87_note *note)
+{
+    if (note->memory) {
+        cpu->fpu.operand_selector = cpu->segments[note->segment].selector;
+    }
+}
+
 static void set_pointers(struct cpu *cpu, const struct x87_note *note)
 {
-    struct fpu *fpu = &cpu->fpu;
-    fpu->opcode = note->opcode;
-    fpu->instruction_offset = note->eip;
-    fpu->instruction_selector = cpu->segments[SEGMENT_CS].selector;
-    if (note->memory) {
-        fpu->operand_selector = cpu->segments[note->segment].selector;
-    }
+    cpu->fpu.opcode = note->opcode;
+    cpu->fpu.instruction_offset = note->eip;
+    cpu->fpu.instruction_selector = cpu->segments[SEGMENT_CS].selector;
+    set_operand(cpu, note);
+}
+
+static const struct x87_note *note_at(const struct cpu *cpu, uint32_t number)
+{
+    return (const struct x87_note *)(cpu->jit->records + (size_t)RECORD_UNIT * number);
 }
 
 void jit_take_note(struct cpu *cpu)
 {
-    if (cpu->translated.x87_note) {
-        set_pointers(cpu, (const struct x87_note *)(cpu->jit->records +
-                                                    (size_t)RECORD_UNIT *
-                                                        cpu->translated.x87_note));
-        cpu->translated.x87_note = 0;
+    struct translated_state *state = &cpu->translated;
+    if (state->x87_operand_note) {
+        set_operand(cpu, note_at(cpu, state->x87_operand_note));
     }
+    if (state->x87_note) {
+        set_pointers(cpu, note_at(cpu, state->x87_note));
+    }
+    state->x87_note = state->x87_operand_note = 0;
 }
 
 void jit_take_note_before(struct cpu *cpu, const struct translation *translation,
                           unsigned i)
 {
-    uint32_t before = translation->noted & ((1U << i) - 1);
-    if (before > (translation->handed & ((1U << i) - 1))) {
-        unsigned last = 31U - (unsigned)__builtin_clz(before);
-        const struct x87_note note =
-            jit_x87_note(&translation->block->instructions[last]);
+    uint32_t before = (1U << i) - 1, handed = translation->handed & before;
+    if (handed) {
+        before &= ~(UINT32_MAX >> __builtin_clz(handed)); /* what is behind it */
+    }
+    const struct instruction *instructions = translation->block->instructions;
+    struct x87_note note = {.eip = 0};
+    for (uint32_t left = translation->noted & before; left; left &= left - 1) {
+        jit_add_x87_note(&note, &instructions[__builtin_ctz(left)]);
+    }
+    if (translation->noted & before) {
         set_pointers(cpu, &note);
     }
 }

@@ -69,9 +69,10 @@ struct handed {
     bool uses_vector; /* its translation does, so vector registers have to be live */
 };
 
-/* What FSTENV shall show of an x87 instruction that has run natively. Translated code
- * stores its number (struct translated_state, `x87_note`) when it leaves a block; C
- * makes pointers of it when it comes out. */
+/* What FSTENV shall show of the last x87 instruction that has run natively, and of the
+ * last that had an operand in memory. Translated code stores its number (struct
+ * translated_state) when it leaves a block; C makes pointers of it when it
+ * comes out. */
 struct x87_note {
     uint32_t eip;
     uint16_t opcode;
@@ -318,7 +319,8 @@ static inline unsigned jump_table_index(uint32_t eip)
     return (eip + (eip >> JUMP_TABLE_ROTATION)) & (JUMP_TABLE_ENTRIES - 1);
 }
 
-struct x87_note jit_x87_note(const struct instruction *instruction);
+/* Another instruction, behind those that the note is of. */
+void jit_add_x87_note(struct x87_note *note, const struct instruction *instruction);
 
 /* From what R14 holds to an entry of the jump table. */
 static inline int32_t jump_table_offset(unsigned index)

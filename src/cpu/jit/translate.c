@@ -21,8 +21,6 @@ struct direct_exit {
     bool returned; /* from a call: anything may have happened meanwhile */
 };
 
-enum { NO_NOTE = -1 };
-
 struct translator {
     struct jit *jit;
     struct emitter *e;
@@ -31,8 +29,9 @@ struct translator {
     uint32_t assumptions;
     struct direct_exit exits[2 * BLOCK_INSTRUCTIONS + 2];
     unsigned exit_count;
-    int to_note; /* the x87 instruction that has not been noted yet */
-    bool ended;  /* control does not reach what follows */
+    struct x87_note note; /* of x87 instructions that have not been noted yet */
+    bool has_note;
+    bool ended; /* control does not reach what follows */
 };
 
 static void *record(struct jit *jit, size_t bytes)
@@ -130,28 +129,34 @@ static void pay_for_segment(struct translator *t, unsigned i)
     }
 }
 
-struct x87_note jit_x87_note(const struct instruction *instruction)
+void jit_add_x87_note(struct x87_note *note, const struct instruction *instruction)
 {
-    return (struct x87_note){
-        .eip = instruction->eip,
-        .opcode = (uint16_t)((instruction->opcode & 7) << 8 | instruction->modrm),
-        .segment = instruction->segment,
-        .memory = instruction->memory,
-    };
+    note->eip = instruction->eip;
+    note->opcode = (uint16_t)((instruction->opcode & 7) << 8 | instruction->modrm);
+    if (instruction->memory) {
+        note->segment = instruction->segment;
+        note->memory = true;
+    }
 }
 
 /* To be emitted wherever the block may be left. */
 static void emit_note(struct translator *t)
 {
-    if (t->to_note == NO_NOTE) {
+    if (!t->has_note) {
         return;
     }
     struct x87_note *note = record(t->jit, sizeof(*note));
-    *note = jit_x87_note(&t->block->instructions[t->to_note]);
+    *note = t->note;
     uint32_t number = (uint32_t)(((uint8_t *)note - t->jit->records) / RECORD_UNIT);
     emit_store_constant32(t->e, number, HOST_CPU,
                           (int32_t)offsetof(struct cpu, translated.x87_note));
-    t->to_note = NO_NOTE;
+    if (note->memory) {
+        emit_store_constant32(
+            t->e, number, HOST_CPU,
+            (int32_t)offsetof(struct cpu, translated.x87_operand_note));
+    }
+    t->has_note = false;
+    t->note = (struct x87_note){.eip = 0};
 }
 
 /* Loads of segment registers, and DF. What changes anything else leaves its block. */
@@ -426,7 +431,8 @@ static void translate_instruction(struct translator *t, unsigned i)
         t->ended = i + 1 == t->block->count && handler_ends_block(instruction) &&
                    !falls_through(instruction);
     } else if (encode_is_noted(t->jit->cpu, instruction)) {
-        t->to_note = (int)i;
+        t->has_note = true;
+        jit_add_x87_note(&t->note, instruction);
         t->translation->noted |= 1U << i;
     }
 }
@@ -511,7 +517,6 @@ struct translation *jit_translate(struct jit *jit, struct block *block,
         .block = block,
         .translation = translation,
         .assumptions = assumptions,
-        .to_note = NO_NOTE,
     };
     translate_block(&translator);
     block->translation = translation;

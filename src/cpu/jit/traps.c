@@ -5,6 +5,8 @@
 #include "cpu/core/exception.h"
 #include "cpu/core/fpu.h"
 #include "cpu/core/instruction_table.h"
+#include "cpu/interpreter/handlers.h"
+#include "cpu/interpreter/host_unit.h"
 
 enum {
     SOFT_TRAPS = 2, /* of an instruction, before it is left to the interpreter */
@@ -102,6 +104,18 @@ static bool is_page_trap(struct cpu *cpu, gla_t *linear)
            *linear >= PAGE_BYTES && *linear < 0U - PAGE_BYTES;
 }
 
+/* What demands alignment faults for that first, whether the page is there or not. */
+static bool is_misaligned(struct cpu *cpu, const struct instruction *instruction)
+{
+    if (!instruction->memory ||
+        instruction_row(instruction)->handler != HANDLER_vector) {
+        return false;
+    }
+    gla_t address =
+        cpu->segments[instruction->segment].base + instruction_offset(cpu, instruction);
+    return address & host_form(cpu, instruction)->alignment_mask;
+}
+
 static bool is_call(const struct instruction *instruction)
 {
     uint16_t handler = instruction_row(instruction)->handler;
@@ -166,7 +180,8 @@ const uint8_t *jit_after_trap(struct jit *jit)
         return NULL;
     }
     gla_t linear;
-    if (is_page_trap(cpu, &linear)) {
+    if (is_page_trap(cpu, &linear) &&
+        !is_misaligned(cpu, &translation->block->instructions[i])) {
         jit->statistics.page_traps++;
         if (views_reach(cpu, linear, cpu->translated.error & PAGE_ERROR_WRITE) ==
             VIEWS_MAPPED) {
