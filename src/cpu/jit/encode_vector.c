@@ -59,9 +59,11 @@ static bool is_special(struct cpu *cpu, const struct instruction *instruction,
                        instruction->opcode == FNINIT_OPCODE &&
                        instruction->modrm == FNINIT_MODRM;
     bool explicit_lengths = form->flags & (HOST_LENGTHS_IN | HOST_INDEX_OUT);
+    /* Not all processors insist on their alignment. */
+    bool sha = row->feature == FEATURE_SHA && instruction->memory;
     bool stores_status = row->operands[0].method == OPERAND_AX; /* FNSTSW AX */
     return (form->special && !stores_status) || initializes || explicit_lengths ||
-           (form->flags & (HOST_BUFFERED | HOST_PASSES)) ||
+           sha || (form->flags & (HOST_BUFFERED | HOST_PASSES)) ||
            (row->attributes & ROW_VSIB);
 }
 
