@@ -28,9 +28,10 @@ struct cpu_engine {
     /* Runs until one of the above; retires at most `budget` instructions, exactly that
      * many on CPU_EXIT_BUDGET. Takes interrupts itself, none after the last of these
      * instructions. A repeated string instruction counts once per iteration; an
-     * exception that is delivered with no instruction executed since the one before
-     * counts as one, too. While cpu->free_running a run may end some instructions
-     * later, or sooner, with CPU_EXIT_KICK: engines save what exactness costs. */
+     * exception or interrupt that is delivered with no instruction executed since the
+     * one before counts as one, too. While cpu->free_running a run may end some
+     * instructions later, or sooner, with CPU_EXIT_KICK: engines save what exactness
+     * costs. */
     enum cpu_exit (*run)(struct cpu *cpu, uint64_t budget);
     /* The engine's own counters, beside struct cpu_statistics. NULL: it has none. */
     void (*show_statistics)(const struct cpu *cpu, cpu_show_statistic *show,

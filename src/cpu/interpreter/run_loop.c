@@ -49,8 +49,8 @@ static void abandon_block(struct cpu *cpu)
     }
 }
 
-/* After an exception has been delivered. Counted time goes on even in a guest whose
- * handlers do nothing but fault. */
+/* After an exception or interrupt has been delivered. Counted time goes on even in a
+ * guest whose handlers do nothing but fault. */
 static void count_delivery(struct cpu *cpu)
 {
     if (cpu->retired == cpu->delivered_at) {
@@ -122,9 +122,10 @@ static void take_external(struct cpu *cpu, uint8_t vector)
 {
     cpu->halted = false;
     interrupt_deliver(cpu, vector, INTERRUPT_HARDWARE, false, 0, cpu->eip);
+    count_delivery(cpu);
 }
 
-static void take_interrupt(struct cpu *cpu)
+static bool take_interrupt(struct cpu *cpu)
 {
     fpu_park(cpu);
     lock_take(cpu->wiring.lock);
@@ -137,6 +138,7 @@ static void take_interrupt(struct cpu *cpu)
         cpu->statistics->hardware_interrupts++;
         take_external(cpu, vector);
     }
+    return still_high;
 }
 
 static void take_nmi(struct cpu *cpu)
@@ -163,16 +165,17 @@ static void serve_caches(struct cpu *cpu, uint32_t request)
     }
 }
 
-/* Interrupts at an instruction boundary, by priority (SDM vol. 3, table 6-2). */
-static void serve_interrupts(struct cpu *cpu, uint32_t request)
+/* Interrupts at an instruction boundary, by priority (SDM vol. 3, table 6-2). True if
+ * one was taken: another may come before the first instruction of its handler. */
+static bool serve_interrupts(struct cpu *cpu, uint32_t request)
 {
     if ((request & CPU_REQUEST_NMI) && !cpu->nmi_blocked &&
         !(cpu->shadow & CPU_SHADOW_MOV_SS)) {
         take_nmi(cpu);
-    } else if ((request & CPU_REQUEST_INTERRUPT) && !cpu->shadow &&
-               (cpu->system_flags & EFLAGS_IF)) {
-        take_interrupt(cpu);
+        return true;
     }
+    bool open = !cpu->shadow && (cpu->system_flags & EFLAGS_IF);
+    return open && (request & CPU_REQUEST_INTERRUPT) && take_interrupt(cpu);
 }
 
 static bool must_step(const struct cpu *cpu)
@@ -273,12 +276,13 @@ static enum cpu_exit loop(struct cpu *cpu)
         if (cpu->retired >= cpu->budget_end) {
             return cpu->halted ? CPU_EXIT_HALT : CPU_EXIT_BUDGET;
         }
-        if (request) {
-            serve_interrupts(cpu, request);
-            if (request & CPU_REQUEST_KICK) {
-                atomic_fetch_and(&cpu->request, ~(uint32_t)CPU_REQUEST_KICK);
-                return CPU_EXIT_KICK;
-            }
+        bool taken = request && serve_interrupts(cpu, request);
+        if (request & CPU_REQUEST_KICK) {
+            atomic_fetch_and(&cpu->request, ~(uint32_t)CPU_REQUEST_KICK);
+            return CPU_EXIT_KICK;
+        }
+        if (taken) {
+            continue;
         }
         if (cpu->halted) {
             return CPU_EXIT_HALT;
