@@ -78,7 +78,7 @@ static void code_moved(void *opaque, unsigned view, gla_t page)
 {
     struct jit *jit = opaque;
     jit_table_forget_page(jit, view, page);
-    jit_cut_into(jit, view, page);
+    jit_cut_at(jit, view, page);
     if (view == 0) {
         jit_unlink_supervisor(jit);
     }

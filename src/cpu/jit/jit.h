@@ -83,14 +83,16 @@ struct x87_note {
 /* A direct exit of a translation. It leads to its stub, which asks for the target,
  * until it is linked to the target itself. */
 struct link {
-    struct link *next_from, *next_into; /* of user code's that cross pages: links.c */
-    struct translation *to;             /* NULL: not linked */
-    uint32_t from_eip, eip;             /* of both ends: their translations' starts */
-    uint8_t cuts;                       /* how often another view's code cut it */
-    bool live;                          /* vector registers are, if `from` uses them */
-    bool listed;          /* in jit->supervisor_links, or the lists of pages */
-    struct link *next_to; /* links to the same translation… */
-    struct link **place;  /* …and where that list, or the one before, points here */
+    /* Of user code's, while they join two pages: lists by either (links.c). */
+    struct link *next_from, *next_into;
+    struct link **from_place, **into_place;
+    struct translation *to; /* NULL: not linked */
+    uint32_t from_eip, eip; /* of both ends: their translations' starts */
+    uint8_t cuts;           /* how often another view's code cut it */
+    bool live;              /* vector registers are, if `from` uses them */
+    bool listed;            /* in jit->supervisor_links */
+    struct link *next_to;   /* links to the same translation… */
+    struct link **place;    /* …and where that list, or the one before, points here */
     const struct translation *from;
     const uint8_t *site; /* of the 4 bytes of relative address */
     const uint8_t *stub;
@@ -185,8 +187,7 @@ struct jit {
     uint32_t link_count;
     struct link **supervisor_links; /* those that are, or were, linked */
     uint32_t supervisor_link_count;
-    /* Links from page to page that are, or were, linked, by their ends' linear pages.
-     */
+    /* Links that join two pages of user code, by these pages' linear addresses. */
     struct link *links_from[JIT_PAGE_LISTS], *links_into[JIT_PAGE_LISTS];
     struct jump_table tables[VIEWS_MAXIMUM];
     struct link *pending_link; /* by which translated code has just come out */
@@ -296,8 +297,9 @@ void jit_link(struct jit *jit, struct link *link, struct translation *to);
 /* The current view has just noted code at `page`: cuts what leads from there to where
  * it has noted nothing yet, or something else. */
 void jit_cut_from(struct jit *jit, gla_t page);
-/* A view has forgotten code at `page`: cuts what leads there from where it has code. */
-void jit_cut_into(struct jit *jit, unsigned view, gla_t page);
+/* A view has forgotten code at `page`: cuts what leads there from where it has code,
+ * and what leads from there if no view has code there. */
+void jit_cut_at(struct jit *jit, unsigned view, gla_t page);
 /* To the address in R8D, by the jump table; as a call of the host's or a jump. */
 void jit_emit_indirect(struct emitter *e, bool call);
 /* mov r8d, eip; jmp [table] */

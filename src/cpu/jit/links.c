@@ -52,42 +52,51 @@ static void link_by_table(struct jit *jit, struct link *link)
     }
 }
 
-static void list(struct jit *jit, struct link *link, bool user)
-{
-    if (link->listed) {
-        return;
-    }
-    link->listed = true;
-    if (!user) {
-        jit->supervisor_links[jit->supervisor_link_count++] = link;
-        return;
-    }
-    struct link **from = page_list(jit->links_from, link->from_eip);
-    struct link **into = page_list(jit->links_into, link->eip);
-    link->next_from = *from;
-    link->next_into = *into;
-    *from = *into = link;
-}
+/* Lists of links: `next` leads on, `place` is where the link is pointed to. */
+#define LIST(head, link, next, place)                                                  \
+    do {                                                                               \
+        struct link **list_head = (head);                                              \
+        (link)->next = *list_head;                                                     \
+        (link)->place = list_head;                                                     \
+        if (*list_head) {                                                              \
+            (*list_head)->place = &(link)->next;                                       \
+        }                                                                              \
+        *list_head = (link);                                                           \
+    } while (0)
+
+#define UNLIST(link, next, place)                                                      \
+    do {                                                                               \
+        *(link)->place = (link)->next;                                                 \
+        if ((link)->next) {                                                            \
+            (link)->next->place = (link)->place;                                       \
+        }                                                                              \
+        (link)->place = NULL;                                                          \
+    } while (0)
 
 static void join(struct jit *jit, struct link *link, struct translation *to)
 {
     patch(jit, link, entry_for(link, to));
     link->to = to;
-    link->next_to = to->incoming;
-    link->place = &to->incoming;
-    if (to->incoming) {
-        to->incoming->place = &link->next_to;
+    LIST(&to->incoming, link, next_to, place);
+    if (!(to->assumptions & ASSUME_USER)) {
+        if (!link->listed) {
+            link->listed = true;
+            jit->supervisor_links[jit->supervisor_link_count++] = link;
+        }
+    } else if (page_of(link->from_eip) != page_of(link->eip)) {
+        LIST(page_list(jit->links_from, link->from_eip), link, next_from, from_place);
+        LIST(page_list(jit->links_into, link->eip), link, next_into, into_place);
     }
-    to->incoming = link;
     jit->statistics.links++;
 }
 
 static void cut(struct jit *jit, struct link *link)
 {
     patch(jit, link, link->stub);
-    *link->place = link->next_to;
-    if (link->next_to) {
-        link->next_to->place = link->place;
+    UNLIST(link, next_to, place);
+    if (link->from_place) {
+        UNLIST(link, next_from, from_place);
+        UNLIST(link, next_into, into_place);
     }
     link->to = NULL;
     jit->statistics.unlinks++;
@@ -110,17 +119,15 @@ void jit_link(struct jit *jit, struct link *link, struct translation *to)
     if (user && page != other) {
         views_forget_code_without(jit->cpu, page, other, ram_page);
     }
-    if (!user || page != other) {
-        list(jit, link, user);
-    }
     join(jit, link, to);
 }
 
 void jit_cut_from(struct jit *jit, gla_t page)
 {
-    struct link *link = *page_list(jit->links_from, page);
-    for (; link; link = link->next_from) {
-        if (link->to && page_of(link->from_eip) == page &&
+    struct link *next;
+    for (struct link *link = *page_list(jit->links_from, page); link; link = next) {
+        next = link->next_from;
+        if (page_of(link->from_eip) == page &&
             !views_shows_code(jit->cpu, page_of(link->eip),
                               link->to->block->ram_page)) {
             cut(jit, link);
@@ -129,15 +136,36 @@ void jit_cut_from(struct jit *jit, gla_t page)
     }
 }
 
-void jit_cut_into(struct jit *jit, unsigned view, gla_t page)
+static void cut_into(struct jit *jit, unsigned view, gla_t page)
 {
-    struct link *link = *page_list(jit->links_into, page);
-    for (; link; link = link->next_into) {
-        if (link->to && page_of(link->eip) == page &&
+    struct link *next;
+    for (struct link *link = *page_list(jit->links_into, page); link; link = next) {
+        next = link->next_into;
+        if (page_of(link->eip) == page &&
             views_has_code(jit->cpu, view, page_of(link->from_eip))) {
             cut(jit, link);
             link->cuts++;
         }
+    }
+}
+
+/* Lest the lists fill with what dead processes have left. */
+static void cut_all_from(struct jit *jit, gla_t page)
+{
+    struct link *next;
+    for (struct link *link = *page_list(jit->links_from, page); link; link = next) {
+        next = link->next_from;
+        if (page_of(link->from_eip) == page) {
+            cut(jit, link);
+        }
+    }
+}
+
+void jit_cut_at(struct jit *jit, unsigned view, gla_t page)
+{
+    cut_into(jit, view, page);
+    if (!views_any_has_code(jit->cpu, page)) {
+        cut_all_from(jit, page);
     }
 }
 

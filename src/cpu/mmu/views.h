@@ -98,8 +98,9 @@ enum { VIEWS_NO_RAM = UINT32_MAX };
 
 /* Whether the current view has noted code at `page`, in this page of RAM. */
 bool views_shows_code(const struct cpu *cpu, gla_t page, uint64_t ram_page);
-/* Whether a view has noted code there. */
+/* Whether a view has noted code there; whether any has. */
 bool views_has_code(const struct cpu *cpu, unsigned view, gla_t page);
+bool views_any_has_code(const struct cpu *cpu, gla_t page);
 /* In all views but the current one that have noted code at `page`, but not at `other`
  * in that page of RAM: code at `page` is forgotten (which views_code_moved tells). */
 void views_forget_code_without(struct cpu *cpu, gla_t page, gla_t other,

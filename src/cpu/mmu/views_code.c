@@ -77,6 +77,16 @@ bool views_has_code(const struct cpu *cpu, unsigned view, gla_t page)
     return has_code(&cpu->views->view[view], page >> PAGE_SHIFT);
 }
 
+bool views_any_has_code(const struct cpu *cpu, gla_t page)
+{
+    for (unsigned id = 0; id <= cpu->views->user_views; id++) {
+        if (has_code(&cpu->views->view[id], page >> PAGE_SHIFT)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 void views_forget_code_without(struct cpu *cpu, gla_t page, gla_t other,
                                uint64_t ram_page)
 {
