@@ -300,16 +300,22 @@ static void note_x87_pointers(struct duel_case *duel_case,
     }
 }
 
+enum { MXCSR_MISALIGNED = 1 << 17 };
+
 static void favour_vector(struct random *random, struct duel_case *duel_case,
                           const struct instruction *decoded, uint32_t target)
 {
     uint8_t area[XSAVE_AREA_BYTES];
     random_vector_state(random, area);
-    if (is(decoded, "FXRSTOR") && !random_one_in(random, 4)) {
+    bool saved = is(decoded, "FXRSTOR");
+    if (saved && !random_one_in(random, 4)) {
         steering_store(duel_case, target, area, XSAVE_LEGACY_BYTES);
-    } else if ((is(decoded, "LDMXCSR") || is(decoded, "VLDMXCSR")) &&
-               !random_one_in(random, 4)) {
-        steering_store(duel_case, target, area + FPU_AREA_MXCSR, 4);
+    } else if (saved || is(decoded, "LDMXCSR") || is(decoded, "VLDMXCSR")) {
+        /* Any bit but the one that only AMD's have. */
+        uint32_t any = (uint32_t)random_next(random) & ~(uint32_t)MXCSR_MISALIGNED;
+        const void *mxcsr =
+            random_one_in(random, 4) ? (const void *)&any : area + FPU_AREA_MXCSR;
+        steering_store(duel_case, target + (saved ? FPU_AREA_MXCSR : 0), mxcsr, 4);
     }
     if (instruction_row(decoded)->attributes & ROW_VSIB) {
         /* Small indices, in both halves of the register. */

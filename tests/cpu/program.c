@@ -49,6 +49,14 @@ bool program_append(struct program_grower *grower, const void *bytes, unsigned c
     return true;
 }
 
+/* Whether the stack has come to where the oracle keeps memory of its own. */
+static bool strays(const struct oracle_state *state)
+{
+    return state->segments[SEGMENT_SS] == ORACLE_DS &&
+           state->regs[REGISTER_ESP] - (ORACLE_STACK16_HIGH - PAGE_BYTES) <
+               3 * PAGE_BYTES;
+}
+
 /* Whether the host may run the next instruction; tells the program's case what must be
  * known about it. */
 static bool may_run(void *opaque, const struct oracle_state *state)
@@ -57,7 +65,7 @@ static bool may_run(void *opaque, const struct oracle_state *state)
     gla_t address = duel_code_address(state, state->eip);
     unsigned offset = address - ORACLE_CODE;
     memcpy(&grower->judged.before, state, sizeof(*state));
-    bool good = offset < ORACLE_CODE_BYTES &&
+    bool good = offset < ORACLE_CODE_BYTES && !strays(state) &&
                 isa_judges(grower->generator, &grower->judged,
                            host_oracle_code() + offset, ORACLE_CODE_BYTES - offset);
     grower->program->duel_case.exemptions = grower->judged.exemptions;
