@@ -373,11 +373,13 @@ void steering_note_exemptions(struct duel_case *duel_case,
                               const struct instruction *decoded)
 {
     static const char *const partial[] = {"PUSHA", "POPA", NULL};
-    static const char *const several_pages[] = {"PUSHA",  "POPA",    "ENTER",  "FNSAVE",
-                                                "FRSTOR", "FNSTENV", "FLDENV", NULL};
-    /* CMPS reads from two places, CALL reads, writes and checks its target. */
-    static const char *const several_faults[] = {"CMPS", "CALL", "FXSAVE", "FXRSTOR",
-                                                 NULL};
+    static const char *const several_pages[] = {"PUSHA", "POPA", "ENTER", NULL};
+    /* CMPS reads from two places, CALL reads, writes and checks its target; images of
+     * the x87 are read and written bit by bit, of which some may be beyond the limit.
+     */
+    static const char *const several_faults[] = {"CMPS",    "CALL",   "FXSAVE",
+                                                 "FXRSTOR", "FNSAVE", "FRSTOR",
+                                                 "FNSTENV", "FLDENV", NULL};
     static const char *const masked[] = {"MASKMOVQ", "MASKMOVDQU", "VMASKMOVDQU", NULL};
     if (is(decoded, "PUSHF")) {
         duel_case->exemptions |= DUEL_PUSHES_FLAGS;
