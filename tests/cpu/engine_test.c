@@ -19,7 +19,6 @@ enum {
 };
 
 static struct cpu_fixture fixture;
-static atomic_bool kicks_end;
 static uint8_t video[PAGE_BYTES];
 
 static int setup_real(void **state)
@@ -341,18 +340,40 @@ static void test_delivery_that_faults_uses_up_the_budget(void **state)
     assert_int_equal(cpu->eip, CODE + 1);
 }
 
-static void *kick_many_times(void *opaque)
+/* Another thread, until it is told to end: at random moments, `disturb`. */
+struct disturber {
+    struct cpu *cpu;
+    void (*disturb)(struct cpu *cpu);
+    unsigned pause; /* at most, in steps of PAUSE */
+    atomic_bool end;
+    pthread_t thread;
+};
+
+static void *run_disturber(void *opaque)
 {
-    struct cpu *cpu = opaque;
-    unsigned pause = 1;
-    while (!atomic_load(&kicks_end)) {
-        pause = pause * 1103515245 + 12345;
-        for (unsigned i = 0; i < (pause >> 16) % 4096; i++) {
+    struct disturber *disturber = opaque;
+    unsigned random = 1;
+    while (!atomic_load(&disturber->end)) {
+        random = random * 1103515245 + 12345;
+        for (unsigned i = 0; i < (random >> 16) % disturber->pause; i++) {
             __asm__ volatile("pause");
         }
-        cpu_kick(cpu);
+        disturber->disturb(disturber->cpu);
     }
     return NULL;
+}
+
+static void disturber_start(struct disturber *disturber)
+{
+    atomic_store(&disturber->end, false);
+    assert_int_equal(pthread_create(&disturber->thread, NULL, run_disturber, disturber),
+                     0);
+}
+
+static void disturber_stop(struct disturber *disturber)
+{
+    atomic_store(&disturber->end, true);
+    pthread_join(disturber->thread, NULL);
 }
 
 /* User code that never ends is stopped by kicks when time is not counted, each time
@@ -375,14 +396,13 @@ static void test_kicks_while_running_freely(void **state)
                                  [14] = 5, [17] = 6, [22] = 7, [23] = 8, [25] = 39};
     (void)state;
     struct cpu *cpu = fixture.cpu;
-    pthread_t thread;
+    struct disturber disturber = {.cpu = cpu, .disturb = cpu_kick, .pause = 4096};
     uint64_t start = cpu->retired;
     cpu_fixture_store(&fixture, CODE, code, sizeof(code));
     cpu->regs[REGISTER_EAX] = 0;
     cpu->regs[REGISTER_ESP] = DATA + 0x800;
     cpu->free_running = true;
-    atomic_store(&kicks_end, false);
-    assert_int_equal(pthread_create(&thread, NULL, kick_many_times, cpu), 0);
+    disturber_start(&disturber);
     for (unsigned i = 0; i < KICKS; i++) {
         assert_int_equal(cpu_fixture_run(&fixture, UINT64_MAX), CPU_EXIT_KICK);
         unsigned place = cpu->eip - CODE;
@@ -400,8 +420,7 @@ static void test_kicks_while_running_freely(void **state)
         bool pushed = place == 2 || place == 14;
         assert_int_equal(cpu->regs[REGISTER_ESP], DATA + 0x800 - (pushed ? 4 : 0));
     }
-    atomic_store(&kicks_end, true);
-    pthread_join(thread, NULL);
+    disturber_stop(&disturber);
     cpu->free_running = false;
 }
 
@@ -416,18 +435,9 @@ static uint8_t take_work(void *opaque)
     return TIMER_VECTOR;
 }
 
-static void *interrupt_many_times(void *opaque)
+static void raise_line(struct cpu *cpu)
 {
-    struct cpu *cpu = opaque;
-    unsigned pause = 1;
-    while (!atomic_load(&kicks_end)) {
-        pause = pause * 1103515245 + 12345;
-        for (unsigned i = 0; i < (pause >> 16) % 256; i++) {
-            __asm__ volatile("pause");
-        }
-        cpu_set_interrupt_line(cpu, true);
-    }
-    return NULL;
+    cpu_set_interrupt_line(cpu, true);
 }
 
 /* An idle loop must not lose an interrupt between its STI and its HLT. */
@@ -444,15 +454,14 @@ static void sleep_and_work(uint64_t budget, bool free_running)
                                "\x9d\xeb\xe0";                    /* 29: popf; jmp 0 */
     struct cpu *cpu = fixture.cpu;
     const uint32_t *work = (uint32_t *)(void *)cpu_fixture_ram(&fixture, WORK);
-    pthread_t thread;
+    struct disturber disturber = {.cpu = cpu, .disturb = raise_line, .pause = 256};
     cpu_fixture_store(&fixture, CODE, code, sizeof(code));
     cpu_fixture_return_from(&fixture, TIMER_VECTOR);
     cpu->wiring.acknowledge_interrupt = take_work;
     cpu->wiring.opaque = &fixture;
     cpu->regs[REGISTER_EAX] = 0;
     cpu->free_running = free_running;
-    atomic_store(&kicks_end, false);
-    assert_int_equal(pthread_create(&thread, NULL, interrupt_many_times, cpu), 0);
+    disturber_start(&disturber);
     while (cpu->regs[REGISTER_EAX] < ROUNDS) {
         if (cpu_fixture_run(&fixture, budget) == CPU_EXIT_HALT) {
             assert_int_equal(*work, 0);
@@ -461,8 +470,7 @@ static void sleep_and_work(uint64_t budget, bool free_running)
                          FIXTURE_STACK_TOP -
                              (cpu->eip - CODE > 14 && cpu->eip - CODE <= 29 ? 4 : 0));
     }
-    atomic_store(&kicks_end, true);
-    pthread_join(thread, NULL);
+    disturber_stop(&disturber);
     cpu->free_running = false;
 }
 
