@@ -221,8 +221,26 @@ struct translated_state {
     uint32_t assumptions; /* what the running translations take for granted */
 };
 
+/* What code that the host's processor executes and the engine tell each other
+ * (cpu/direct). */
+struct direct_state {
+    uint32_t eip;     /* where to go, with `code`: an operand of a far jump */
+    uint16_t code;    /* selector of the host's 32-bit code segment */
+    uint8_t dispatch; /* SYSCALL_DISPATCH_FILTER_…: what SUD looks at */
+    bool uses_fs;     /* FS has the guest's base while guest code runs */
+    uint64_t flags;   /* the host's RFLAGS there, in and out */
+    uint64_t gs_base, fs_base;
+    uint64_t host_fs_base;
+    uint64_t pc;      /* where a signal came, … */
+    uint64_t address; /* …the address that trapped, … */
+    uint32_t error;   /* …the processor's error code, … */
+    uint32_t trap;    /* …its vector, … */
+    uint32_t signal;  /* …and the signal's number */
+};
+
 struct instruction;
 struct block;
+struct direct;
 struct jit;
 struct mmu;
 struct views;
@@ -286,10 +304,12 @@ struct cpu {
     atomic_bool a20_line;           /* what CPU_REQUEST_A20 shall put into a20_mask */
 
     struct translated_state translated;
+    struct direct_state direct_state;
     struct mmu *mmu;               /* cached translations: cpu/mmu */
     struct views *views;           /* the same as host mappings: likewise; or NULL */
     struct code_cache *code_cache; /* decoded blocks: cpu/interpreter */
     struct jit *jit;               /* translated blocks: cpu/jit */
+    struct direct *direct;         /* what the host executes: cpu/direct; or NULL */
     struct host_unit *host_unit;   /* stubs for the host's vector unit: likewise */
     struct cpuid cpuid;            /* what CPUID tells; constant */
     struct cpu_wiring wiring;

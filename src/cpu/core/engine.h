@@ -40,5 +40,6 @@ struct cpu_engine {
 
 extern const struct cpu_engine interpreter_engine;
 extern const struct cpu_engine jit_engine;
+extern const struct cpu_engine direct_engine;
 
 #endif

@@ -6,6 +6,7 @@
 static const struct cpu_engine *const engines[] = {
     &jit_engine,
     &interpreter_engine,
+    &direct_engine,
 };
 
 static const struct cpu_engine *choose(void)

@@ -25,6 +25,17 @@ static size_t page_table_bytes(const struct cpu *cpu)
     return (ram ? ram->bytes >> PAGE_SHIFT : 1) * sizeof(struct block *);
 }
 
+static size_t watched_bytes(const struct cpu *cpu)
+{
+    const struct ram *ram = cpu->wiring.memory->ram;
+    return ((ram ? ram->bytes >> PAGE_SHIFT : 0) / 64 + 1) * sizeof(uint64_t);
+}
+
+static bool is_watched(const struct code_cache *cache, uint64_t ram_page)
+{
+    return cache->watched_pages[ram_page / 64] >> (ram_page % 64) & 1;
+}
+
 bool code_cache_create(struct cpu *cpu, struct error *error)
 {
     struct code_cache *cache = pages_allocate(sizeof(*cache));
@@ -35,9 +46,11 @@ bool code_cache_create(struct cpu *cpu, struct error *error)
     cache->owner = pthread_self();
     cache->arena = pages_allocate(ARENA_BYTES);
     cache->pages = pages_allocate(page_table_bytes(cpu));
+    cache->watched_pages = pages_allocate(watched_bytes(cpu));
     cache->single = pages_allocate(BLOCK_BYTES_MAXIMUM);
     cache->part = pages_allocate(BLOCK_BYTES_MAXIMUM);
-    if (!cache->arena || !cache->pages || !cache->single || !cache->part) {
+    if (!cache->arena || !cache->pages || !cache->watched_pages || !cache->single ||
+        !cache->part) {
         code_cache_destroy(cpu);
         return error_set(error, "out of memory for the cache of decoded instructions");
     }
@@ -50,6 +63,7 @@ void code_cache_destroy(struct cpu *cpu)
     if (cache) {
         pages_free(cache->arena, ARENA_BYTES);
         pages_free(cache->pages, page_table_bytes(cpu));
+        pages_free(cache->watched_pages, watched_bytes(cpu));
         pages_free(cache->single, BLOCK_BYTES_MAXIMUM);
         pages_free(cache->part, BLOCK_BYTES_MAXIMUM);
         pages_free(cache, sizeof(*cache));
@@ -81,7 +95,7 @@ void code_cache_flush(struct cpu *cpu)
     for (uint64_t page = 0; ram && page < ram->bytes >> PAGE_SHIFT; page++) {
         if (cache->pages[page]) {
             cache->pages[page] = NULL;
-            ram->code_lines[page] = 0;
+            ram->code_lines[page] = is_watched(cache, page) ? UINT64_MAX : 0;
         }
     }
     cache->arena_used = 0;
@@ -151,6 +165,10 @@ static void kill_lines(struct cpu *cpu, uint64_t page, uint64_t lines)
     }
     uint64_t still_code = 0;
     cache->kills++;
+    if (is_watched(cache, page)) {
+        cache->watched_pages[page / 64] &= ~(1ULL << (page % 64));
+        cache->page_listener.written(cache->page_listener.opaque, page);
+    }
     struct block **place = &cache->pages[page];
     while (*place) {
         struct block *block = *place;
@@ -325,6 +343,17 @@ static bool decode_block(struct cpu *cpu, struct block *block)
     }
     finish_block(block);
     return true;
+}
+
+void code_cache_watch_page(struct cpu *cpu, uint64_t ram_page)
+{
+    struct code_cache *cache = cpu->code_cache;
+    uint64_t *code_lines = &cpu->wiring.memory->ram->code_lines[ram_page];
+    if (!*code_lines) {
+        mmu_protect_ram_page(cpu, ram_page << PAGE_SHIFT);
+    }
+    *code_lines = UINT64_MAX;
+    cache->watched_pages[ram_page / 64] |= 1ULL << (ram_page % 64);
 }
 
 /* The bytes at `ram_offset` are the block's: a write there will kill it. */

@@ -79,6 +79,12 @@ struct code_cache {
         void (*flushed)(void *opaque);
         void *opaque;
     } listener;
+    /* An engine that executes guest code where it is; may be NULL. */
+    struct {
+        void (*written)(void *opaque, uint64_t ram_page);
+        void *opaque;
+    } page_listener;
+    uint64_t *watched_pages; /* a bit for each page of RAM */
     struct pending_write pending[PENDING_WRITES];
     unsigned pending_count; /* may exceed PENDING_WRITES: then forget everything */
 };
@@ -96,6 +102,10 @@ struct block *code_cache_find(struct cpu *cpu);
 /* RAM has changed: kills what was decoded from there, or, from another thread than the
  * CPU's, asks for it (CPU_REQUEST_CODE). The listener of struct memory_map. */
 void code_cache_ram_written(void *cpu, uint64_t ram_offset, uint64_t bytes);
+/* Code in this page of RAM is going to be executed without being decoded: the next
+ * write to it is told to `page_listener`, once. Machine lock held, as the bytes are
+ * looked at after this. */
+void code_cache_watch_page(struct cpu *cpu, uint64_t ram_page);
 /* Does what other threads asked for. */
 void code_cache_apply_pending(struct cpu *cpu);
 

@@ -88,6 +88,7 @@ static bool take_exception(struct cpu *cpu)
     cpu->shadow = 0;
     cpu->halted = false; /* by the trap after a single-stepped HLT, too */
     set_stepping(cpu, false);
+    atomic_fetch_and(&cpu->request, ~(uint32_t)CPU_REQUEST_STEP);
     cpu->dr6_pending = 0;
     if (cpu->delivering >= 0) {
         CPU_TRACE(cpu, TRACE_INT, "Exception %02x while %02x is delivered\n", vector,
@@ -263,6 +264,17 @@ void run_loop_interpret(struct cpu *cpu)
     const struct block *block = code_cache_find(cpu);
     uint64_t left = cpu->budget_end - cpu->retired;
     run_traced(cpu, block->count <= left ? block : code_cache_part(cpu, block, left));
+}
+
+void run_loop_interpret_few(struct cpu *cpu, uint64_t instructions)
+{
+    const struct block *block = code_cache_find(cpu);
+    /* Or one block would lead to the next. */
+    atomic_fetch_or(&cpu->request, CPU_REQUEST_STEP);
+    run_traced(cpu, block->count <= instructions
+                        ? block
+                        : code_cache_part(cpu, block, instructions));
+    atomic_fetch_and(&cpu->request, ~(uint32_t)CPU_REQUEST_STEP);
 }
 
 static enum cpu_exit loop(struct cpu *cpu)

@@ -17,5 +17,7 @@ enum cpu_exit run_loop(struct cpu *cpu, uint64_t budget, run_next_function *run_
 
 /* By interpreting. */
 void run_loop_interpret(struct cpu *cpu);
+/* Likewise, but `instructions` at most, of the block at CS:EIP. */
+void run_loop_interpret_few(struct cpu *cpu, uint64_t instructions);
 
 #endif

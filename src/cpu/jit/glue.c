@@ -63,9 +63,7 @@ static void save_guest(struct emitter *e)
     emit_store64(e, HOST_LEFT, HOST_CPU, CPU_AT(translated.left));
 }
 
-/* mov eax, [requests]; test [request], eax; jnz: returns where the 4 bytes of its
- * target are. */
-static const uint8_t *jump_if_requested(struct emitter *e)
+const uint8_t *jit_emit_jump_if_requested(struct emitter *e)
 {
     emit_load32(e, HOST_RAX, HOST_CPU, CPU_AT(translated.requests));
     emit_at(e, 0, 0x85, HOST_RAX, HOST_CPU, CPU_AT(request));
@@ -75,8 +73,17 @@ static const uint8_t *jump_if_requested(struct emitter *e)
     return site;
 }
 
-/* Returns from enter(). */
-static void leave(struct emitter *e, enum jit_exit exit)
+void jit_emit_begin(struct emitter *e)
+{
+    for (unsigned i = 0; i < ARRAY_LENGTH(callee_saved); i++) {
+        push(e, callee_saved[i]);
+    }
+    EMIT(e, 0x48, 0x83, 0xec, 0x08); /* sub rsp, 8: aligned for calls */
+    EMIT(e, 0x49, 0x89, 0xff);       /* mov r15, rdi */
+    emit_store64(e, HOST_RSP, HOST_CPU, CPU_AT(translated.host_stack));
+}
+
+void jit_emit_leave(struct emitter *e, uint32_t exit)
 {
     emit_constant32(e, HOST_RAX, exit);
     emit_load64(e, HOST_RSP, HOST_CPU, CPU_AT(translated.host_stack));
@@ -91,24 +98,19 @@ static void make_enter(struct jit *jit)
 {
     struct emitter *e = &jit->emitter;
     jit->enter = (uint32_t(*)(struct cpu *, const uint8_t *))(uintptr_t)emit_here(e);
-    for (unsigned i = 0; i < ARRAY_LENGTH(callee_saved); i++) {
-        push(e, callee_saved[i]);
-    }
-    EMIT(e, 0x48, 0x83, 0xec, 0x08); /* sub rsp, 8: aligned for calls */
-    EMIT(e, 0x49, 0x89, 0xff);       /* mov r15, rdi */
-    EMIT(e, 0x49, 0x89, 0xf3);       /* mov r11, rsi */
-    emit_store64(e, HOST_RSP, HOST_CPU, CPU_AT(translated.host_stack));
+    jit_emit_begin(e);
+    EMIT(e, 0x49, 0x89, 0xf3); /* mov r11, rsi */
     emit_load64(e, HOST_TABLE, HOST_CPU, CPU_AT(translated.table));
     emit_load64(e, HOST_LEFT, HOST_CPU, CPU_AT(translated.left));
     jit->entering[0].first = emit_here(e);
-    const uint8_t *requested = jump_if_requested(e);
+    const uint8_t *requested = jit_emit_jump_if_requested(e);
     emit_load64(e, HOST_RSP, HOST_CPU, CPU_AT(translated.stack_top));
     load_guest(e);
     EMIT(e, 0x41, 0xff, 0xe3); /* jmp r11 */
     jit->entering[0].end = emit_here(e);
     jit->entering[0].back = emit_here(e);
     emit_patch_relative(e, requested, jit->entering[0].back);
-    leave(e, JIT_EXIT_NOTHING);
+    jit_emit_leave(e, JIT_EXIT_NOTHING);
 }
 
 static void make_exits(struct jit *jit)
@@ -117,18 +119,18 @@ static void make_exits(struct jit *jit)
     jit->exit_lookup = emit_here(e);
     save_guest(e);
     emit_store32(e, HOST_R8, HOST_CPU, CPU_AT(eip));
-    leave(e, JIT_EXIT_LOOKUP);
+    jit_emit_leave(e, JIT_EXIT_LOOKUP);
     jit->exit_link = emit_here(e);
     save_guest(e);
     emit_store32(e, HOST_R8, HOST_CPU, CPU_AT(eip));
     emit_store32(e, HOST_R9, HOST_CPU, CPU_AT(translated.link));
-    leave(e, JIT_EXIT_LINK);
+    jit_emit_leave(e, JIT_EXIT_LINK);
     jit->unpaired = emit_here(e);
     EMIT(e, 0x48, 0x8d, 0x64, 0x24, 0xf8); /* lea rsp, [rsp - 8] */
     jit->indirect = emit_here(e);
     jit_emit_indirect(e, false);
     jit->exit_trap = emit_here(e);
-    leave(e, JIT_EXIT_TRAP);
+    jit_emit_leave(e, JIT_EXIT_TRAP);
 }
 
 static void make_interpret(struct jit *jit)
@@ -149,14 +151,14 @@ static void make_interpret(struct jit *jit)
     emit32(e, 0);
     emit_load64(e, HOST_LEFT, HOST_CPU, CPU_AT(translated.left));
     jit->entering[1].first = emit_here(e);
-    const uint8_t *requested = jump_if_requested(e);
+    const uint8_t *requested = jit_emit_jump_if_requested(e);
     load_guest(e);
     emit8(e, 0xc3); /* ret */
     jit->entering[1].end = emit_here(e);
     jit->entering[1].back = emit_here(e);
     emit_patch_relative(e, left, jit->entering[1].back);
     emit_patch_relative(e, requested, jit->entering[1].back);
-    leave(e, JIT_EXIT_LEFT);
+    jit_emit_leave(e, JIT_EXIT_LEFT);
 }
 
 void jit_make_glue(struct jit *jit)

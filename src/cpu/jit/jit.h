@@ -164,7 +164,7 @@ struct jit_statistics {
     uint64_t handed_by_row[2048];
 };
 
-enum { JIT_SIGNALS = 5, JIT_PAGE_LISTS = 1 << 18 };
+enum { JIT_SIGNALS = 6, JIT_PAGE_LISTS = 1 << 18 };
 
 struct jit {
     struct cpu *cpu;
@@ -205,6 +205,15 @@ struct jit {
         const uint8_t *first, *end, *back;
     } entering[2];
 
+    /* Of an engine that has the host's processor execute guest code (cpu/direct): is
+     * asked of each signal first; true if it was its. In the signal's handler, which is
+     * entered at `signal_entry`. */
+    struct {
+        bool (*handle)(void *opaque, int number, const siginfo_t *info, void *context);
+        void (*signal_entry)(int number, siginfo_t *info, void *context);
+        void *opaque;
+    } direct;
+
     struct sigaction previous_actions[JIT_SIGNALS];
     uint8_t *stack; /* of translated code: a guard, JIT_STACK_BYTES, JIT_STACK_BOTTOM */
     void *signal_stack;
@@ -217,6 +226,16 @@ struct jit {
 
 /* run.c: struct cpu_engine, `run`. */
 enum cpu_exit jit_run(struct cpu *cpu, uint64_t budget);
+/* The same with another run_next (run_loop.h), which may leave its work to
+ * jit_run_next(). */
+enum cpu_exit jit_run_with(struct cpu *cpu, uint64_t budget,
+                           void (*run_next)(struct cpu *cpu));
+void jit_run_next(struct cpu *cpu);
+/* Whether code at CS:EIP is of the kind that is translated: 32 bits, flat, protected.
+ */
+bool jit_supports(const struct cpu *cpu);
+/* GS has another base than the JIT gave it. */
+void jit_forget_gs(struct jit *jit);
 /* What translated code may take for granted now. */
 uint32_t jit_assumptions(const struct cpu *cpu);
 
@@ -265,10 +284,18 @@ void jit_show_statistics(const struct cpu *cpu, cpu_show_statistic *show, void *
 
 /* glue.c: makes the code between C and translations. */
 void jit_make_glue(struct jit *jit);
+/* Parts of it: the beginning of a function `uint32_t f(struct cpu *, …)`, which leaves
+ * R15 = the CPU; and what returns from it with this exit, wherever the stack is. */
+void jit_emit_begin(struct emitter *e);
+void jit_emit_leave(struct emitter *e, uint32_t exit);
+/* mov eax, [requests]; test [request], eax; jnz: returns where the 4 bytes of its
+ * target are. */
+const uint8_t *jit_emit_jump_if_requested(struct emitter *e);
 
 /* signals.c: SIGSEGV and SIGFPE of translated code, and the kicks of other threads.
  * Around runs of the engine; signals stay taken until the end. */
 bool jit_signals_create(struct jit *jit, struct error *error);
+void jit_signals_handle(int number, siginfo_t *info, void *context);
 void jit_signals_destroy(struct jit *jit);
 void jit_signals_begin(struct jit *jit);
 void jit_signals_end(struct jit *jit);

@@ -26,8 +26,7 @@ uint32_t jit_assumptions(const struct cpu *cpu)
     return assumptions | (cpu->code_mode & CODE_MODE_USER ? ASSUME_USER : 0);
 }
 
-/* What is translated at all: 32-bit code and stack, a code segment of 4 GiB at 0. */
-static bool is_supported(const struct cpu *cpu)
+bool jit_supports(const struct cpu *cpu)
 {
     const struct segment *cs = &cpu->segments[SEGMENT_CS];
     return (cpu->code_mode & CODE_MODE_32) && cpu_protected(cpu) &&
@@ -178,10 +177,10 @@ static void run_translated(struct jit *jit, const struct translation *translatio
     }
 }
 
-static void run_next(struct cpu *cpu)
+void jit_run_next(struct cpu *cpu)
 {
     struct jit *jit = cpu->jit;
-    struct block *block = is_supported(cpu) ? find_block(cpu) : NULL;
+    struct block *block = jit_supports(cpu) ? find_block(cpu) : NULL;
     if (!block) {
         interpret(jit);
         return;
@@ -207,13 +206,24 @@ static void run_next(struct cpu *cpu)
     run_translated(jit, translation, table);
 }
 
+void jit_forget_gs(struct jit *jit)
+{
+    jit->view_base = (uint8_t *)UINTPTR_MAX; /* no view begins there */
+}
+
 enum cpu_exit jit_run(struct cpu *cpu, uint64_t budget)
+{
+    return jit_run_with(cpu, budget, jit_run_next);
+}
+
+enum cpu_exit jit_run_with(struct cpu *cpu, uint64_t budget,
+                           void (*run_next)(struct cpu *cpu))
 {
     struct jit *jit = cpu->jit;
     enum cpu_exit why;
     uint64_t slice, before;
     jit->pending_link = NULL;
-    jit->view_base = NULL; /* GS belongs to everybody in between */
+    jit_forget_gs(jit); /* it belongs to everybody in between */
     jit_signals_begin(jit);
     do {
         slice = budget < JIT_BUDGET_MAXIMUM ? budget : JIT_BUDGET_MAXIMUM;

@@ -15,7 +15,9 @@
 
 enum { SIGNAL_STACK_BYTES = 64 << 10 };
 
-static const int caught[JIT_SIGNALS] = {SIGSEGV, SIGFPE, SIGBUS, SIGURG, SIGTRAP};
+/* The last two are for guest code that is not translated. */
+static const int caught[JIT_SIGNALS] = {SIGSEGV, SIGFPE,  SIGBUS,
+                                        SIGURG,  SIGTRAP, SIGILL};
 
 /* A handler has no other way to its data; a thread runs one CPU at a time. */
 static _Thread_local struct jit *running;
@@ -99,11 +101,15 @@ static void pass_on(const struct jit *jit, int number, const siginfo_t *info)
     }
 }
 
-static void handle(int number, siginfo_t *info, void *context)
+void jit_signals_handle(int number, siginfo_t *info, void *context)
 {
     greg_t *registers = ((ucontext_t *)context)->uc_mcontext.gregs;
     const uint8_t *pc = (const uint8_t *)registers[REG_RIP];
     struct jit *jit = running;
+    if (jit && jit->direct.handle &&
+        jit->direct.handle(jit->direct.opaque, number, info, context)) {
+        return;
+    }
     bool stepped = number == SIGTRAP && (registers[REG_EFL] & EFLAGS_TF);
     if (jit && (number == SIGURG || stepped)) {
         turn_back(jit, registers);
@@ -133,13 +139,14 @@ bool jit_signals_create(struct jit *jit, struct error *error)
         return error_set(error, "out of memory for signals");
     }
     jit->signal_stack = stack;
+    jit->direct.signal_entry = jit_signals_handle;
     jit->cpu->nudge = nudge;
     return true;
 }
 
 static void take_signals(struct jit *jit)
 {
-    struct sigaction action = {.sa_sigaction = handle,
+    struct sigaction action = {.sa_sigaction = jit->direct.signal_entry,
                                .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESTART};
     for (unsigned i = 0; i < ARRAY_LENGTH(caught); i++) {
         sigaction(caught[i], &action, &jit->previous_actions[i]);
@@ -151,7 +158,7 @@ void jit_signals_begin(struct jit *jit)
     struct sigaction action;
     stack_t stack;
     sigaction(SIGSEGV, NULL, &action);
-    if (action.sa_sigaction != handle) {
+    if (action.sa_sigaction != jit->direct.signal_entry) {
         take_signals(jit);
     }
     sigaltstack(NULL, &stack);
@@ -176,7 +183,7 @@ void jit_signals_destroy(struct jit *jit)
     jit->cpu->nudge = NULL;
     for (unsigned i = 0; i < ARRAY_LENGTH(caught); i++) {
         sigaction(caught[i], NULL, &action);
-        if (running == jit && action.sa_sigaction == handle) {
+        if (running == jit && action.sa_sigaction == jit->direct.signal_entry) {
             sigaction(caught[i], &jit->previous_actions[i], NULL);
         }
     }

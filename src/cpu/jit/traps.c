@@ -183,8 +183,10 @@ const uint8_t *jit_after_trap(struct jit *jit)
     if (is_page_trap(cpu, &linear) &&
         !is_misaligned(cpu, &translation->block->instructions[i])) {
         jit->statistics.page_traps++;
-        if (views_reach(cpu, linear, cpu->translated.error & PAGE_ERROR_WRITE) ==
-            VIEWS_MAPPED) {
+        if (views_reach(cpu, linear,
+                        cpu->translated.error & PAGE_ERROR_WRITE
+                            ? MMU_WRITE
+                            : MMU_READ) == VIEWS_MAPPED) {
             jit_make_live(cpu, translation->uses_vector);
             return translation->code + translation->offsets[i];
         }

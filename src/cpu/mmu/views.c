@@ -69,7 +69,8 @@ bool views_create(struct cpu *cpu, unsigned budget, struct error *error)
     views->ram_pages = ram ? ram->bytes >> PAGE_SHIFT : 0;
     views->slots = pages_allocate(SLOTS_MAXIMUM * sizeof(struct slot));
     views->writable_places = pages_allocate(places_bytes(views) + PAGE_BYTES);
-    if (!views->slots || !views->writable_places) {
+    views->executable_places = pages_allocate(places_bytes(views) + PAGE_BYTES);
+    if (!views->slots || !views->writable_places || !views->executable_places) {
         views_destroy(cpu);
         return error_set(error, "out of memory for views of guest memory");
     }
@@ -84,11 +85,12 @@ void views_destroy(struct cpu *cpu)
     }
     for (unsigned id = 0; id < VIEWS_MAXIMUM; id++) {
         if (views->view[id].mappings) {
-            munmap(views->view[id].base, WINDOW_BYTES);
+            views_unmap_window(views, &views->view[id]);
         }
     }
     pages_free(views->slots, SLOTS_MAXIMUM * sizeof(struct slot));
     pages_free(views->writable_places, places_bytes(views) + PAGE_BYTES);
+    pages_free(views->executable_places, places_bytes(views) + PAGE_BYTES);
     pages_free(views, sizeof(*views));
     cpu->views = NULL;
 }

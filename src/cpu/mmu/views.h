@@ -87,8 +87,9 @@ enum views_result {
 /* An access of the current view to `address` has trapped. Raises the guest's #PF, sets
  * A and D as the access does; maps what it can: all of a large page, or neighbours
  * whose entries say the same for consecutive pages of RAM. A write to a page that holds
- * code is VIEWS_SOFT. May empty views for lack of room, this one too. */
-enum views_result views_reach(struct cpu *cpu, gla_t address, bool write);
+ * code is VIEWS_SOFT; so is a fetch (MMU_EXECUTE) but in the low window, of code that
+ * the examiner allows. May empty views for lack of room, this one too. */
+enum views_result views_reach(struct cpu *cpu, gla_t address, enum mmu_access access);
 
 /* Code has just been fetched (mmu_fetch) at guest-linear `page`, at the current view's
  * privilege: from now on views_code_moved tells of changes. `ram_page`: number of the
@@ -117,6 +118,41 @@ void views_protect_ram_page(struct cpu *cpu, uint64_t ram_offset);
 void views_flush_all(struct cpu *cpu, bool rebuild);
 void views_flush_non_global(struct cpu *cpu);
 void views_flush_page(struct cpu *cpu, gla_t address);
+
+/* The low window, at host address 0: views_low.c. Ring-3 code that the processor itself
+ * executes sees memory at the addresses that it uses, so it runs there. One user view
+ * at a time has it. Nowhere else is guest memory executable, and there only what the
+ * examiner has allowed; it is writable then in no view. */
+
+/* What the examiner says of a page of RAM: this, or (above 0) the number, plus 1, of
+ * the page of `copies_fd` that is to be shown in its place. */
+enum { VIEWS_REFUSED = -2, VIEWS_UNKNOWN = -1, VIEWS_AS_IT_IS = 0 };
+
+struct views_examiner {
+    /* `page`: where it shows, guest-linear. Unless `fetched` only what is known is
+     * asked for. An answer that is not VIEWS_UNKNOWN has to hold until
+     * views_forbid_execution(), and the page has to hold code (ram->code_lines) as
+     * long as execution is allowed. Must not empty views unless `fetched`. */
+    int (*examine)(void *opaque, gla_t page, uint32_t ram_page, bool fetched);
+    int copies_fd;
+    void *opaque;
+};
+
+/* `end`: guest-linear address from which on up to 4 GiB the window belongs to the
+ * caller. Fails if anything else of this process is at addresses below 4 GiB. */
+bool views_create_low(struct cpu *cpu, const struct views_examiner *examiner, gla_t end,
+                      struct error *error);
+bool views_is_low(const struct cpu *cpu);
+/* Gives the current view, which is a user view, the low window: it is emptied, and so
+ * is the view that had it. views_current() has to be called after that. */
+void views_take_low(struct cpu *cpu);
+/* Whether the current view shows this address executable. */
+bool views_executes(const struct cpu *cpu, gla_t address);
+/* Whether the current view's window is empty. */
+bool views_is_empty(const struct cpu *cpu);
+/* A page of RAM is to be examined again before it is executed. `copied`: a copy was
+ * shown. */
+void views_forbid_execution(struct cpu *cpu, uint32_t ram_page, bool copied);
 
 const struct views_statistics *views_statistics(const struct cpu *cpu);
 

@@ -10,8 +10,8 @@ void views_protect_ram_page(struct cpu *cpu, uint64_t ram_offset)
         return;
     }
     while ((place = views->writable_places[ram_offset >> PAGE_SHIFT])) {
-        views_forbid_writes(cpu, &views->view[(place - 1) >> 20],
-                            (place - 1) & (VIEW_PAGES - 1), 1);
+        views_protect(cpu, &views->view[(place - 1) >> 20],
+                      (place - 1) & (VIEW_PAGES - 1), 1, RIGHT_READ);
     }
 }
 

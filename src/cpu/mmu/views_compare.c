@@ -86,7 +86,7 @@ static bool protect_changed(struct cpu *cpu, struct view *view, struct slot *slo
         while (end < SLOT_PAGES && page_in(pages, end)) {
             end++;
         }
-        if (!views_forbid_writes(cpu, view, first_page + first, end - first)) {
+        if (!views_protect(cpu, view, first_page + first, end - first, RIGHT_READ)) {
             return false;
         }
         first = next_page(pages, end);

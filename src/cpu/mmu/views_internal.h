@@ -9,6 +9,8 @@
  * of two. The windows lie where the kernel puts nothing by itself: it allocates from
  * the top (or, with the old layout, upwards from a third of the address space).
  *
+ * The low window is the one at host address 0: see views_low.c.
+ *
  * Linear pages are numbers here (address >> PAGE_SHIFT), as are pages of RAM. */
 #ifndef CPU_MMU_VIEWS_INTERNAL_H
 #define CPU_MMU_VIEWS_INTERNAL_H
@@ -36,16 +38,19 @@ struct page_set {
     uint64_t words[SLOT_WORDS];
 };
 
+/* What a mapped page may be used for beside reading: one of them at most. */
+enum page_right { RIGHT_READ, RIGHT_WRITE, RIGHT_EXECUTE };
+
 struct slot {
     struct slot *next_free;
     uint32_t number; /* in the view: linear address >> 21 */
     bool large;      /* `upper` is the leaf of all pages */
     bool doubtful;   /* something noted here was out of date already */
     uint64_t upper;  /* the PDE as it was */
-    struct page_set mapped, writable, code, global;
+    struct page_set mapped, writable, executable, code, global;
     uint64_t leaf[SLOT_PAGES];     /* of pages mapped or with code; not if large */
     uint32_t ram_page[SLOT_PAGES]; /* of mapped pages; of others with code, or none */
-    /* Of writable pages: others that show the same page of RAM writable. */
+    /* Of writable (executable) pages: others that show the same page of RAM so. */
     uint32_t same_next[SLOT_PAGES], same_previous[SLOT_PAGES];
 };
 
@@ -88,8 +93,13 @@ struct views {
     unsigned user_views; /* have a root: ids 1 to this */
     unsigned budget;
     struct views_host host;
-    view_place *writable_places; /* for each page of RAM: where it is writable */
+    /* For each page of RAM: where it is writable, and where it is executable. */
+    view_place *writable_places, *executable_places;
     uint64_t ram_pages;
+    struct view *low;            /* has the low window; NULL: none */
+    uint8_t *low_own;            /* its window otherwise */
+    uint32_t low_first, low_end; /* pages of that window that may be mapped */
+    struct views_examiner examiner;
     struct slot *slots; /* SLOTS_MAXIMUM */
     uint32_t slots_taken;
     struct slot *free_slots;
@@ -158,19 +168,21 @@ struct view *views_take_user(struct cpu *cpu);
 
 /* Maps consecutive pages, none of which is mapped, to consecutive pages of RAM. */
 bool views_map(struct cpu *cpu, struct view *view, uint32_t first, unsigned count,
-               uint32_t ram_page, bool writable);
-/* Makes mapped pages writable. False: the host refused, and the whole view has been
- * emptied. */
-bool views_allow_writes(struct cpu *cpu, struct view *view, uint32_t first,
-                        unsigned count);
-/* Makes mapped pages read-only. False: as above. */
-bool views_forbid_writes(struct cpu *cpu, struct view *view, uint32_t first,
-                         unsigned count);
+               uint32_t ram_page, enum page_right right);
+/* Maps a page to one of the examiner's copies of that page of RAM. */
+bool views_map_copy(struct cpu *cpu, struct view *view, uint32_t page,
+                    uint32_t ram_page, unsigned copy);
+/* Gives mapped pages another right. False: the host refused, and the whole view has
+ * been emptied. */
+bool views_protect(struct cpu *cpu, struct view *view, uint32_t first, unsigned count,
+                   enum page_right right);
 /* Unmaps what is mapped in the range. False: as above. */
 bool views_unmap(struct cpu *cpu, struct view *view, uint32_t first, uint32_t last);
-/* A page is not shown writable any more. */
+/* A page is no longer shown writable, or executable. */
 void views_forget_place(struct views *views, const struct view *view, struct slot *slot,
                         unsigned index);
+/* All of the view's window. False: the host refused. */
+bool views_unmap_window(struct views *views, const struct view *view);
 
 /* views_compare.c */
 

@@ -1,7 +1,8 @@
 /* Host mappings of views: made, changed, counted; and where RAM is shown writable.
  *
- * The count is exact: the kernel joins neighbours that show consecutive pages of RAM
- * with the same rights, so a mapping is a longest run of such pages. */
+ * The count is exact, but for the few copies that are shown in place of RAM: the kernel
+ * joins neighbours that show consecutive pages of RAM with the same rights, so a
+ * mapping is a longest run of such pages. */
 #define _GNU_SOURCE
 #include "cpu/core/cpu_trace.h"
 #include "cpu/mmu/views_internal.h"
@@ -12,9 +13,30 @@
 /* A single page is sure to be touched now; of more pages some may never be. */
 enum { POPULATE_PAGES = 1 };
 
-static uint8_t *page_host(const struct view *view, uint32_t page)
+static void *page_host(const struct view *view, uint32_t page)
 {
-    return view->base + ((uint64_t)page << PAGE_SHIFT);
+    return (void *)((uintptr_t)view->base + ((uintptr_t)page << PAGE_SHIFT));
+}
+
+static int protection_for(enum page_right right)
+{
+    switch (right) {
+    case RIGHT_WRITE:
+        return PROT_READ | PROT_WRITE;
+    case RIGHT_EXECUTE:
+        return PROT_READ | PROT_EXEC;
+    case RIGHT_READ:
+        break;
+    }
+    return PROT_READ;
+}
+
+static enum page_right right_at(const struct slot *slot, unsigned index)
+{
+    if (page_in(&slot->writable, index)) {
+        return RIGHT_WRITE;
+    }
+    return page_in(&slot->executable, index) ? RIGHT_EXECUTE : RIGHT_READ;
 }
 
 static bool starts_mapping(const struct view *view, uint32_t page)
@@ -27,8 +49,7 @@ static bool starts_mapping(const struct view *view, uint32_t page)
     const struct slot *before = page ? view_slot(view, page - 1) : NULL;
     unsigned before_index = page_index(page - 1);
     return !before || !page_in(&before->mapped, before_index) ||
-           page_in(&before->writable, before_index) !=
-               page_in(&slot->writable, index) ||
+           right_at(before, before_index) != right_at(slot, index) ||
            before->ram_page[before_index] + 1 != slot->ram_page[index];
 }
 
@@ -85,12 +106,23 @@ static struct slot *slot_at(struct views *views, view_place place, unsigned *ind
     return view_slot(&views->view[(place - 1) >> 20], page);
 }
 
-static void note_place(struct views *views, const struct view *view, struct slot *slot,
-                       unsigned index)
+static view_place *places_of(struct views *views, const struct slot *slot,
+                             unsigned index, enum page_right right)
 {
-    view_place *head = &views->writable_places[slot->ram_page[index]];
+    view_place *places =
+        right == RIGHT_WRITE ? views->writable_places : views->executable_places;
+    return &places[slot->ram_page[index]];
+}
+
+static void note_place(struct views *views, const struct view *view, struct slot *slot,
+                       unsigned index, enum page_right right)
+{
+    if (right == RIGHT_READ) {
+        return;
+    }
+    view_place *head = places_of(views, slot, index, right);
     view_place place = place_of(view, slot->number * SLOT_PAGES + index);
-    page_add(&slot->writable, index);
+    page_add(right == RIGHT_WRITE ? &slot->writable : &slot->executable, index);
     slot->same_previous[index] = 0;
     slot->same_next[index] = *head;
     if (*head) {
@@ -105,7 +137,11 @@ void views_forget_place(struct views *views, const struct view *view, struct slo
                         unsigned index)
 {
     view_place next = slot->same_next[index], previous = slot->same_previous[index];
+    enum page_right right = right_at(slot, index);
     unsigned other;
+    if (right == RIGHT_READ) {
+        return;
+    }
     if (next) {
         struct slot *of_next = slot_at(views, next, &other);
         of_next->same_previous[other] = previous;
@@ -114,95 +150,103 @@ void views_forget_place(struct views *views, const struct view *view, struct slo
         struct slot *of_previous = slot_at(views, previous, &other);
         of_previous->same_next[other] = next;
     } else {
-        views->writable_places[slot->ram_page[index]] = next;
+        *places_of(views, slot, index, right) = next;
     }
-    page_remove(&slot->writable, index);
+    page_remove(right == RIGHT_WRITE ? &slot->writable : &slot->executable, index);
 }
 
-bool views_map(struct cpu *cpu, struct view *view, uint32_t first, unsigned count,
-               uint32_t ram_page, bool writable)
+static bool map_file(struct views *views, const struct view *view, uint32_t first,
+                     unsigned count, enum page_right right, int fd, uint64_t file_page)
 {
-    struct views *views = cpu->views;
     int flags = MAP_SHARED | MAP_FIXED | (count <= POPULATE_PAGES ? MAP_POPULATE : 0);
-    unsigned before = count_mappings(view, first, first + count - 1);
     void *mapped = views->host.mmap(page_host(view, first), (size_t)count << PAGE_SHIFT,
-                                    PROT_READ | (writable ? PROT_WRITE : 0), flags,
-                                    cpu->wiring.memory->ram->fd,
-                                    (off_t)((uint64_t)ram_page << PAGE_SHIFT));
+                                    protection_for(right), flags, fd,
+                                    (off_t)(file_page << PAGE_SHIFT));
     views->statistics.mmaps++;
-    if (mapped == MAP_FAILED) {
-        views->statistics.failed++;
-        return false;
-    }
+    views->statistics.failed += mapped == MAP_FAILED;
+    return mapped != MAP_FAILED;
+}
+
+static void note_pages(struct views *views, const struct view *view, uint32_t first,
+                       unsigned count, uint32_t ram_page, enum page_right right)
+{
     for (unsigned i = 0; i < count; i++) {
         struct slot *slot = view_slot(view, first + i);
         unsigned index = page_index(first + i);
         slot->ram_page[index] = ram_page + i;
         page_add(&slot->mapped, index);
-        if (writable) {
-            note_place(views, view, slot, index);
-        }
+        note_place(views, view, slot, index, right);
     }
     views->statistics.pages_mapped += count;
+}
+
+bool views_map(struct cpu *cpu, struct view *view, uint32_t first, unsigned count,
+               uint32_t ram_page, enum page_right right)
+{
+    static const char *const names[] = {"read-only", "writable", "executable"};
+    struct views *views = cpu->views;
+    unsigned before = count_mappings(view, first, first + count - 1);
+    if (!map_file(views, view, first, count, right, cpu->wiring.memory->ram->fd,
+                  ram_page)) {
+        return false;
+    }
+    note_pages(views, view, first, count, ram_page, right);
     CPU_TRACE(cpu, TRACE_MMU, "View %u: %08x-%08x shows RAM %09" PRIx64 ", %s\n",
               view->id, first << PAGE_SHIFT,
               (first + count - 1) << PAGE_SHIFT | PAGE_OFFSET_MASK,
-              (uint64_t)ram_page << PAGE_SHIFT, writable ? "writable" : "read-only");
+              (uint64_t)ram_page << PAGE_SHIFT, names[right]);
     account(views, view, before, count_mappings(view, first, first + count - 1));
     return true;
 }
 
-static bool protect(struct views *views, struct view *view, uint32_t first,
-                    unsigned count, int protection)
+bool views_map_copy(struct cpu *cpu, struct view *view, uint32_t page,
+                    uint32_t ram_page, unsigned copy)
 {
+    struct views *views = cpu->views;
+    unsigned before = count_mappings(view, page, page);
+    if (!map_file(views, view, page, 1, RIGHT_EXECUTE, views->examiner.copies_fd,
+                  copy)) {
+        return false;
+    }
+    note_pages(views, view, page, 1, ram_page, RIGHT_EXECUTE);
+    trace_pages(cpu, view, page, page, "shows a copy, executable");
+    account(views, view, before, count_mappings(view, page, page));
+    return true;
+}
+
+bool views_protect(struct cpu *cpu, struct view *view, uint32_t first, unsigned count,
+                   enum page_right right)
+{
+    static const char *const names[] = {"now read-only", "now writable",
+                                        "now executable"};
+    struct views *views = cpu->views;
+    unsigned before = count_mappings(view, first, first + count - 1);
     views->statistics.mprotects++;
     if (views->host.mprotect(page_host(view, first), (size_t)count << PAGE_SHIFT,
-                             protection) != 0) {
+                             protection_for(right)) != 0) {
+        /* Part of the range may have the new right now. */
         views->statistics.failed++;
-        return false;
-    }
-    return true;
-}
-
-bool views_allow_writes(struct cpu *cpu, struct view *view, uint32_t first,
-                        unsigned count)
-{
-    struct views *views = cpu->views;
-    unsigned before = count_mappings(view, first, first + count - 1);
-    if (!protect(views, view, first, count, PROT_READ | PROT_WRITE)) {
-        /* Part of the range may be writable now. */
         views_empty(cpu, view);
         return false;
     }
     for (uint32_t page = first; page < first + count; page++) {
         struct slot *slot = view_slot(view, page);
-        if (!page_in(&slot->writable, page_index(page))) {
-            note_place(views, view, slot, page_index(page));
-        }
-    }
-    trace_pages(cpu, view, first, first + count - 1, "now writable");
-    account(views, view, before, count_mappings(view, first, first + count - 1));
-    return true;
-}
-
-bool views_forbid_writes(struct cpu *cpu, struct view *view, uint32_t first,
-                         unsigned count)
-{
-    struct views *views = cpu->views;
-    unsigned before = count_mappings(view, first, first + count - 1);
-    if (!protect(views, view, first, count, PROT_READ)) {
-        views_empty(cpu, view);
-        return false;
-    }
-    for (uint32_t page = first; page < first + count; page++) {
-        struct slot *slot = view_slot(view, page);
-        if (page_in(&slot->writable, page_index(page))) {
+        if (right_at(slot, page_index(page)) != right) {
             views_forget_place(views, view, slot, page_index(page));
+            note_place(views, view, slot, page_index(page), right);
         }
     }
-    trace_pages(cpu, view, first, first + count - 1, "now read-only");
+    trace_pages(cpu, view, first, first + count - 1, names[right]);
     account(views, view, before, count_mappings(view, first, first + count - 1));
     return true;
+}
+
+bool views_unmap_window(struct views *views, const struct view *view)
+{
+    uint32_t first = view == views->low ? views->low_first : 0;
+    uint32_t end = view == views->low ? views->low_end : VIEW_PAGES;
+    return views->host.munmap(page_host(view, first), (size_t)(end - first)
+                                                          << PAGE_SHIFT) == 0;
 }
 
 bool views_unmap(struct cpu *cpu, struct view *view, uint32_t first, uint32_t last)
@@ -222,9 +266,7 @@ bool views_unmap(struct cpu *cpu, struct view *view, uint32_t first, uint32_t la
         if (!slot || !page_in(&slot->mapped, index)) {
             continue;
         }
-        if (page_in(&slot->writable, index)) {
-            views_forget_place(views, view, slot, index);
-        }
+        views_forget_place(views, view, slot, index);
         page_remove(&slot->mapped, index);
         views->statistics.pages_unmapped++;
     }

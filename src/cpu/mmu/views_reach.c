@@ -19,8 +19,11 @@ struct reach {
     gpa_t last; /* up to which the region is seen */
     struct mmu_peek peek;
     uint64_t leaf;
-    bool writable; /* unless it holds code */
+    bool writable;   /* unless it holds code */
+    bool executable; /* here, if the examiner does not mind */
 };
+
+enum { SHOWN_COPY = 16 };
 
 static bool holds_code(const struct cpu *cpu, uint32_t ram_page)
 {
@@ -60,21 +63,29 @@ static bool find_ram(struct cpu *cpu, struct reach *reach)
     return true;
 }
 
+static bool in_window(const struct views *views, const struct reach *reach)
+{
+    return reach->view != views->low ||
+           (reach->page >= views->low_first && reach->page < views->low_end);
+}
+
 /* Makes the access as far as page tables go. False: not for views. */
-static bool find_reach(struct cpu *cpu, gla_t address, bool write, struct reach *reach)
+static bool find_reach(struct cpu *cpu, gla_t address, enum mmu_access access,
+                       struct reach *reach)
 {
     struct translation translation;
     reach->view = cpu->views->current;
-    mmu_walk(cpu, address, write ? MMU_WRITE : MMU_READ,
-             reach->view->id == 0 ? MMU_SUPERVISOR : MMU_USER, &translation);
+    mmu_walk(cpu, address, access, reach->view->id == 0 ? MMU_SUPERVISOR : MMU_USER,
+             &translation);
     reach->page = address >> PAGE_SHIFT;
     reach->physical = translation.physical & ~(gpa_t)PAGE_OFFSET_MASK;
     reach->writable = translation.writable && translation.dirty;
+    reach->executable = translation.executable && reach->view == cpu->views->low;
     mmu_peek(cpu, address, &reach->peek);
     reach->leaf = mmu_peek_leaf(&reach->peek, page_index(reach->page));
     return cpu->a20_mask == UINT32_MAX && !debug_breakpoints_enabled(cpu) &&
            is_marked_accessed(reach) && !left_to_user_views(cpu, reach) &&
-           find_ram(cpu, reach);
+           in_window(cpu->views, reach) && find_ram(cpu, reach);
 }
 
 /* The lowest physical page, but not below `low`, from which up to the page reached the
@@ -121,12 +132,33 @@ static uint32_t ram_page_at(const struct reach *reach, uint32_t page)
     return reach->ram_page + (page - reach->page);
 }
 
+/* How a page of the piece is to be shown: enum page_right, or SHOWN_COPY and the number
+ * of the copy. */
+static unsigned shown_as(const struct cpu *cpu, const struct reach *reach,
+                         uint32_t page)
+{
+    const struct views_examiner *examiner = &cpu->views->examiner;
+    uint32_t ram_page = ram_page_at(reach, page);
+    bool code = holds_code(cpu, ram_page);
+    int found =
+        reach->executable && code
+            ? examiner->examine(examiner->opaque, page << PAGE_SHIFT, ram_page, false)
+            : VIEWS_UNKNOWN;
+    if (found == VIEWS_AS_IT_IS) {
+        return RIGHT_EXECUTE;
+    }
+    if (found > VIEWS_AS_IT_IS) {
+        return SHOWN_COPY + (unsigned)found - 1;
+    }
+    return reach->writable && !code ? RIGHT_WRITE : RIGHT_READ;
+}
+
 /* Whether a neighbour may be in a piece that has one protection. */
 static bool same_protection(const struct cpu *cpu, const struct reach *reach,
                             uint32_t page)
 {
-    return !reach->writable || holds_code(cpu, ram_page_at(reach, page)) ==
-                                   holds_code(cpu, reach->ram_page);
+    return (!reach->writable && !reach->executable) ||
+           shown_as(cpu, reach, page) == shown_as(cpu, reach, reach->page);
 }
 
 static unsigned count_protected_runs(const struct cpu *cpu, const struct reach *reach,
@@ -247,12 +279,33 @@ static bool protect_code(struct cpu *cpu, const struct reach *reach,
             page++;
         }
         if (page != first &&
-            !views_forbid_writes(cpu, reach->view, first, page - first)) {
+            !views_protect(cpu, reach->view, first, page - first, RIGHT_READ)) {
             return false;
         }
         page += page == first;
     }
     return true;
+}
+
+static void keep_in_window(const struct views *views, const struct reach *reach,
+                           struct piece *piece)
+{
+    if (reach->view == views->low) {
+        piece->first =
+            piece->first < views->low_first ? views->low_first : piece->first;
+        piece->last = piece->last >= views->low_end ? views->low_end - 1 : piece->last;
+    }
+}
+
+static bool map_as(struct cpu *cpu, const struct reach *reach,
+                   const struct piece *piece, unsigned shown)
+{
+    if (shown >= SHOWN_COPY) {
+        return views_map_copy(cpu, reach->view, reach->page, reach->ram_page,
+                              shown - SHOWN_COPY);
+    }
+    return views_map(cpu, reach->view, piece->first, piece->last - piece->first + 1,
+                     ram_page_at(reach, piece->first), (enum page_right)shown);
 }
 
 static bool map_piece(struct cpu *cpu, const struct reach *reach)
@@ -262,17 +315,17 @@ static bool map_piece(struct cpu *cpu, const struct reach *reach)
     if (reach->peek.large) {
         find_large_piece(cpu, reach, &piece);
         unsigned runs = reach->writable ? count_protected_runs(cpu, reach, &piece) : 0;
-        mixed = runs != 0 && runs <= PROTECTED_RUNS_MAXIMUM;
-        if (runs > PROTECTED_RUNS_MAXIMUM) {
+        mixed = runs != 0 && runs <= PROTECTED_RUNS_MAXIMUM && !reach->executable;
+        if (runs > PROTECTED_RUNS_MAXIMUM || reach->executable) {
             shrink_to_one_protection(cpu, reach, &piece);
         }
     } else {
         find_small_piece(cpu, reach, &piece);
     }
-    bool writable = reach->writable && (mixed || !holds_code(cpu, reach->ram_page));
+    keep_in_window(cpu->views, reach, &piece);
+    unsigned shown = mixed ? RIGHT_WRITE : shown_as(cpu, reach, reach->page);
     take_slots(cpu, reach, &piece);
-    if (!views_map(cpu, reach->view, piece.first, piece.last - piece.first + 1,
-                   ram_page_at(reach, piece.first), writable)) {
+    if (!map_as(cpu, reach, &piece, shown)) {
         return false;
     }
     record_piece(reach, &piece);
@@ -298,10 +351,22 @@ static bool allow_writes(struct cpu *cpu, const struct reach *reach)
             last++;
         }
     }
-    return views_allow_writes(cpu, reach->view, slot_page + first, last - first + 1);
+    return views_protect(cpu, reach->view, slot_page + first, last - first + 1,
+                         RIGHT_WRITE);
 }
 
-static bool map_reached(struct cpu *cpu, const struct reach *reach, bool write)
+/* The page is mapped, and may be executed by now. */
+static bool allow_execution(struct cpu *cpu, const struct reach *reach)
+{
+    if (shown_as(cpu, reach, reach->page) == RIGHT_EXECUTE) {
+        return views_protect(cpu, reach->view, reach->page, 1, RIGHT_EXECUTE);
+    }
+    return views_unmap(cpu, reach->view, reach->page, reach->page) &&
+           map_piece(cpu, reach);
+}
+
+static bool map_reached(struct cpu *cpu, const struct reach *reach,
+                        enum mmu_access access)
 {
     /* What is out of date about the page goes first. */
     views_compare_page(cpu, reach->view, reach->page);
@@ -310,22 +375,42 @@ static bool map_reached(struct cpu *cpu, const struct reach *reach, bool write)
         return map_piece(cpu, reach);
     }
     const struct slot *slot = view_slot(reach->view, reach->page);
-    bool enough = !write || page_in(&slot->writable, page_index(reach->page));
-    return enough || allow_writes(cpu, reach);
+    unsigned index = page_index(reach->page);
+    switch (access) {
+    case MMU_WRITE:
+        return page_in(&slot->writable, index) || allow_writes(cpu, reach);
+    case MMU_EXECUTE:
+        return page_in(&slot->executable, index) || allow_execution(cpu, reach);
+    case MMU_READ:
+        break;
+    }
+    return true;
 }
 
-static enum views_result reach_or_give_up(struct cpu *cpu, gla_t address, bool write)
+/* Whether the examiner lets code in the page be executed, now that it is to be. May
+ * empty views. */
+static bool may_execute(struct cpu *cpu, const struct reach *reach)
+{
+    const struct views_examiner *examiner = &cpu->views->examiner;
+    return reach->executable &&
+           examiner->examine(examiner->opaque, reach->page << PAGE_SHIFT,
+                             reach->ram_page, true) >= VIEWS_AS_IT_IS;
+}
+
+static enum views_result reach_or_give_up(struct cpu *cpu, gla_t address,
+                                          enum mmu_access access)
 {
     struct views *views = cpu->views;
     struct reach reach;
-    if (!find_reach(cpu, address, write, &reach) ||
-        (write && holds_code(cpu, reach.ram_page))) {
+    if (!find_reach(cpu, address, access, &reach) ||
+        (access == MMU_WRITE && holds_code(cpu, reach.ram_page)) ||
+        (access == MMU_EXECUTE && !may_execute(cpu, &reach))) {
         views->statistics.soft++;
         return VIEWS_SOFT;
     }
     /* The host refuses mappings beyond its own limits: others have to go. */
-    if (map_reached(cpu, &reach, write) ||
-        (views_evict(cpu) && map_reached(cpu, &reach, write))) {
+    if (map_reached(cpu, &reach, access) ||
+        (views_evict(cpu) && map_reached(cpu, &reach, access))) {
         views->statistics.reached++;
         return VIEWS_MAPPED;
     }
@@ -333,11 +418,12 @@ static enum views_result reach_or_give_up(struct cpu *cpu, gla_t address, bool w
     return VIEWS_SOFT;
 }
 
-enum views_result views_reach(struct cpu *cpu, gla_t address, bool write)
+enum views_result views_reach(struct cpu *cpu, gla_t address, enum mmu_access access)
 {
-    enum views_result result = reach_or_give_up(cpu, address, write);
+    static const char *const verbs[] = {"read", "written", "executed"};
+    enum views_result result = reach_or_give_up(cpu, address, access);
     CPU_TRACE(cpu, TRACE_MMU, "View %u: %08x %s: %s\n", views_current_id(cpu), address,
-              write ? "written" : "read",
+              verbs[access],
               result == VIEWS_MAPPED ? "reached" : "left to the interpreter");
     return result;
 }

@@ -23,11 +23,12 @@ void views_slot_release(struct views *views, struct view *view, struct slot *slo
     views->free_slots = slot;
 }
 
-static void forget_writable_pages(struct views *views, const struct view *view,
-                                  struct slot *slot)
+static void forget_places(struct views *views, const struct view *view,
+                          struct slot *slot)
 {
     for (unsigned word = 0; word < SLOT_WORDS; word++) {
-        for (uint64_t left = slot->writable.words[word]; left; left &= left - 1) {
+        uint64_t left = slot->writable.words[word] | slot->executable.words[word];
+        for (; left; left &= left - 1) {
             unsigned index = word * 64 + (unsigned)__builtin_ctzll(left);
             views_forget_place(views, view, slot, index);
         }
@@ -53,7 +54,7 @@ void views_empty(struct cpu *cpu, struct view *view)
     }
     CPU_TRACE(cpu, TRACE_MMU, "View %u: emptied\n", view->id);
     /* Whole mappings, none is split: there is nothing that the kernel could lack. */
-    if (view->mappings && views->host.munmap(view->base, WINDOW_BYTES) != 0) {
+    if (view->mappings && !views_unmap_window(views, view)) {
         abort();
     }
     views->statistics.unmaps += view->mappings != 0;
@@ -63,7 +64,7 @@ void views_empty(struct cpu *cpu, struct view *view)
         struct slot *slot = view->slots[i];
         if (slot) {
             views->statistics.pages_unmapped += count_pages(&slot->mapped);
-            forget_writable_pages(views, view, slot);
+            forget_places(views, view, slot);
             views_slot_release(views, view, slot);
         }
     }
@@ -126,6 +127,7 @@ struct slot *views_slot_take(struct cpu *cpu, struct view *view, uint32_t page,
     slot->upper = peek->upper;
     for (unsigned i = 0; i < SLOT_WORDS; i++) {
         slot->mapped.words[i] = slot->writable.words[i] = 0;
+        slot->executable.words[i] = 0;
         slot->code.words[i] = slot->global.words[i] = 0;
     }
     view->slots[slot->number] = slot;

@@ -1,0 +1,111 @@
+/* Direct execution as an engine: on top of the JIT's. */
+#include "cpu/direct/direct.h"
+
+#include "base/pages.h"
+#include "cpu/core/fpu.h"
+
+static size_t verdict_bytes(const struct direct *direct)
+{
+    return (direct->ram_pages + 1) * sizeof(*direct->verdicts);
+}
+
+static void destroy_direct(struct direct *direct)
+{
+    direct_unmake_code(direct);
+    pages_free(direct->verdicts, verdict_bytes(direct));
+    direct->cpu->direct = NULL;
+    pages_free(direct, sizeof(*direct));
+}
+
+static bool fill_in(struct direct *direct, struct error *error)
+{
+    struct cpu *cpu = direct->cpu;
+    const struct ram *ram = cpu->wiring.memory->ram;
+    direct->fd = -1;
+    direct->mark_int80 = true;
+    direct->ram_pages = ram ? ram->bytes >> PAGE_SHIFT : 0;
+    direct->verdicts = pages_allocate(verdict_bytes(direct));
+    if (!direct->verdicts) {
+        return error_set(error, "out of memory for direct execution");
+    }
+    direct_forget_verdicts(direct);
+    const struct views_examiner examiner = {direct_examine, -1, direct};
+    return views_create_low(cpu, &examiner, DIRECT_PAGE, error) &&
+           direct_make_code(direct, error);
+}
+
+static bool create(struct cpu *cpu, struct error *error)
+{
+    if (!jit_engine.create(cpu, error)) {
+        return false;
+    }
+    struct direct *direct = pages_allocate(sizeof(*direct));
+    if (!direct) {
+        jit_engine.destroy(cpu);
+        return error_set(error, "out of memory for direct execution");
+    }
+    cpu->direct = direct;
+    direct->cpu = cpu;
+    if (!fill_in(direct, error)) {
+        destroy_direct(direct);
+        jit_engine.destroy(cpu);
+        return false;
+    }
+    cpu->code_cache->page_listener.written = direct_page_written;
+    cpu->code_cache->page_listener.opaque = direct;
+    cpu->jit->direct.handle = direct_handle_signal;
+    cpu->jit->direct.opaque = direct;
+    cpu->jit->direct.signal_entry =
+        (void (*)(int, siginfo_t *, void *))(uintptr_t)direct->signal_entry;
+    return true;
+}
+
+static void destroy(struct cpu *cpu)
+{
+    struct direct *direct = cpu->direct;
+    struct cpu *const owner = direct->cpu;
+    /* The views' window goes first, then what is above it. */
+    jit_engine.destroy(owner);
+    destroy_direct(direct);
+}
+
+static void show_statistics(const struct cpu *cpu, cpu_show_statistic *show,
+                            void *opaque)
+{
+    const struct direct_statistics *s = &cpu->direct->statistics;
+    const struct {
+        const char *name;
+        uint64_t count;
+    } rows[] = {
+        {"direct: times the low window changed hands", s->windows_taken},
+        {"direct: entries", s->entries},
+        {"direct: exits by a gate", s->gates},
+        {"direct: exits for system calls that the host redirected", s->redirected},
+        {"direct: exits for requests of other threads", s->kicks},
+        {"direct: page traps", s->page_traps},
+        {"direct: of them not for mapping", s->soft_traps},
+        {"direct: other exceptions", s->other_traps},
+        {"direct: pages of code examined", s->examined},
+        {"direct: of them refused", s->refused},
+        {"direct: written again", s->rewritten},
+        {"direct: blocks of refused pages interpreted", s->refused_blocks},
+    };
+    for (unsigned i = 0; i < ARRAY_LENGTH(rows); i++) {
+        show(opaque, rows[i].name, rows[i].count);
+    }
+    jit_engine.show_statistics(cpu, show, opaque);
+}
+
+static const char *lacks(void)
+{
+    return jit_engine.lacks();
+}
+
+const struct cpu_engine direct_engine = {
+    .name = "direct",
+    .lacks = lacks,
+    .create = create,
+    .destroy = destroy,
+    .run = direct_run,
+    .show_statistics = show_statistics,
+};

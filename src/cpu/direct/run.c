@@ -1,0 +1,154 @@
+/* The engine's run: what may be executed directly, and the way there and back. */
+#include "cpu/direct/direct.h"
+
+#include "cpu/core/fpu.h"
+#include "cpu/interpreter/run_loop.h"
+
+enum {
+    REFUSED_BLOCKS = 16, /* of a refused page that are interpreted in a row */
+};
+
+static bool is_null(const struct segment *segment)
+{
+    return (segment->selector & ~3U) == 0;
+}
+
+/* Segments whose limits the host has no descriptors for are left to the JIT. */
+static bool shows_segment(const struct segment *segment)
+{
+    return segment->kind != SEGMENT_CHECKED || is_null(segment);
+}
+
+/* Whether x87 and SSE are on. What VEX-encoded instructions use is saved only by guest
+ * kernels that have switched XSAVE on. */
+static bool has_vectors(struct direct *direct)
+{
+    uint32_t assumptions = jit_assumptions(direct->cpu);
+    bool vex_allowed = assumptions & ASSUME_AVX;
+    if ((assumptions & ASSUME_VECTOR) && direct->vex_allowed != vex_allowed) {
+        direct->vex_allowed = vex_allowed;
+        direct_forget_verdicts(direct);
+    }
+    return assumptions & ASSUME_VECTOR;
+}
+
+/* Whether the processor would do to ring-3 code what the guest's does: 32-bit flat
+ * segments, interrupts on and no port access (PUSHF shows both), no alignment checks,
+ * a vector unit that is on. */
+static bool may_run_directly(struct direct *direct)
+{
+    const struct cpu *cpu = direct->cpu;
+    const uint32_t shown = EFLAGS_IF | EFLAGS_IOPL | EFLAGS_AC;
+    const struct segment *segments = cpu->segments;
+    return (cpu->cr0 & CR0_PG) && (cpu->system_flags & shown) == EFLAGS_IF &&
+           jit_supports(cpu) && segments[SEGMENT_SS].kind == SEGMENT_FLAT &&
+           segments[SEGMENT_DS].kind == SEGMENT_FLAT &&
+           segments[SEGMENT_ES].kind == SEGMENT_FLAT &&
+           shows_segment(&segments[SEGMENT_FS]) &&
+           shows_segment(&segments[SEGMENT_GS]) &&
+           has_vectors(direct);
+}
+
+/* Code in the page must not be executed directly: interprets what is run there, as it
+ * is mostly little; a loop is for the JIT. */
+static void run_refused(struct direct *direct)
+{
+    struct cpu *cpu = direct->cpu;
+    gla_t page = cpu->eip & ~(uint32_t)PAGE_OFFSET_MASK;
+    for (unsigned i = 0; i < REFUSED_BLOCKS; i++) {
+        direct->statistics.refused_blocks++;
+        run_loop_interpret_few(cpu, BLOCK_INSTRUCTIONS);
+        if (cpu->cpl != 3 || (cpu->eip & ~(uint32_t)PAGE_OFFSET_MASK) != page ||
+            atomic_load(&cpu->request) || cpu->shadow ||
+            (cpu->system_flags & EFLAGS_TF)) {
+            return;
+        }
+    }
+    jit_run_next(cpu);
+}
+
+static void set_segments(struct direct *direct)
+{
+    struct cpu *cpu = direct->cpu;
+    struct direct_state *state = &cpu->direct_state;
+    const struct segment *fs = &cpu->segments[SEGMENT_FS];
+    const struct segment *gs = &cpu->segments[SEGMENT_GS];
+    uint16_t selector = is_null(gs) ? 0 : HOST_DATA;
+    if (direct->host_gs != selector) {
+        __asm__ volatile("mov %0, %%gs" : : "r"(selector));
+        direct->host_gs = selector;
+    }
+    state->gs_base = gs->base;
+    state->uses_fs = !is_null(fs);
+    state->fs_base = fs->base;
+    selector = is_null(fs) ? 0 : HOST_DATA;
+    if (direct->host_fs != selector) {
+        /* That sets the base, which C needs as it was. */
+        __asm__ volatile("mov %0, %%fs\n\twrfsbase %1"
+                         :
+                         : "r"(selector), "r"(state->host_fs_base));
+        direct->host_fs = selector;
+    }
+}
+
+/* Executes guest code until it has to come out for more than mapping a page. */
+static void run_directly(struct direct *direct)
+{
+    struct cpu *cpu = direct->cpu;
+    struct direct_state *state = &cpu->direct_state;
+    jit_choose_requests(cpu);
+    set_segments(direct);
+    jit_forget_gs(cpu->jit);
+    state->code = HOST_CODE_32;
+    bool again = true;
+    while (again) {
+        jit_make_live(cpu, true);
+        state->eip = cpu->eip;
+        state->flags = cpu_eflags(cpu);
+        direct->entries++;
+        direct->statistics.entries++;
+        uint32_t exit = direct->enter(cpu);
+        cpu->retired++;
+        again = false;
+        if (exit == JIT_EXIT_TRAP) {
+            again = direct_after_signal(direct);
+        } else if (exit == DIRECT_EXIT_GATE) {
+            direct->statistics.gates++;
+            direct_take_flags(cpu);
+            run_refused(direct);
+        }
+    }
+}
+
+static void run_next(struct cpu *cpu)
+{
+    struct direct *direct = cpu->direct;
+    if (!(cpu->code_mode & CODE_MODE_USER) || !cpu->free_running ||
+        !may_run_directly(direct)) {
+        jit_run_next(cpu);
+        return;
+    }
+    views_current(cpu);
+    if (!views_is_low(cpu)) {
+        views_take_low(cpu);
+        views_current(cpu);
+        direct->statistics.windows_taken++;
+    }
+    if (views_executes(cpu, cpu->eip) ||
+        views_reach(cpu, cpu->eip, MMU_EXECUTE) == VIEWS_MAPPED) {
+        run_directly(direct);
+    } else {
+        run_refused(direct);
+    }
+}
+
+enum cpu_exit direct_run(struct cpu *cpu, uint64_t budget)
+{
+    uint64_t base;
+    __asm__ volatile("rdfsbase %0" : "=r"(base));
+    direct_set_host_fs(cpu->direct, base);
+    __asm__ volatile("mov %0, %%ds\n\tmov %0, %%es" : : "r"(HOST_DATA));
+    __asm__ volatile("mov %%fs, %0" : "=r"(cpu->direct->host_fs));
+    __asm__ volatile("mov %%gs, %0" : "=r"(cpu->direct->host_gs));
+    return jit_run_with(cpu, budget, run_next);
+}

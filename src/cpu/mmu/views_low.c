@@ -1,0 +1,102 @@
+/* The low window: the view whose guest-linear addresses are the host's own. What lies
+ * below the lowest address that the kernel lets us map, and above what the engine keeps
+ * for itself, is left to the interpreter. */
+#define _GNU_SOURCE /* MAP_FIXED_NOREPLACE */
+#include "cpu/mmu/views_internal.h"
+
+#include <stdio.h>
+#include <sys/mman.h>
+
+/* Of vm.mmap_min_addr where it cannot be read. */
+enum { LOWEST_DEFAULT = 64 << 10 };
+
+static uint32_t lowest_address(void)
+{
+    unsigned long lowest = LOWEST_DEFAULT;
+    FILE *file = fopen("/proc/sys/vm/mmap_min_addr", "r");
+    if (file) {
+        if (fscanf(file, "%lu", &lowest) != 1 || lowest > LOWEST_DEFAULT) {
+            lowest = LOWEST_DEFAULT;
+        }
+        fclose(file);
+    }
+    return lowest < PAGE_BYTES ? PAGE_BYTES : (uint32_t)lowest;
+}
+
+/* Whether the process has nothing there. */
+static bool is_free(uint64_t first, uint64_t end)
+{
+    void *wanted = (void *)(uintptr_t)first;
+    void *found =
+        mmap(wanted, end - first, PROT_NONE,
+             MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
+    if (found != MAP_FAILED) {
+        munmap(found, end - first);
+    }
+    return found == wanted;
+}
+
+bool views_create_low(struct cpu *cpu, const struct views_examiner *examiner, gla_t end,
+                      struct error *error)
+{
+    struct views *views = cpu->views;
+    uint32_t lowest = lowest_address();
+    if (!is_free(lowest, WINDOW_BYTES + GUARD_BYTES)) {
+        return error_set(error, "direct execution needs the host's addresses below 4 "
+                                "GiB, and something is there (a sanitizer, "
+                                "'setarch -R'?): use -engine jit");
+    }
+    views->examiner = *examiner;
+    views->low_first = (lowest + PAGE_OFFSET_MASK) >> PAGE_SHIFT;
+    views->low_end = end >> PAGE_SHIFT;
+    return true;
+}
+
+bool views_is_low(const struct cpu *cpu)
+{
+    return cpu->views->current == cpu->views->low;
+}
+
+void views_take_low(struct cpu *cpu)
+{
+    struct views *views = cpu->views;
+    struct view *before = views->low, *view = views->current;
+    if (before == view) {
+        return;
+    }
+    if (before) {
+        views_empty(cpu, before);
+        before->base = views->low_own;
+    }
+    views_empty(cpu, view);
+    views->low_own = view->base;
+    view->base = NULL;
+    views->low = view;
+}
+
+bool views_executes(const struct cpu *cpu, gla_t address)
+{
+    uint32_t page = address >> PAGE_SHIFT;
+    const struct slot *slot = view_slot(cpu->views->current, page);
+    return slot && page_in(&slot->executable, page_index(page));
+}
+
+bool views_is_empty(const struct cpu *cpu)
+{
+    return cpu->views->current->mappings == 0;
+}
+
+void views_forbid_execution(struct cpu *cpu, uint32_t ram_page, bool copied)
+{
+    struct views *views = cpu->views;
+    view_place place;
+    while ((place = views->executable_places[ram_page])) {
+        struct view *view = &views->view[(place - 1) >> 20];
+        uint32_t page = (place - 1) & (VIEW_PAGES - 1);
+        if (copied) {
+            views_unmap(cpu, view, page, page);
+        } else {
+            views_protect(cpu, view, page, 1, RIGHT_READ);
+        }
+    }
+}
