@@ -29,9 +29,14 @@ static bool fill_in(struct direct *direct, struct error *error)
         return error_set(error, "out of memory for direct execution");
     }
     direct_forget_verdicts(direct);
-    const struct views_examiner examiner = {direct_examine, -1, direct};
-    return views_create_low(cpu, &examiner, DIRECT_PAGE, error) &&
-           direct_make_code(direct, error);
+    if (!views_create_low(cpu, DIRECT_PAGE, error) ||
+        !direct_make_code(direct, error)) {
+        return false;
+    }
+    const struct views_examiner examiner = {direct_examine, direct, direct->fd,
+                                            DIRECT_CODE_PAGES};
+    views_examine_by(cpu, &examiner);
+    return true;
 }
 
 static bool create(struct cpu *cpu, struct error *error)
@@ -86,8 +91,10 @@ static void show_statistics(const struct cpu *cpu, cpu_show_statistic *show,
         {"direct: of them not for mapping", s->soft_traps},
         {"direct: other exceptions", s->other_traps},
         {"direct: pages of code examined", s->examined},
+        {"direct: of them copied", s->copied},
         {"direct: of them refused", s->refused},
         {"direct: written again", s->rewritten},
+        {"direct: visits left to the JIT after many traps", s->given_up},
         {"direct: blocks of refused pages interpreted", s->refused_blocks},
     };
     for (unsigned i = 0; i < ARRAY_LENGTH(rows); i++) {

@@ -12,7 +12,7 @@
 #define CPU_AT(member) ((int32_t)offsetof(struct cpu, member))
 #define STATE_AT(member) CPU_AT(direct_state.member)
 
-enum { FILE_BYTES = (1 + DIRECT_COPIES) * PAGE_BYTES };
+enum { FILE_BYTES = (DIRECT_CODE_PAGES + DIRECT_COPIES) * PAGE_BYTES };
 
 static void emit_store_constant8(struct emitter *e, unsigned value, int32_t at)
 {
@@ -134,16 +134,24 @@ void direct_set_host_fs(struct direct *direct, uint64_t base)
                      sizeof(base));
 }
 
-uint32_t direct_make_gate(struct direct *direct, uint32_t eip)
+uint32_t direct_make_gate(struct direct *direct, uint32_t passed)
 {
-    struct emitter *e = &direct->emitter;
-    uint32_t gate = (uint32_t)(uintptr_t)emit_here(e);
-    if (direct->gate_count == DIRECT_GATES) {
+    if (direct->gates_used == UINT64_MAX) {
         return 0;
     }
-    direct->gate_count++;
-    emit_constant64(e, HOST_R15, (uintptr_t)direct->cpu);
-    emit_constant32(e, HOST_R14, eip);
-    emit_jump(e, direct->gate_common);
+    unsigned number = (unsigned)__builtin_ctzll(~direct->gates_used);
+    struct emitter e = direct->emitter;
+    e.at += number * GATE_BYTES;
+    uint32_t gate = (uint32_t)(uintptr_t)emit_here(&e);
+    direct->gates_used |= 1ULL << number;
+    emit_constant64(&e, HOST_R15, (uintptr_t)direct->cpu);
+    emit_constant32(&e, HOST_R14, passed);
+    emit_jump(&e, direct->gate_common);
     return gate;
+}
+
+void direct_free_gate(struct direct *direct, uint32_t gate)
+{
+    unsigned number = (gate - (uint32_t)(uintptr_t)direct->gates_start) / GATE_BYTES;
+    direct->gates_used &= ~(1ULL << number);
 }

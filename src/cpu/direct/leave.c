@@ -150,7 +150,8 @@ bool direct_after_signal(struct direct *direct)
             return true;
         }
         direct->statistics.soft_traps++;
-        if (!views_executes(cpu, cpu->eip)) {
+        uint32_t ram_page;
+        if (!views_executes(cpu, cpu->eip, &ram_page)) {
             return false; /* for whoever runs what is refused */
         }
     } else if (state->trap == EXCEPTION_DB) {

@@ -6,6 +6,7 @@
 
 enum {
     REFUSED_BLOCKS = 16, /* of a refused page that are interpreted in a row */
+    TRAPS_IN_ROW = 32,   /* until ring 0 runs; then the JIT takes over until it does */
 };
 
 static bool is_null(const struct segment *segment)
@@ -45,8 +46,7 @@ static bool may_run_directly(struct direct *direct)
            segments[SEGMENT_DS].kind == SEGMENT_FLAT &&
            segments[SEGMENT_ES].kind == SEGMENT_FLAT &&
            shows_segment(&segments[SEGMENT_FS]) &&
-           shows_segment(&segments[SEGMENT_GS]) &&
-           has_vectors(direct);
+           shows_segment(&segments[SEGMENT_GS]) && has_vectors(direct);
 }
 
 /* Code in the page must not be executed directly: interprets what is run there, as it
@@ -91,6 +91,15 @@ static void set_segments(struct direct *direct)
     }
 }
 
+static void leave_by_gate(struct direct *direct)
+{
+    struct cpu *cpu = direct->cpu;
+    uint32_t passed = cpu->eip;
+    if (direct_find_gate(direct, passed, &cpu->eip)) {
+        run_refused(direct);
+    }
+}
+
 /* Executes guest code until it has to come out for more than mapping a page. */
 static void run_directly(struct direct *direct)
 {
@@ -115,16 +124,37 @@ static void run_directly(struct direct *direct)
         } else if (exit == DIRECT_EXIT_GATE) {
             direct->statistics.gates++;
             direct_take_flags(cpu);
-            run_refused(direct);
+            leave_by_gate(direct);
         }
     }
+}
+
+/* Whether execution may begin at EIP, now that its page has been reached. */
+static bool may_enter(struct direct *direct)
+{
+    struct cpu *cpu = direct->cpu;
+    uint32_t ram_page;
+    if (!views_executes(cpu, cpu->eip, &ram_page) &&
+        (views_reach(cpu, cpu->eip, MMU_EXECUTE) != VIEWS_MAPPED ||
+         !views_executes(cpu, cpu->eip, &ram_page))) {
+        return false;
+    }
+    int shown = direct->verdicts[ram_page].shown;
+    return shown <= VIEWS_AS_IT_IS ||
+           direct_copy_enters(direct, (unsigned)shown - 1, cpu->eip);
 }
 
 static void run_next(struct cpu *cpu)
 {
     struct direct *direct = cpu->direct;
-    if (!(cpu->code_mode & CODE_MODE_USER) || !cpu->free_running ||
-        !may_run_directly(direct)) {
+    if (!(cpu->code_mode & CODE_MODE_USER)) {
+        direct->traps_in_row = 0;
+        jit_run_next(cpu);
+        return;
+    }
+    if (!cpu->free_running || !may_run_directly(direct) ||
+        direct->traps_in_row >= TRAPS_IN_ROW) {
+        direct->statistics.given_up += direct->traps_in_row >= TRAPS_IN_ROW;
         jit_run_next(cpu);
         return;
     }
@@ -134,12 +164,12 @@ static void run_next(struct cpu *cpu)
         views_current(cpu);
         direct->statistics.windows_taken++;
     }
-    if (views_executes(cpu, cpu->eip) ||
-        views_reach(cpu, cpu->eip, MMU_EXECUTE) == VIEWS_MAPPED) {
+    if (may_enter(direct)) {
         run_directly(direct);
     } else {
         run_refused(direct);
     }
+    direct->traps_in_row++;
 }
 
 enum cpu_exit direct_run(struct cpu *cpu, uint64_t budget)

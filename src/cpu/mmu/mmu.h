@@ -94,6 +94,11 @@ enum mmu_access { MMU_READ, MMU_WRITE, MMU_EXECUTE };
  * `*ram_offset` gets its place in RAM, or UINT64_MAX outside RAM (ROM). */
 const uint8_t *mmu_fetch(struct cpu *cpu, gla_t address, uint64_t *ram_offset);
 
+/* Where a page of instruction bytes of the current privilege level would come from, as
+ * page tables stand: looks only. NULL if it cannot be fetched, or not from plain
+ * memory. */
+const uint8_t *mmu_peek_code(struct cpu *cpu, gla_t page);
+
 /* One instruction byte from wherever it is, devices included. Raises #PF. */
 uint8_t mmu_fetch_byte(struct cpu *cpu, gla_t address);
 

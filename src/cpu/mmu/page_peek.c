@@ -93,3 +93,18 @@ bool mmu_peek_fetch(const struct cpu *cpu, const struct mmu_peek *peek, gla_t ad
         mask & (peek->large ? large_page_physical(leaf, address, peek->wide) : place);
     return true;
 }
+
+const uint8_t *mmu_peek_code(struct cpu *cpu, gla_t page)
+{
+    struct mmu_peek peek;
+    gpa_t physical, last;
+    mmu_peek(cpu, page, &peek);
+    if (!mmu_peek_fetch(cpu, &peek, page, cpu->cpl == 3 ? MMU_USER : MMU_SUPERVISOR,
+                        &physical)) {
+        return NULL;
+    }
+    const struct memory_region *region = mmu_find_region(cpu, physical, &last);
+    bool whole = region && region->read && physical >= region->start &&
+                 last - physical >= PAGE_OFFSET_MASK;
+    return whole ? region->read + (physical - region->start) : NULL;
+}

@@ -134,20 +134,24 @@ struct views_examiner {
      * views_forbid_execution(), and the page has to hold code (ram->code_lines) as
      * long as execution is allowed. Must not empty views unless `fetched`. */
     int (*examine)(void *opaque, gla_t page, uint32_t ram_page, bool fetched);
-    int copies_fd;
     void *opaque;
+    int copies_fd;
+    unsigned first_copy; /* page of it */
 };
 
 /* `end`: guest-linear address from which on up to 4 GiB the window belongs to the
  * caller. Fails if anything else of this process is at addresses below 4 GiB. */
-bool views_create_low(struct cpu *cpu, const struct views_examiner *examiner, gla_t end,
-                      struct error *error);
+bool views_create_low(struct cpu *cpu, gla_t end, struct error *error);
+void views_examine_by(struct cpu *cpu, const struct views_examiner *examiner);
 bool views_is_low(const struct cpu *cpu);
 /* Gives the current view, which is a user view, the low window: it is emptied, and so
  * is the view that had it. views_current() has to be called after that. */
 void views_take_low(struct cpu *cpu);
-/* Whether the current view shows this address executable. */
-bool views_executes(const struct cpu *cpu, gla_t address);
+/* Whether the current view shows this address executable, and which page of RAM (or a
+ * copy of which) is there. */
+bool views_executes(const struct cpu *cpu, gla_t address, uint32_t *ram_page);
+/* A page that shows this page of RAM executable; false: there is none. */
+bool views_executable_at(const struct cpu *cpu, uint32_t ram_page, gla_t *page);
 /* Whether the current view's window is empty. */
 bool views_is_empty(const struct cpu *cpu);
 /* A page of RAM is to be examined again before it is executed. `copied`: a copy was

@@ -36,8 +36,12 @@ static bool is_free(uint64_t first, uint64_t end)
     return found == wanted;
 }
 
-bool views_create_low(struct cpu *cpu, const struct views_examiner *examiner, gla_t end,
-                      struct error *error)
+void views_examine_by(struct cpu *cpu, const struct views_examiner *examiner)
+{
+    cpu->views->examiner = *examiner;
+}
+
+bool views_create_low(struct cpu *cpu, gla_t end, struct error *error)
 {
     struct views *views = cpu->views;
     uint32_t lowest = lowest_address();
@@ -46,7 +50,6 @@ bool views_create_low(struct cpu *cpu, const struct views_examiner *examiner, gl
                                 "GiB, and something is there (a sanitizer, "
                                 "'setarch -R'?): use -engine jit");
     }
-    views->examiner = *examiner;
     views->low_first = (lowest + PAGE_OFFSET_MASK) >> PAGE_SHIFT;
     views->low_end = end >> PAGE_SHIFT;
     return true;
@@ -74,11 +77,22 @@ void views_take_low(struct cpu *cpu)
     views->low = view;
 }
 
-bool views_executes(const struct cpu *cpu, gla_t address)
+bool views_executes(const struct cpu *cpu, gla_t address, uint32_t *ram_page)
 {
     uint32_t page = address >> PAGE_SHIFT;
     const struct slot *slot = view_slot(cpu->views->current, page);
-    return slot && page_in(&slot->executable, page_index(page));
+    if (!slot || !page_in(&slot->executable, page_index(page))) {
+        return false;
+    }
+    *ram_page = slot->ram_page[page_index(page)];
+    return true;
+}
+
+bool views_executable_at(const struct cpu *cpu, uint32_t ram_page, gla_t *page)
+{
+    view_place place = cpu->views->executable_places[ram_page];
+    *page = ((place - 1) & (VIEW_PAGES - 1)) << PAGE_SHIFT;
+    return place != 0;
 }
 
 bool views_is_empty(const struct cpu *cpu)

@@ -205,7 +205,7 @@ bool views_map_copy(struct cpu *cpu, struct view *view, uint32_t page,
     struct views *views = cpu->views;
     unsigned before = count_mappings(view, page, page);
     if (!map_file(views, view, page, 1, RIGHT_EXECUTE, views->examiner.copies_fd,
-                  copy)) {
+                  views->examiner.first_copy + copy)) {
         return false;
     }
     note_pages(views, view, page, 1, ram_page, RIGHT_EXECUTE);

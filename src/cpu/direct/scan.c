@@ -1,0 +1,255 @@
+#include "cpu/direct/scan.h"
+
+#include "cpu/core/instruction.h"
+#include "cpu/decoder/decoder.h"
+
+enum {
+    LEAD = 48, /* within which decoding finds the right place */
+    GUESSES = 15,
+    WINDOW_MAXIMUM = 16,
+};
+
+static bool is_memory(uint8_t modrm)
+{
+    return modrm < 0xc0;
+}
+
+static unsigned reg_of(uint8_t modrm)
+{
+    return (modrm >> 3) & 7;
+}
+
+/* The byte behind 0F, and the one behind that. */
+static bool is_marked_0f(uint8_t opcode, uint8_t modrm)
+{
+    switch (opcode) {
+    case 0x00: /* SLDT, STR, VERR, VERW */
+    case 0x01: /* SGDT, SIDT, SMSW, XGETBV, RDTSCP */
+    case 0x02: /* LAR */
+    case 0x03: /* LSL */
+    case 0x05: /* SYSCALL */
+    case 0x31: /* RDTSC */
+    case 0x34: /* SYSENTER */
+    case 0xa0: /* PUSH FS */
+    case 0xa1: /* POP FS */
+    case 0xa2: /* CPUID */
+    case 0xa8: /* PUSH GS */
+    case 0xa9: /* POP GS */
+    case 0xb2: /* LSS */
+    case 0xb4: /* LFS */
+    case 0xb5: /* LGS */
+        return true;
+    case 0xae: /* XSAVE, XRSTOR, XSAVEOPT */
+        return is_memory(modrm) && reg_of(modrm) >= 4 && reg_of(modrm) <= 6;
+    case 0xc7: /* XRSTORS, XSAVEC, XSAVES */
+        return is_memory(modrm) && reg_of(modrm) >= 3 && reg_of(modrm) <= 5;
+    default:
+        return false;
+    }
+}
+
+/* Whether it could be one of the instructions meant; what is not known could be. */
+static bool is_marked(const struct scan *scan, unsigned at)
+{
+    const uint8_t *bytes = scan->bytes + at;
+    unsigned left = scan->count - at;
+    switch (bytes[0]) {
+    case 0x0f:
+        return left < 3 || is_marked_0f(bytes[1], bytes[2]);
+    case 0x8c: /* MOV of segment registers */
+    case 0x8e:
+        return left < 2 || reg_of(bytes[1]) < SEGMENT_COUNT;
+    case 0xc4: /* LES, or VEX */
+    case 0xc5: /* LDS, or VEX */
+        return left < 2 || is_memory(bytes[1]) || !scan->vex_allowed;
+    case 0x62: /* EVEX: the guest's processor has no AVX-512 */
+        return left < 2 || !is_memory(bytes[1]);
+    case 0xcd: /* INT 80h */
+        return scan->mark_int80 && (left < 2 || bytes[1] == 0x80);
+    default:
+        return false;
+    }
+}
+
+static bool enters_kernel(const struct scan *scan, unsigned at)
+{
+    const uint8_t *bytes = scan->bytes + at;
+    return bytes[0] == 0xcd ||
+           (bytes[0] == 0x0f && (bytes[1] == 0x05 || bytes[1] == 0x34));
+}
+
+static bool is_prefix(uint8_t byte)
+{
+    switch (byte) {
+    case 0x26:
+    case 0x2e:
+    case 0x36:
+    case 0x3e:
+    case 0x64:
+    case 0x65:
+    case 0x66:
+    case 0x67:
+    case 0xf0:
+    case 0xf2:
+    case 0xf3:
+        return true;
+    default:
+        return false;
+    }
+}
+
+static bool has_begun(const struct scan *scan, unsigned at)
+{
+    return scan->starts[at / 64] >> (at % 64) & 1;
+}
+
+static enum decode_result decode_at(const struct scan *scan, unsigned at,
+                                    struct instruction *out)
+{
+    unsigned left = scan->count - at;
+    return decode_instruction(out, scan->bytes + at,
+                              left < SCAN_BEHIND ? left : SCAN_BEHIND, at, scan->mode);
+}
+
+static unsigned length_at(const struct scan *scan, unsigned at)
+{
+    struct instruction instruction;
+    enum decode_result result = decode_at(scan, at, &instruction);
+    if (result == DECODE_TRUNCATED) {
+        return scan->count - at;
+    }
+    return result == DECODE_OK ? instruction.length : 1;
+}
+
+/* Decodes from `at` up to `end`, or to where decoding has been. */
+static void decode_from(struct scan *scan, unsigned at, unsigned end)
+{
+    while (at < end && !has_begun(scan, at)) {
+        scan->starts[at / 64] |= 1ULL << (at % 64);
+        at += length_at(scan, at);
+    }
+}
+
+/* Where the instruction begins that has its opcode at `at`, if decoding has come to it;
+ * SCAN_NONE. */
+static int find_start(const struct scan *scan, unsigned at)
+{
+    unsigned start = at;
+    while (!has_begun(scan, start)) {
+        if (start == 0 || at - start == SCAN_BEHIND ||
+            !is_prefix(scan->bytes[start - 1])) {
+            return SCAN_NONE;
+        }
+        start--;
+    }
+    return (int)start;
+}
+
+/* Whether most decodings that begin some bytes before come to an instruction that has
+ * its opcode at `at`. */
+static bool is_reached(const struct scan *scan, unsigned at)
+{
+    unsigned end = at >= LEAD + GUESSES ? at - LEAD : GUESSES;
+    unsigned reached = 0, begun = 0;
+    for (unsigned from = end - GUESSES; from < end && from <= at; from++) {
+        unsigned here = from, last = from;
+        while (here < at) {
+            last = here;
+            here += length_at(scan, here);
+        }
+        bool prefixed = here > at && last < at;
+        for (unsigned i = last; prefixed && i < at; i++) {
+            prefixed = is_prefix(scan->bytes[i]);
+        }
+        reached += here == at || prefixed;
+        begun++;
+    }
+    return reached > begun / 2;
+}
+
+static bool is_relative_jump(const uint8_t *bytes)
+{
+    while (is_prefix(*bytes)) {
+        bytes++;
+    }
+    return (bytes[0] & 0xf0) == 0x70 || (bytes[0] & 0xfc) == 0xe0 || bytes[0] == 0xe8 ||
+           bytes[0] == 0xe9 || bytes[0] == 0xeb ||
+           (bytes[0] == 0x0f && (bytes[1] & 0xf0) == 0x80);
+}
+
+/* Whether a jump in the page leads to a place behind `first`, before `end`. */
+static bool is_jumped_into(const struct scan *scan, unsigned first, unsigned end)
+{
+    for (unsigned at = scan->page; at < scan->page + PAGE_BYTES; at++) {
+        struct instruction instruction;
+        if (has_begun(scan, at) && is_relative_jump(scan->bytes + at) &&
+            decode_at(scan, at, &instruction) == DECODE_OK &&
+            instruction.immediate > first && instruction.immediate < end) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The bytes up to the end of an instruction that may be replaced by a jump; their
+ * number, 0: none. */
+static unsigned find_window(const struct scan *scan, unsigned start)
+{
+    unsigned end = start + length_at(scan, start);
+    for (unsigned bytes = SCAN_WINDOW_MINIMUM; bytes <= WINDOW_MAXIMUM; bytes++) {
+        unsigned first = end - bytes;
+        if (first < scan->page || end > scan->page + PAGE_BYTES) {
+            return 0;
+        }
+        if (has_begun(scan, first)) {
+            return is_jumped_into(scan, first, end) ? 0 : bytes;
+        }
+    }
+    return 0;
+}
+
+static void add_mark(const struct scan *scan, unsigned at, unsigned start,
+                     struct scan_marks *out)
+{
+    if (out->count == SCAN_MARKS || start < scan->page) {
+        out->doubtful |= start >= scan->page;
+        return;
+    }
+    unsigned end = start + length_at(scan, start), before = scan->page;
+    if (out->count) {
+        before += out->marks[out->count - 1].start;
+        before += length_at(scan, before);
+    }
+    unsigned bytes = enters_kernel(scan, at) ? find_window(scan, start) : 0;
+    bytes = bytes && end - bytes >= before ? bytes : 0;
+    out->marks[out->count].start = (uint16_t)(start - scan->page);
+    out->marks[out->count].window =
+        bytes ? (int16_t)(end - bytes - scan->page) : SCAN_NONE;
+    out->marks[out->count].window_bytes = (uint8_t)bytes;
+    out->count++;
+}
+
+void scan_find_marks(struct scan *scan, int entered, struct scan_marks *out)
+{
+    unsigned end = scan->page + PAGE_BYTES;
+    bool decoded = false;
+    out->count = 0;
+    out->doubtful = false;
+    for (unsigned at = scan->page; at < end && !out->doubtful; at++) {
+        if (__builtin_expect(!is_marked(scan, at), 1)) {
+            continue;
+        }
+        if (!decoded) {
+            unsigned from = scan->page + (entered == SCAN_NONE ? 0 : (unsigned)entered);
+            decode_from(scan, from, end);
+            decode_from(scan, scan->page ? 0 : from, end);
+            decoded = true;
+        }
+        int start = find_start(scan, at);
+        if (start != SCAN_NONE && is_reached(scan, at)) {
+            add_mark(scan, at, (unsigned)start, out);
+        } else if (start != SCAN_NONE || is_reached(scan, at)) {
+            out->doubtful = true;
+        }
+    }
+}

@@ -1,0 +1,60 @@
+/* cpu/direct/scan.h: a page of guest code, and what in it must not be executed as it
+ * is.
+ *
+ * Some instructions are not privileged, and yet would show the host, or do another
+ * thing than on the guest's processor: CPUID, RDTSC, those that read or load selectors,
+ * those that read descriptor table registers, XSAVE of more state than the guest knows,
+ * and those that enter the kernel, if the host's kernel would do so at a place that it
+ * does not tell us, or at all.
+ *
+ * Code is not marked as such, and instructions have any length. What looks like one of
+ * these is taken for one if decoding comes to it: from some bytes before the page or
+ * where it was entered, or from most of the places a little before, as decoding that
+ * begins at a wrong place finds the right one within a few instructions. PUSH and POP
+ * of segment registers by their opcodes of one byte are not looked for
+ * (docs/fidelity.md). Thread: the CPU's own. */
+#ifndef CPU_DIRECT_SCAN_H
+#define CPU_DIRECT_SCAN_H
+
+#include "cpu/core/cpu.h"
+
+enum {
+    SCAN_BEFORE = 64, /* bytes; decoding finds the right place within them */
+    SCAN_BEHIND = 15, /* an instruction's */
+    SCAN_MARKS = 64,
+    SCAN_NONE = -1,
+};
+
+/* A page's bytes, with some of those before and behind it, if they are known. Places
+ * are counted in `bytes`. */
+struct scan {
+    uint8_t bytes[SCAN_BEFORE + PAGE_BYTES + SCAN_BEHIND];
+    unsigned page; /* where it begins */
+    unsigned count;
+    uint32_t mode;    /* to decode in: enum code_mode */
+    bool vex_allowed; /* VEX-encoded instructions are as good as others */
+    bool mark_int80;  /* INT 80h is not */
+    uint64_t starts[(SCAN_BEFORE + PAGE_BYTES) / 64 + 1]; /* where decoding has begun */
+};
+
+/* What was found. */
+struct scan_marks {
+    unsigned count;
+    bool doubtful; /* something may be one of these instructions, or there are too many
+                    */
+    struct {
+        uint16_t start; /* in the page, of the instruction, prefixes included */
+        /* Of instructions that enter the kernel: at least 7 bytes up to its end that
+         * are whole instructions, to which no jump in the page leads but to the first;
+         * or SCAN_NONE. */
+        int16_t window;
+        uint8_t window_bytes;
+    } marks[SCAN_MARKS];
+};
+
+enum { SCAN_WINDOW_MINIMUM = 7 /* bytes of a far jump */ };
+
+/* `entered`: place in the page at which code is about to be executed, or SCAN_NONE. */
+void scan_find_marks(struct scan *scan, int entered, struct scan_marks *out);
+
+#endif
