@@ -145,12 +145,12 @@ static int find_start(const struct scan *scan, unsigned at)
     return (int)start;
 }
 
-/* Whether most decodings that begin some bytes before come to an instruction that has
- * its opcode at `at`. */
-static bool is_reached(const struct scan *scan, unsigned at)
+/* How many of the decodings that begin some bytes before come to an instruction that
+ * has its opcode at `at`; `*guesses`: of how many. */
+static unsigned count_reached(const struct scan *scan, unsigned at, unsigned *guesses)
 {
-    unsigned end = at >= LEAD + GUESSES ? at - LEAD : GUESSES;
-    unsigned reached = 0, begun = 0;
+    unsigned end = at >= LEAD + GUESSES ? at - LEAD : GUESSES, reached = 0;
+    *guesses = 0;
     for (unsigned from = end - GUESSES; from < end && from <= at; from++) {
         unsigned here = from, last = from;
         while (here < at) {
@@ -162,9 +162,9 @@ static bool is_reached(const struct scan *scan, unsigned at)
             prefixed = is_prefix(scan->bytes[i]);
         }
         reached += here == at || prefixed;
-        begun++;
+        ++*guesses;
     }
-    return reached > begun / 2;
+    return reached;
 }
 
 static bool is_relative_jump(const uint8_t *bytes)
@@ -240,15 +240,17 @@ void scan_find_marks(struct scan *scan, int entered, struct scan_marks *out)
             continue;
         }
         if (!decoded) {
-            unsigned from = scan->page + (entered == SCAN_NONE ? 0 : (unsigned)entered);
-            decode_from(scan, from, end);
-            decode_from(scan, scan->page ? 0 : from, end);
+            if (entered != SCAN_NONE) {
+                decode_from(scan, scan->page + (unsigned)entered, end);
+            }
+            decode_from(scan, 0, end);
             decoded = true;
         }
         int start = find_start(scan, at);
-        if (start != SCAN_NONE && is_reached(scan, at)) {
+        unsigned guesses, reached = count_reached(scan, at, &guesses);
+        if (start != SCAN_NONE && reached > guesses / 2) {
             add_mark(scan, at, (unsigned)start, out);
-        } else if (start != SCAN_NONE || is_reached(scan, at)) {
+        } else if (start != SCAN_NONE || reached == guesses) {
             out->doubtful = true;
         }
     }

@@ -8,9 +8,10 @@
  * does not tell us, or at all.
  *
  * Code is not marked as such, and instructions have any length. What looks like one of
- * these is taken for one if decoding comes to it: from some bytes before the page or
- * where it was entered, or from most of the places a little before, as decoding that
- * begins at a wrong place finds the right one within a few instructions. PUSH and POP
+ * these is taken for one if decoding comes to it, from some bytes before the page or
+ * from where it was entered. Decoding that begins at a wrong place finds the right one
+ * within a few instructions; if that which begins a little before does not agree,
+ * nobody can tell. PUSH and POP
  * of segment registers by their opcodes of one byte are not looked for
  * (docs/fidelity.md). Thread: the CPU's own. */
 #ifndef CPU_DIRECT_SCAN_H
