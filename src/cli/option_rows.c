@@ -6,6 +6,7 @@
 #include "cli/options_internal.h"
 #include "cli/values.h"
 #include "cpu/engines/engines.h"
+#include "host/confinement/confinement.h"
 
 static bool apply_help(struct parser *parser, const char *value, struct error *error)
 {
@@ -238,6 +239,18 @@ static bool apply_rtc(struct parser *parser, const char *value, struct error *er
     return value_parse_rtc(value, &parser->options->machine.epoch_s, error);
 }
 
+static bool apply_sandbox(struct parser *parser, const char *value, struct error *error)
+{
+    bool on = strcmp(value, "on") == 0;
+    parser->options->sandbox = parser->sandbox_asked_for = on;
+    if (!on && strcmp(value, "off") != 0) {
+        return error_set(error, "-sandbox %s: it can be on or off", value);
+    }
+    return !on || CONFINEMENT_POSSIBLE ||
+           error_set(error, "-sandbox on: this build checks itself (sanitizers or "
+                            "coverage) and cannot be confined; leave this out");
+}
+
 static bool apply_statistics(struct parser *parser, const char *value,
                              struct error *error)
 {
@@ -289,6 +302,8 @@ static const struct option_row rows[] = {
     {"engine", "NAME", apply_engine, "jit, interpreter or auto"},
     {"d", "ITEMS", apply_log, "log in_asm,out_asm,int,mmu,exec; -d help says more"},
     {"D", "FILE", apply_log_file, "log to this file, not to standard error"},
+    {"sandbox", "on|off", apply_sandbox,
+     "give up system calls that the machine does not need (default on)"},
     {"stats", NULL, apply_statistics, "print counters at the end"},
     {"help", NULL, apply_help, "this text"},
     {"h", NULL, apply_help, NULL},

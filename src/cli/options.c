@@ -7,6 +7,7 @@
 #include "cli/options_internal.h"
 #include "cli/values.h"
 #include "cpu/engines/engines.h"
+#include "host/confinement/confinement.h"
 
 enum {
     DEFAULT_RAM_MIB = 128, /* QEMU's */
@@ -121,6 +122,10 @@ static bool finish_lockstep(struct parser *parser, struct error *error)
     if (parser->options->statistics) {
         return error_set(error, "-stats: lockstep has none; use it with run");
     }
+    if (parser->sandbox_asked_for) {
+        return error_set(error, "-sandbox on: lockstep needs the host; leave this out");
+    }
+    parser->options->sandbox = false;
     if (machine->trace_items) {
         return error_set(
             error, "-d: lockstep logs guest_errors only; use the others with run");
@@ -178,6 +183,7 @@ bool options_parse(struct options *options, int count, char *const arguments[],
 {
     *options = (struct options){
         .action = OPTIONS_RUN,
+        .sandbox = CONFINEMENT_POSSIBLE,
         .machine = {.ram_bytes = (uint64_t)DEFAULT_RAM_MIB << 20,
                     .engine = cpu_engine_find(NULL)->name,
                     .clock = CLOCK_KIND_HOST,

@@ -21,6 +21,7 @@ enum options_action {
 struct options {
     enum options_action action;
     bool statistics;                 /* -stats */
+    bool sandbox;                    /* -sandbox; never with lockstep */
     struct machine_config machine;   /* strings point into the arguments */
     struct lockstep_config lockstep; /* OPTIONS_LOCKSTEP: all but what to call back */
 };

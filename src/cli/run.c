@@ -6,7 +6,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "cli/sandbox.h"
 #include "cli/signals.h"
+#include "host/confinement/confinement.h"
 
 enum { EXIT_PROBLEM = 1 };
 
@@ -50,28 +52,32 @@ static int status_of(const struct machine_result *result)
     return 0;
 }
 
+/* Gives up what is not needed once all files are open, and switches on: the event
+ * loop's thread has no privileges from its beginning. */
+static bool start(struct machine *machine, bool sandbox, struct error *error)
+{
+    return confinement_drop_privileges(error) && machine_power_on(machine, error) &&
+           (!sandbox || sandbox_enter(error));
+}
+
 int run_machine(const struct options *options)
 {
-    struct error error = {.text = ""};
+    struct machine_result result = {.end = MACHINE_END_HOST_ERROR};
     struct signals signals;
-    if (!signals_start(&signals, &error)) {
-        cli_print_error(&error);
-        return EXIT_PROBLEM;
+    if (!signals_start(&signals, &result.error)) {
+        return status_of(&result);
     }
-    int status = EXIT_PROBLEM;
-    struct machine *machine = machine_create(&options->machine, &error);
-    if (machine) {
+    struct machine *machine = machine_create(&options->machine, &result.error);
+    if (machine && start(machine, options->sandbox, &result.error)) {
         signals_set_machine(&signals, machine);
-        struct machine_result result = machine_run(machine, 0);
+        result = machine_run(machine, 0);
         signals_set_machine(&signals, NULL);
         if (options->statistics) {
             machine_print_statistics(machine, stderr);
         }
-        machine_destroy(machine);
-        status = status_of(&result);
-    } else {
-        cli_print_error(&error);
     }
+    machine_destroy(machine);
+    int status = status_of(&result);
     signals_stop(&signals);
     int received = atomic_load(&signals.received);
     if (received) {

@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include "host/confinement/confinement.h"
 #include "host/console/terminal.h"
 
 static const int taken_signals[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGTSTP, SIGCONT};
@@ -31,6 +32,9 @@ static void end(struct signals *signals, int signal_number)
 static void *take_signals(void *opaque)
 {
     struct signals *signals = opaque;
+    struct error ignored; /* the main thread says it when its turn comes */
+    confinement_drop_privileges(&ignored);
+    sem_post(&signals->started);
     for (;;) {
         int signal_number;
         if (sigwait(&signals->taken, &signal_number) != 0) {
@@ -65,9 +69,14 @@ bool signals_start(struct signals *signals, struct error *error)
     /* A write that cannot be done is to fail, not to kill. */
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN);
+    sem_init(&signals->started, 0, 0);
     int failure = pthread_create(&signals->thread, NULL, take_signals, signals);
-    return failure == 0 ||
-           error_set_errno(error, failure, "cannot start the thread for signals");
+    if (failure) {
+        return error_set_errno(error, failure, "cannot start the thread for signals");
+    }
+    while (sem_wait(&signals->started) != 0) {
+    }
+    return true;
 }
 
 void signals_set_machine(struct signals *signals, struct machine *machine)
@@ -82,5 +91,6 @@ void signals_stop(struct signals *signals)
     atomic_store(&signals->stopping, true);
     pthread_kill(signals->thread, SIGCONT);
     pthread_join(signals->thread, NULL);
+    sem_destroy(&signals->started);
     pthread_mutex_destroy(&signals->mutex);
 }

@@ -8,6 +8,7 @@
 #define CLI_SIGNALS_H
 
 #include <pthread.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <stdatomic.h>
 
@@ -16,6 +17,7 @@
 
 struct signals {
     pthread_t thread;
+    sem_t started; /* and without privileges: others still need theirs */
     sigset_t taken;
     pthread_mutex_t mutex;   /* protects `machine` */
     struct machine *machine; /* NULL: none to stop */

@@ -201,8 +201,8 @@ bool event_loop_start(struct event_loop *loop, struct error *error)
     assert(!loop->started);
     /* Signals belong to other threads; except those that a thread causes itself, by a
      * fault or by reading its terminal from the background. */
-    static const int own_signals[] = {SIGSEGV, SIGBUS,  SIGILL, SIGFPE,
-                                      SIGTRAP, SIGTTIN, SIGTTOU};
+    static const int own_signals[] = {SIGSEGV, SIGBUS, SIGILL,  SIGFPE,
+                                      SIGTRAP, SIGSYS, SIGTTIN, SIGTTOU};
     sigset_t blocked, before;
     sigfillset(&blocked);
     for (size_t i = 0; i < ARRAY_LENGTH(own_signals); i++) {

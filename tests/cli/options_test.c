@@ -285,6 +285,7 @@ static void lockstep(void **state)
     refuse("lockstep -serial pty x", "file:FILE");
     refuse("lockstep -debugcon stdio x", "file:FILE");
     refuse("lockstep -stats x", "-stats");
+    refuse("lockstep -sandbox on x", "-sandbox on");
     refuse("lockstep -from 5 -until 5 x", "-from");
     static const char *const bad[] = {"",   "0",    "-1",          "1.5M",
                                       "1T", "10MB", "99999999999G"};

@@ -5,8 +5,8 @@ _faumachine()
     local current=${COMP_WORDS[COMP_CWORD]}
     local previous=${COMP_WORDS[COMP_CWORD - 1]}
     local options="-m -hda -hdb -hdc -hdd -snapshot -kernel -initrd -append -bios
-        -nographic -display -serial -debugcon -device -no-reboot -rtc -clock -engine -d -D
-        -stats -help -version"
+        -nographic -display -serial -debugcon -device -no-reboot -rtc -clock -engine
+        -sandbox -d -D -stats -help -version"
     if [[ ${COMP_WORDS[1]} == lockstep ]]; then
         options+=" -engines -every -from -until"
     fi
@@ -46,6 +46,10 @@ _faumachine()
         ;;
     -engine)
         mapfile -t COMPREPLY < <(compgen -W "auto interpreter" -- "$current")
+        return
+        ;;
+    -sandbox)
+        mapfile -t COMPREPLY < <(compgen -W "on off" -- "$current")
         return
         ;;
     -engines)
