@@ -3,6 +3,7 @@
 #include "cpu/direct/direct.h"
 
 #include "cpu/core/fpu.h"
+#include "cpu/direct/elf_image.h"
 #include "cpu/direct/scan.h"
 
 enum {
@@ -30,6 +31,9 @@ static void begin_scan(struct direct *direct, gla_t page, uint32_t ram_page,
     const uint8_t *before = mmu_peek_code(cpu, page - PAGE_BYTES);
     scan->page = before ? SCAN_BEFORE : 0;
     scan->count = scan->page + PAGE_BYTES + (next ? SCAN_BEHIND : 0);
+    scan->code = 0;
+    scan->code_end = PAGE_BYTES;
+    elf_image_find_code(cpu, page, &scan->code, &scan->code_end);
     scan->mode = cpu->code_mode;
     scan->vex_allowed = direct->vex_allowed;
     scan->mark_int80 = direct->mark_int80;

@@ -7,6 +7,7 @@ enum {
     LEAD = 48, /* within which decoding finds the right place */
     GUESSES = 15,
     WINDOW_MAXIMUM = 16,
+    FUNCTION_ALIGNMENT = 16,
 };
 
 static bool is_memory(uint8_t modrm)
@@ -191,6 +192,23 @@ static bool is_jumped_into(const struct scan *scan, unsigned first, unsigned end
     return false;
 }
 
+/* Whether decoding that begins at `first` comes to `at`. */
+static bool leads_to(const struct scan *scan, unsigned first, unsigned at)
+{
+    while (first < at) {
+        first += length_at(scan, first);
+    }
+    return first == at;
+}
+
+/* Whether an instruction begins there: where decoding has begun one, or where functions
+ * are aligned to begin. */
+static bool is_boundary(const struct scan *scan, unsigned first, unsigned start)
+{
+    return has_begun(scan, first) || ((first - scan->page) % FUNCTION_ALIGNMENT == 0 &&
+                                      leads_to(scan, first, start));
+}
+
 /* The bytes up to the end of an instruction that may be replaced by a jump; their
  * number, 0: none. */
 static unsigned find_window(const struct scan *scan, unsigned start)
@@ -201,7 +219,7 @@ static unsigned find_window(const struct scan *scan, unsigned start)
         if (first < scan->page || end > scan->page + PAGE_BYTES) {
             return 0;
         }
-        if (has_begun(scan, first)) {
+        if (is_boundary(scan, first, start)) {
             return is_jumped_into(scan, first, end) ? 0 : bytes;
         }
     }
@@ -231,11 +249,11 @@ static void add_mark(const struct scan *scan, unsigned at, unsigned start,
 
 void scan_find_marks(struct scan *scan, int entered, struct scan_marks *out)
 {
-    unsigned end = scan->page + PAGE_BYTES;
+    unsigned first = scan->page + scan->code, end = scan->page + scan->code_end;
     bool decoded = false;
     out->count = 0;
     out->doubtful = false;
-    for (unsigned at = scan->page; at < end && !out->doubtful; at++) {
+    for (unsigned at = first; at < end && !out->doubtful; at++) {
         if (__builtin_expect(!is_marked(scan, at), 1)) {
             continue;
         }
@@ -243,7 +261,7 @@ void scan_find_marks(struct scan *scan, int entered, struct scan_marks *out)
             if (entered != SCAN_NONE) {
                 decode_from(scan, scan->page + (unsigned)entered, end);
             }
-            decode_from(scan, 0, end);
+            decode_from(scan, scan->code ? first : 0, end);
             decoded = true;
         }
         int start = find_start(scan, at);

@@ -32,9 +32,10 @@ struct scan {
     uint8_t bytes[SCAN_BEFORE + PAGE_BYTES + SCAN_BEHIND];
     unsigned page; /* where it begins */
     unsigned count;
-    uint32_t mode;    /* to decode in: enum code_mode */
-    bool vex_allowed; /* VEX-encoded instructions are as good as others */
-    bool mark_int80;  /* INT 80h is not */
+    unsigned code, code_end; /* in the page: where there is code, as far as is known */
+    uint32_t mode;           /* to decode in: enum code_mode */
+    bool vex_allowed;        /* VEX-encoded instructions are as good as others */
+    bool mark_int80;         /* INT 80h is not */
     uint64_t starts[(SCAN_BEFORE + PAGE_BYTES) / 64 + 1]; /* where decoding has begun */
 };
 
