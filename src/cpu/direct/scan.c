@@ -201,12 +201,17 @@ static bool leads_to(const struct scan *scan, unsigned first, unsigned at)
     return first == at;
 }
 
-/* Whether an instruction begins there: where decoding has begun one, or where functions
- * are aligned to begin. */
+/* Whether an instruction begins there for sure: where decoding has begun one, and most
+ * others would, or where functions are aligned to begin. */
 static bool is_boundary(const struct scan *scan, unsigned first, unsigned start)
 {
-    return has_begun(scan, first) || ((first - scan->page) % FUNCTION_ALIGNMENT == 0 &&
-                                      leads_to(scan, first, start));
+    unsigned guesses;
+    if (!leads_to(scan, first, start)) {
+        return false;
+    }
+    return (first - scan->page) % FUNCTION_ALIGNMENT == 0 ||
+           (has_begun(scan, first) &&
+            count_reached(scan, first, &guesses) > guesses / 2);
 }
 
 /* The bytes up to the end of an instruction that may be replaced by a jump; their
