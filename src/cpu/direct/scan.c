@@ -8,6 +8,9 @@ enum {
     GUESSES = 15,
     WINDOW_MAXIMUM = 16,
     FUNCTION_ALIGNMENT = 16,
+    PADDING = 4, /* bytes */
+    OPCODE_NOP = 0x90,
+    OPCODE_INT3 = 0xcc,
 };
 
 static bool is_memory(uint8_t modrm)
@@ -201,17 +204,30 @@ static bool leads_to(const struct scan *scan, unsigned first, unsigned at)
     return first == at;
 }
 
+/* Whether a function could begin there, behind what fills up to an alignment. */
+static bool follows_padding(const struct scan *scan, unsigned first)
+{
+    if ((first - scan->page) % FUNCTION_ALIGNMENT || first < scan->page + PADDING) {
+        return false;
+    }
+    uint8_t padding = scan->bytes[first - 1];
+    for (unsigned i = 2; i <= PADDING; i++) {
+        if (scan->bytes[first - i] != padding) {
+            return false;
+        }
+    }
+    return padding == 0 || padding == OPCODE_NOP || padding == OPCODE_INT3;
+}
+
 /* Whether an instruction begins there for sure: where decoding has begun one, and most
- * others would, or where functions are aligned to begin. */
+ * others would, or where a function begins. */
 static bool is_boundary(const struct scan *scan, unsigned first, unsigned start)
 {
     unsigned guesses;
-    if (!leads_to(scan, first, start)) {
-        return false;
-    }
-    return (first - scan->page) % FUNCTION_ALIGNMENT == 0 ||
-           (has_begun(scan, first) &&
-            count_reached(scan, first, &guesses) > guesses / 2);
+    return leads_to(scan, first, start) &&
+           (follows_padding(scan, first) ||
+            (has_begun(scan, first) &&
+             count_reached(scan, first, &guesses) > guesses / 2));
 }
 
 /* The bytes up to the end of an instruction that may be replaced by a jump; their
