@@ -29,6 +29,7 @@ static bool fill_in(struct direct *direct, struct error *error)
         return error_set(error, "out of memory for direct execution");
     }
     direct_forget_verdicts(direct);
+    lengths_create(&direct->lengths, CODE_MODE_32 | CODE_MODE_VEX | CODE_MODE_USER);
     if (!views_create_low(cpu, DIRECT_PAGE, error) ||
         !direct_make_code(direct, error)) {
         return false;

@@ -17,6 +17,7 @@
 #define CPU_DIRECT_DIRECT_H
 
 #include "cpu/core/engine.h"
+#include "cpu/direct/lengths.h"
 #include "cpu/jit/emit.h"
 #include "cpu/jit/jit.h"
 
@@ -83,6 +84,7 @@ struct direct {
     uint16_t host_fs, host_gs; /* selectors that FS and GS have */
     bool vex_allowed; /* the guest's kernel saves what VEX-encoded instructions use */
     bool mark_int80;  /* INT 80h must not be executed */
+    struct lengths lengths;
     struct verdict *verdicts; /* of each page of RAM */
     uint64_t ram_pages;
     uint32_t entries;      /* counts; wraps */

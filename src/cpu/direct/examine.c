@@ -34,7 +34,7 @@ static void begin_scan(struct direct *direct, gla_t page, uint32_t ram_page,
     scan->code = 0;
     scan->code_end = PAGE_BYTES;
     elf_image_find_code(cpu, page, &scan->code, &scan->code_end);
-    scan->mode = cpu->code_mode;
+    scan->lengths = &direct->lengths;
     scan->vex_allowed = direct->vex_allowed;
     scan->mark_int80 = direct->mark_int80;
     for (unsigned i = 0; i < ARRAY_LENGTH(scan->starts); i++) {

@@ -112,17 +112,13 @@ static enum decode_result decode_at(const struct scan *scan, unsigned at,
 {
     unsigned left = scan->count - at;
     return decode_instruction(out, scan->bytes + at,
-                              left < SCAN_BEHIND ? left : SCAN_BEHIND, at, scan->mode);
+                              left < SCAN_BEHIND ? left : SCAN_BEHIND, at,
+                              scan->lengths->mode);
 }
 
 static unsigned length_at(const struct scan *scan, unsigned at)
 {
-    struct instruction instruction;
-    enum decode_result result = decode_at(scan, at, &instruction);
-    if (result == DECODE_TRUNCATED) {
-        return scan->count - at;
-    }
-    return result == DECODE_OK ? instruction.length : 1;
+    return lengths_of(scan->lengths, scan->bytes + at, scan->count - at);
 }
 
 /* Decodes from `at` up to `end`, or to where decoding has been. */
@@ -149,26 +145,36 @@ static int find_start(const struct scan *scan, unsigned at)
     return (int)start;
 }
 
-/* How many of the decodings that begin some bytes before come to an instruction that
- * has its opcode at `at`; `*guesses`: of how many. */
-static unsigned count_reached(const struct scan *scan, unsigned at, unsigned *guesses)
+/* Whether decoding that begins at `from` comes to an instruction that has its opcode at
+ * `at`. */
+static bool comes_to(const struct scan *scan, unsigned from, unsigned at)
 {
-    unsigned end = at >= LEAD + GUESSES ? at - LEAD : GUESSES, reached = 0;
-    *guesses = 0;
-    for (unsigned from = end - GUESSES; from < end && from <= at; from++) {
-        unsigned here = from, last = from;
-        while (here < at) {
-            last = here;
-            here += length_at(scan, here);
-        }
-        bool prefixed = here > at && last < at;
-        for (unsigned i = last; prefixed && i < at; i++) {
-            prefixed = is_prefix(scan->bytes[i]);
-        }
-        reached += here == at || prefixed;
-        ++*guesses;
+    unsigned here = from, last = from;
+    while (here < at) {
+        last = here;
+        here += length_at(scan, here);
     }
-    return reached;
+    bool prefixed = here > at && last < at;
+    for (unsigned i = last; prefixed && i < at; i++) {
+        prefixed = is_prefix(scan->bytes[i]);
+    }
+    return here == at || prefixed;
+}
+
+/* Whether most decodings that begin some bytes before come there; or all. */
+static bool is_reached(const struct scan *scan, unsigned at, bool by_all)
+{
+    unsigned end = at >= LEAD + GUESSES ? at - LEAD : GUESSES;
+    unsigned guesses = 0, reached = 0;
+    for (unsigned from = end - GUESSES; from < end && from <= at; from++) {
+        bool comes = comes_to(scan, from, at);
+        if (by_all && !comes) {
+            return false;
+        }
+        reached += comes;
+        guesses++;
+    }
+    return reached > guesses / 2;
 }
 
 static bool is_relative_jump(const uint8_t *bytes)
@@ -223,11 +229,9 @@ static bool follows_padding(const struct scan *scan, unsigned first)
  * others would, or where a function begins. */
 static bool is_boundary(const struct scan *scan, unsigned first, unsigned start)
 {
-    unsigned guesses;
     return leads_to(scan, first, start) &&
            (follows_padding(scan, first) ||
-            (has_begun(scan, first) &&
-             count_reached(scan, first, &guesses) > guesses / 2));
+            (has_begun(scan, first) && is_reached(scan, first, false)));
 }
 
 /* The bytes up to the end of an instruction that may be replaced by a jump; their
@@ -286,10 +290,10 @@ void scan_find_marks(struct scan *scan, int entered, struct scan_marks *out)
             decoded = true;
         }
         int start = find_start(scan, at);
-        unsigned guesses, reached = count_reached(scan, at, &guesses);
-        if (start != SCAN_NONE && reached > guesses / 2) {
+        bool reached = is_reached(scan, at, start == SCAN_NONE);
+        if (start != SCAN_NONE && reached) {
             add_mark(scan, at, (unsigned)start, out);
-        } else if (start != SCAN_NONE || reached == guesses) {
+        } else if (start != SCAN_NONE || reached) {
             out->doubtful = true;
         }
     }

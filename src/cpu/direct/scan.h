@@ -18,6 +18,7 @@
 #define CPU_DIRECT_SCAN_H
 
 #include "cpu/core/cpu.h"
+#include "cpu/direct/lengths.h"
 
 enum {
     SCAN_BEFORE = 64, /* bytes; decoding finds the right place within them */
@@ -33,9 +34,9 @@ struct scan {
     unsigned page; /* where it begins */
     unsigned count;
     unsigned code, code_end; /* in the page: where there is code, as far as is known */
-    uint32_t mode;           /* to decode in: enum code_mode */
-    bool vex_allowed;        /* VEX-encoded instructions are as good as others */
-    bool mark_int80;         /* INT 80h is not */
+    const struct lengths *lengths;
+    bool vex_allowed; /* VEX-encoded instructions are as good as others */
+    bool mark_int80;  /* INT 80h is not */
     uint64_t starts[(SCAN_BEFORE + PAGE_BYTES) / 64 + 1]; /* where decoding has begun */
 };
 
