@@ -1,19 +1,11 @@
 #include "clock/clock.h"
 
-#include <time.h>
-
-static uint64_t host_monotonic_ns(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * NS_PER_SECOND + (uint64_t)now.tv_nsec;
-}
-
 void clock_init(struct clock *clock, enum clock_kind kind, int64_t epoch_s)
 {
     *clock = (struct clock){.kind = kind, .epoch_s = epoch_s};
     if (kind == CLOCK_KIND_HOST) {
-        clock->base_ns = host_monotonic_ns();
+        host_time_create(&clock->host);
+        clock->base_ns = host_time_ns(&clock->host);
     }
 }
 
@@ -21,7 +13,7 @@ uint64_t clock_now_ns(struct clock *clock)
 {
     switch (clock->kind) {
     case CLOCK_KIND_HOST:
-        return host_monotonic_ns() - clock->base_ns;
+        return host_time_ns(&clock->host) - clock->base_ns;
     case CLOCK_KIND_COUNTED:
         return clock->base_ns +
                (clock->retired ? clock->retired(clock->retired_opaque) : 0);
@@ -29,6 +21,11 @@ uint64_t clock_now_ns(struct clock *clock)
         break;
     }
     return clock->manual_ns;
+}
+
+bool clock_keeps_vectors(const struct clock *clock)
+{
+    return clock->kind != CLOCK_KIND_HOST || clock->host.keeps_vectors;
 }
 
 uint64_t clock_next_deadline_ns(const struct clock *clock)

@@ -13,6 +13,7 @@
 #define CLOCK_CLOCK_H
 
 #include "base/types.h"
+#include "clock/host_time.h"
 
 enum clock_kind { CLOCK_KIND_HOST, CLOCK_KIND_COUNTED, CLOCK_KIND_MANUAL };
 
@@ -32,8 +33,9 @@ struct timer {
 
 struct clock {
     enum clock_kind kind;
-    uint64_t base_ns;   /* host: time of the host at start; counted: time skipped */
-    uint64_t manual_ns; /* manual: the time, as unit tests set it */
+    struct host_time host; /* CLOCK_KIND_HOST */
+    uint64_t base_ns;      /* host: time of the host at start; counted: time skipped */
+    uint64_t manual_ns;    /* manual: the time, as unit tests set it */
     /* counted: how many instructions have been retired, asked of the CPU */
     uint64_t (*retired)(void *opaque);
     void *retired_opaque;
@@ -48,8 +50,11 @@ struct clock {
 /* `epoch_s`: seconds since 1970-01-01 UTC that virtual time 0 stands for. */
 void clock_init(struct clock *clock, enum clock_kind kind, int64_t epoch_s);
 
-/* Virtual time in ns. Never goes back. */
+/* Virtual time in ns. Never goes back. The thread that skips time need not hold the
+ * lock for this. */
 uint64_t clock_now_ns(struct clock *clock);
+/* Whether that leaves the host's vector registers alone. */
+bool clock_keeps_vectors(const struct clock *clock);
 
 /* Earliest deadline of all timers, CLOCK_NEVER if none is armed. */
 uint64_t clock_next_deadline_ns(const struct clock *clock);

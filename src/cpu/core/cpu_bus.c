@@ -67,8 +67,8 @@ void cpu_physical_write(struct cpu *cpu, gpa_t address, uint32_t value, unsigned
 
 uint64_t cpu_tsc(struct cpu *cpu)
 {
-    leave_cpu(cpu);
-    uint64_t now_ns = clock_now_ns(cpu->wiring.clock);
-    lock_release(cpu->wiring.lock);
-    return now_ns + cpu->tsc_offset;
+    if (FPU_PARK_ALWAYS || !clock_keeps_vectors(cpu->wiring.clock)) {
+        fpu_park(cpu);
+    }
+    return clock_now_ns(cpu->wiring.clock) + cpu->tsc_offset;
 }
