@@ -41,5 +41,6 @@ struct cpu_engine {
 extern const struct cpu_engine interpreter_engine;
 extern const struct cpu_engine jit_engine;
 extern const struct cpu_engine direct_engine;
+extern const struct cpu_engine auto_engine; /* direct or JIT, by address space */
 
 #endif

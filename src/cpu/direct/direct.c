@@ -40,7 +40,7 @@ static bool fill_in(struct direct *direct, struct error *error)
     return true;
 }
 
-static bool create(struct cpu *cpu, struct error *error)
+static bool create(struct cpu *cpu, bool always, struct error *error)
 {
     if (!jit_engine.create(cpu, error)) {
         return false;
@@ -57,6 +57,7 @@ static bool create(struct cpu *cpu, struct error *error)
         jit_engine.destroy(cpu);
         return false;
     }
+    policy_create(&direct->policy, always, direct->fd);
     cpu->code_cache->page_listener.written = direct_page_written;
     cpu->code_cache->page_listener.opaque = direct;
     cpu->jit->direct.handle = direct_handle_signal;
@@ -79,11 +80,16 @@ static void show_statistics(const struct cpu *cpu, cpu_show_statistic *show,
                             void *opaque)
 {
     const struct direct_statistics *s = &cpu->direct->statistics;
+    const struct policy *policy = &cpu->direct->policy;
     const struct {
         const char *name;
         uint64_t count;
     } rows[] = {
-        {"direct: times the low window changed hands", s->windows_taken},
+        {"direct: low window given to programs that began", policy->taken_early},
+        {"direct: low window given to others", policy->taken_late},
+        {"direct: cycles of the host to map a page", policy->costs.map},
+        {"direct: cycles of the host to unmap one", policy->costs.unmap},
+        {"direct: cycles of the host to trap", policy->costs.trap},
         {"direct: entries", s->entries},
         {"direct: exits by a gate", s->gates},
         {"direct: exits for system calls that the host redirected", s->redirected},
@@ -104,15 +110,34 @@ static void show_statistics(const struct cpu *cpu, cpu_show_statistic *show,
     jit_engine.show_statistics(cpu, show, opaque);
 }
 
+static bool create_direct(struct cpu *cpu, struct error *error)
+{
+    return create(cpu, true, error);
+}
+
+static bool create_auto(struct cpu *cpu, struct error *error)
+{
+    return create(cpu, false, error);
+}
+
 static const char *lacks(void)
 {
-    return jit_engine.lacks();
+    return jit_engine.lacks() ? jit_engine.lacks() : views_low_lacks();
 }
 
 const struct cpu_engine direct_engine = {
     .name = "direct",
     .lacks = lacks,
-    .create = create,
+    .create = create_direct,
+    .destroy = destroy,
+    .run = direct_run,
+    .show_statistics = show_statistics,
+};
+
+const struct cpu_engine auto_engine = {
+    .name = "auto",
+    .lacks = lacks,
+    .create = create_auto,
     .destroy = destroy,
     .run = direct_run,
     .show_statistics = show_statistics,

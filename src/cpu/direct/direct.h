@@ -18,6 +18,7 @@
 
 #include "cpu/core/engine.h"
 #include "cpu/direct/lengths.h"
+#include "cpu/direct/policy.h"
 #include "cpu/jit/emit.h"
 #include "cpu/jit/jit.h"
 
@@ -64,7 +65,7 @@ struct copy {
 struct direct_statistics {
     uint64_t entries, gates, kicks, page_traps, soft_traps, other_traps, redirected;
     uint64_t examined, copied, refused, rewritten, refused_blocks;
-    uint64_t windows_taken, given_up;
+    uint64_t given_up;
 };
 
 struct direct {
@@ -84,6 +85,7 @@ struct direct {
     uint16_t host_fs, host_gs; /* selectors that FS and GS have */
     bool vex_allowed; /* the guest's kernel saves what VEX-encoded instructions use */
     bool mark_int80;  /* INT 80h must not be executed */
+    struct policy policy;
     struct lengths lengths;
     struct verdict *verdicts; /* of each page of RAM */
     uint64_t ram_pages;

@@ -149,6 +149,7 @@ static void run_next(struct cpu *cpu)
     struct direct *direct = cpu->direct;
     if (!(cpu->code_mode & CODE_MODE_USER)) {
         direct->traps_in_row = 0;
+        policy_leave(cpu, &direct->policy);
         jit_run_next(cpu);
         return;
     }
@@ -159,10 +160,9 @@ static void run_next(struct cpu *cpu)
         return;
     }
     views_current(cpu);
-    if (!views_is_low(cpu)) {
-        views_take_low(cpu);
-        views_current(cpu);
-        direct->statistics.windows_taken++;
+    if (!policy_enter(cpu, &direct->policy)) {
+        jit_run_next(cpu);
+        return;
     }
     if (may_enter(direct)) {
         run_directly(direct);

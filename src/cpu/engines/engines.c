@@ -4,6 +4,7 @@
 
 /* "auto" stands for the first that the host can run. */
 static const struct cpu_engine *const engines[] = {
+    &auto_engine,
     &jit_engine,
     &interpreter_engine,
     &direct_engine,

@@ -141,6 +141,8 @@ struct views_examiner {
 
 /* `end`: guest-linear address from which on up to 4 GiB the window belongs to the
  * caller. Fails if anything else of this process is at addresses below 4 GiB. */
+/* Why that would fail here; NULL: it would not. */
+const char *views_low_lacks(void);
 bool views_create_low(struct cpu *cpu, gla_t end, struct error *error);
 void views_examine_by(struct cpu *cpu, const struct views_examiner *examiner);
 bool views_is_low(const struct cpu *cpu);
@@ -152,8 +154,8 @@ void views_take_low(struct cpu *cpu);
 bool views_executes(const struct cpu *cpu, gla_t address, uint32_t *ram_page);
 /* A page that shows this page of RAM executable; false: there is none. */
 bool views_executable_at(const struct cpu *cpu, uint32_t ram_page, gla_t *page);
-/* Whether the current view's window is empty. */
-bool views_is_empty(const struct cpu *cpu);
+/* How many mappings of the host a view has. */
+uint64_t views_mappings(const struct cpu *cpu, unsigned view);
 /* A page of RAM is to be examined again before it is executed. `copied`: a copy was
  * shown. */
 void views_forbid_execution(struct cpu *cpu, uint32_t ram_page, bool copied);

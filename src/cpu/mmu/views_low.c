@@ -41,16 +41,22 @@ void views_examine_by(struct cpu *cpu, const struct views_examiner *examiner)
     cpu->views->examiner = *examiner;
 }
 
+const char *views_low_lacks(void)
+{
+    return is_free(lowest_address(), WINDOW_BYTES + GUARD_BYTES)
+               ? NULL
+               : "the host's addresses below 4 GiB, where something is (a sanitizer, "
+                 "'setarch -R', another machine)";
+}
+
 bool views_create_low(struct cpu *cpu, gla_t end, struct error *error)
 {
     struct views *views = cpu->views;
-    uint32_t lowest = lowest_address();
-    if (!is_free(lowest, WINDOW_BYTES + GUARD_BYTES)) {
-        return error_set(error, "direct execution needs the host's addresses below 4 "
-                                "GiB, and something is there (a sanitizer, "
-                                "'setarch -R'?): use -engine jit");
+    if (views_low_lacks()) {
+        return error_set(error, "direct execution needs %s: use -engine jit",
+                         views_low_lacks());
     }
-    views->low_first = (lowest + PAGE_OFFSET_MASK) >> PAGE_SHIFT;
+    views->low_first = (lowest_address() + PAGE_OFFSET_MASK) >> PAGE_SHIFT;
     views->low_end = end >> PAGE_SHIFT;
     return true;
 }
@@ -95,9 +101,9 @@ bool views_executable_at(const struct cpu *cpu, uint32_t ram_page, gla_t *page)
     return place != 0;
 }
 
-bool views_is_empty(const struct cpu *cpu)
+uint64_t views_mappings(const struct cpu *cpu, unsigned view)
 {
-    return cpu->views->current->mappings == 0;
+    return cpu->views->view[view].mappings;
 }
 
 void views_forbid_execution(struct cpu *cpu, uint32_t ram_page, bool copied)

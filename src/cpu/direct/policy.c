@@ -1,0 +1,168 @@
+#include "cpu/direct/policy.h"
+
+#include "cpu/jit/jit.h"
+#include "cpu/mmu/mmu.h"
+
+enum {
+    SLOWER_SHIFT = 2,    /* what is lost in translated code: a fourth of the time */
+    GAIN_SHIFT = 3,      /* weight of the newest of the programs that began: 1/8 */
+    EXPLORE = 8,         /* one of so many begins in the JIT, to see */
+    FIRST_MAPPINGS = 16, /* that any program has, whatever is mapped now */
+    BUSY_MAPS = 500,     /* an owner computes if it has for so many pages' time */
+    RECENT_MAPS = 1000,  /* …and ran within that of so many */
+};
+
+void policy_create(struct policy *policy, bool always, int fd)
+{
+    policy->always = always;
+    policy->gain = 1;
+    direct_costs_measure(&policy->costs, fd);
+}
+
+static uint64_t page_cost(const struct policy *policy)
+{
+    return policy->costs.map + policy->costs.trap;
+}
+
+/* What the tenant has lost by running in the JIT. */
+static uint64_t loss(const struct tenant *tenant)
+{
+    uint64_t running = tenant->in_jit - tenant->translating;
+    return tenant->translating + (running >> SLOWER_SHIFT);
+}
+
+/* Of a program that runs directly from its beginning: pages of code have to be mapped,
+ * which the JIT need not do; about as many as others. */
+static uint64_t price_of_beginning(const struct policy *policy, uint64_t mappings)
+{
+    return (mappings / 2 + FIRST_MAPPINGS) * page_cost(policy);
+}
+
+/* Of what the window's owner will have to map again if it comes back. */
+static uint64_t price_of_owner(const struct cpu *cpu, const struct policy *policy,
+                               uint64_t now)
+{
+    const struct tenant *owner = &policy->tenants[policy->owner];
+    uint64_t mappings = policy->owner ? views_mappings(cpu, policy->owner) : 0;
+    bool recent = now - owner->last < RECENT_MAPS * page_cost(policy);
+    return mappings * (policy->costs.unmap + (recent ? page_cost(policy) : 0));
+}
+
+static bool owner_is_busy(const struct policy *policy, uint64_t now)
+{
+    const struct tenant *owner = &policy->tenants[policy->owner];
+    return policy->owner && owner->direct > BUSY_MAPS * page_cost(policy) &&
+           now - owner->last < RECENT_MAPS * page_cost(policy);
+}
+
+/* Whether ring 3 is entered by the way back from a system call. */
+static bool returns_from_call(struct cpu *cpu)
+{
+    uint32_t at = cpu->eip - 2;
+    const uint8_t *page = mmu_peek_code(cpu, at & ~(uint32_t)PAGE_OFFSET_MASK);
+    if (!page || (at & PAGE_OFFSET_MASK) == PAGE_OFFSET_MASK) {
+        return true; /* not the first instruction of a program, surely */
+    }
+    const uint8_t *bytes = page + (at & PAGE_OFFSET_MASK);
+    return (bytes[0] == 0xcd && bytes[1] == 0x80) ||
+           (bytes[0] == 0x0f && (bytes[1] == 0x05 || bytes[1] == 0x34));
+}
+
+/* A program that began in the JIT has ended, or gets the window. */
+static void learn(struct policy *policy, struct tenant *tenant, uint64_t mappings)
+{
+    if (tenant->began) {
+        int64_t gain =
+            (int64_t)loss(tenant) - (int64_t)price_of_beginning(policy, mappings);
+        policy->gain += (gain - policy->gain) >> GAIN_SHIFT;
+    }
+    tenant->began = false;
+}
+
+static void take_window(struct cpu *cpu, struct policy *policy, unsigned id)
+{
+    struct tenant *before = &policy->tenants[policy->owner];
+    *before = (struct tenant){.last = before->last, .known = before->known};
+    policy->owner = id;
+    policy->tenants[id].in_jit = policy->tenants[id].translating = 0;
+    policy->tenants[id].direct = 0;
+    views_take_low(cpu);
+    views_current(cpu);
+}
+
+/* Something has begun in this address space. Whether it gets the window at once. */
+static bool begin(struct cpu *cpu, struct policy *policy, struct tenant *tenant,
+                  uint64_t now)
+{
+    bool program = !returns_from_call(cpu);
+    learn(policy, tenant, FIRST_MAPPINGS);
+    *tenant = (struct tenant){.last = now,
+                              .began = program,
+                              .owner_direct = policy->tenants[policy->owner].direct};
+    if (!program || owner_is_busy(policy, now) || ++policy->beginnings % EXPLORE == 0) {
+        return false;
+    }
+    return policy->gain > 0;
+}
+
+static bool has_lost_enough(struct cpu *cpu, const struct policy *policy,
+                            const struct tenant *tenant, unsigned id, uint64_t now)
+{
+    const struct tenant *owner = &policy->tenants[policy->owner];
+    uint64_t owner_used =
+        owner->direct > tenant->owner_direct ? owner->direct - tenant->owner_direct : 0;
+    uint64_t price = price_of_owner(cpu, policy, now) +
+                     (views_mappings(cpu, id) + FIRST_MAPPINGS) *
+                         (policy->costs.unmap + page_cost(policy));
+    return tenant->in_jit > 2 * owner_used && loss(tenant) > price;
+}
+
+bool policy_enter(struct cpu *cpu, struct policy *policy)
+{
+    unsigned id = views_current_id(cpu);
+    struct tenant *tenant = &policy->tenants[id];
+    uint64_t now = __builtin_ia32_rdtsc(), mappings = views_mappings(cpu, id);
+    if (policy->always) {
+        if (!views_is_low(cpu)) {
+            take_window(cpu, policy, id);
+            policy->taken_late++;
+        }
+        return true;
+    }
+    if (!mappings && policy->current != id) {
+        bool early = begin(cpu, policy, tenant, now);
+        if (early && !views_is_low(cpu)) {
+            take_window(cpu, policy, id);
+            policy->taken_early++;
+            tenant->began = false;
+        }
+    } else if (!views_is_low(cpu) && has_lost_enough(cpu, policy, tenant, id, now)) {
+        learn(policy, tenant, mappings);
+        take_window(cpu, policy, id);
+        policy->taken_late++;
+    }
+    if (policy->current != id) {
+        policy->current = id;
+        policy->since = now;
+        policy->translated_since = cpu->jit->statistics.translating_cycles;
+    }
+    return views_is_low(cpu);
+}
+
+void policy_leave(struct cpu *cpu, struct policy *policy)
+{
+    if (!policy->current) {
+        return;
+    }
+    struct tenant *tenant = &policy->tenants[policy->current];
+    uint64_t now = __builtin_ia32_rdtsc(), took = now - policy->since;
+    tenant->last = now;
+    if (policy->current == policy->owner) {
+        tenant->direct += took;
+    } else {
+        tenant->in_jit += took;
+        tenant->translating +=
+            cpu->jit->statistics.translating_cycles - policy->translated_since;
+    }
+    policy->current = 0;
+}

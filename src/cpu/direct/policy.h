@@ -1,0 +1,54 @@
+/* cpu/direct/policy.h: which address space has the low window.
+ *
+ * Only one can execute directly at a time, and to change that is dear: its window is
+ * emptied, and filled again page by page. The others run in the JIT, which is slower by
+ * the time it takes to translate, and a bit. So the window goes to
+ *
+ * - who has lost more time in the JIT than the change costs, if the owner has used it
+ *   less in the meantime (who waits until the loss equals the price pays twice the best
+ *   price at most);
+ * - a program that has just begun, at once, if programs that began lately would have
+ *   gained by that, and the owner is not computing.
+ *
+ * A program that begins is known by an empty window and an entry that is no return from
+ * a system call, as that of a forked process is. docs/address-spaces.md has figures.
+ * Thread: the CPU's own. */
+#ifndef CPU_DIRECT_POLICY_H
+#define CPU_DIRECT_POLICY_H
+
+#include "cpu/direct/costs.h"
+#include "cpu/mmu/views.h"
+
+/* What is known of a view's address space; times in cycles of the host's time stamp
+ * counter. */
+struct tenant {
+    uint64_t in_jit;       /* in ring 3, since it had the window last */
+    uint64_t translating;  /* of that */
+    uint64_t direct;       /* in ring 3, directly, since it has the window */
+    uint64_t last;         /* when it was in ring 3 last */
+    uint64_t owner_direct; /* `direct` of the window's owner when `in_jit` was 0 */
+    bool known;            /* it has been in ring 3, with something mapped */
+    bool began;            /* it is a program that has begun, in the JIT */
+};
+
+struct policy {
+    bool always; /* the window goes to whoever runs */
+    struct direct_costs costs;
+    struct tenant tenants[VIEWS_MAXIMUM];
+    unsigned owner;   /* number of its view; 0: nobody */
+    unsigned current; /* who is in ring 3; 0: nobody is */
+    uint64_t since, translated_since;
+    int64_t gain; /* of programs that began in the JIT, had they begun directly */
+    unsigned beginnings;
+    uint64_t taken_early, taken_late;
+};
+
+void policy_create(struct policy *policy, bool always, int fd);
+
+/* Ring 3 of the current view is about to run: whether directly; the window may change
+ * hands for that. */
+bool policy_enter(struct cpu *cpu, struct policy *policy);
+/* Ring 0 is about to run. */
+void policy_leave(struct cpu *cpu, struct policy *policy);
+
+#endif
