@@ -73,6 +73,16 @@ struct segment {
     uint64_t read_end, write_end;
 };
 
+/* What loading a data segment register came to: the same again as long as the
+ * descriptor in memory is the same. */
+struct loaded_segment {
+    uint64_t descriptor; /* 0: nothing is here */
+    uint8_t cpl;
+    struct segment segment;
+};
+
+enum { LOADED_SEGMENTS = 8 };
+
 enum {
     SEGMENT_ACCESSED = 0x01,
     SEGMENT_WRITABLE = 0x02, /* data */
@@ -279,7 +289,11 @@ struct cpu {
     uint32_t code_mode;    /* what decoding depends on: enum code_mode bits */
 
     /* Running. */
-    uint64_t retired;      /* instructions up to the start of the current block */
+    uint64_t retired; /* instructions up to the start of the current block */
+    struct {
+        bool pending;
+        uint32_t eip, error;
+    } user_fault; /* the last #PF of ring 3, for when it tries again: cpu/mmu/views.h */
     uint64_t delivered_at; /* `retired` after the last exception; UINT64_MAX: none */
     const struct instruction *current;     /* being executed (or just executed) */
     const struct instruction *block_start; /* NULL between blocks */
@@ -305,6 +319,7 @@ struct cpu {
 
     struct translated_state translated;
     struct direct_state direct_state;
+    struct loaded_segment loaded_segments[LOADED_SEGMENTS]; /* by index in the GDT */
     struct mmu *mmu;               /* cached translations: cpu/mmu */
     struct views *views;           /* the same as host mappings: likewise; or NULL */
     struct code_cache *code_cache; /* decoded blocks: cpu/interpreter */

@@ -122,6 +122,12 @@ bool policy_enter(struct cpu *cpu, struct policy *policy)
     unsigned id = views_current_id(cpu);
     struct tenant *tenant = &policy->tenants[id];
     uint64_t now = __builtin_ia32_rdtsc(), mappings = views_mappings(cpu, id);
+    if (policy->owner == id && !views_is_low(cpu)) {
+        policy->owner = 0; /* it has lost the window */
+    }
+    if (!views_is_low(cpu) && !views_may_be_low(cpu)) {
+        return false;
+    }
     if (policy->always) {
         if (!views_is_low(cpu)) {
             take_window(cpu, policy, id);

@@ -164,6 +164,7 @@ static void run_next(struct cpu *cpu)
         jit_run_next(cpu);
         return;
     }
+    views_after_fault(cpu);
     if (may_enter(direct)) {
         run_directly(direct);
     } else {

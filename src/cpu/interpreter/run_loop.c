@@ -110,6 +110,9 @@ static bool take_exception(struct cpu *cpu)
     cpu->statistics->exceptions++;
     if (vector == EXCEPTION_PF) {
         cpu->statistics->page_faults++;
+        cpu->user_fault.pending = cpu->cpl == 3;
+        cpu->user_fault.eip = cpu->eip;
+        cpu->user_fault.error = error;
     }
     cpu->delivering = (int16_t)vector;
     interrupt_deliver(cpu, (uint8_t)vector, INTERRUPT_EXCEPTION, has_error, error,

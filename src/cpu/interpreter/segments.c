@@ -55,6 +55,14 @@ static void load_data_segment(struct cpu *cpu, enum segment_number number,
         return;
     }
     struct descriptor descriptor = descriptor_require(cpu, selector, EXCEPTION_GP);
+    uint64_t raw = (uint64_t)descriptor.high << 32 | descriptor.low;
+    struct loaded_segment *loaded =
+        &cpu->loaded_segments[(selector >> 3) % LOADED_SEGMENTS];
+    if (loaded->descriptor == raw && loaded->segment.selector == selector &&
+        loaded->cpl == cpu->cpl) {
+        cpu->segments[number] = loaded->segment;
+        return;
+    }
     if (!segment_data_allowed(&descriptor, selector, cpu->cpl)) {
         descriptor_fault(cpu, EXCEPTION_GP, selector);
     }
@@ -63,6 +71,11 @@ static void load_data_segment(struct cpu *cpu, enum segment_number number,
     }
     descriptor_set_accessed(cpu, &descriptor);
     cpu->segments[number] = descriptor_segment(&descriptor, selector);
+    *loaded = (struct loaded_segment){
+        .descriptor = (uint64_t)descriptor.high << 32 | descriptor.low,
+        .cpl = cpu->cpl,
+        .segment = cpu->segments[number],
+    };
 }
 
 static void load_stack_segment(struct cpu *cpu, uint16_t selector)

@@ -192,6 +192,9 @@ void jit_run_next(struct cpu *cpu)
         return;
     }
     uint8_t *base = views_current(cpu);
+    if (cpu->cpl == 3) {
+        views_after_fault(cpu);
+    }
     unsigned view = views_current_id(cpu);
     struct jump_table *table = jit_table(jit, view, cpu->translated.assumptions);
     const struct translation *translation =

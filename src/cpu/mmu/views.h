@@ -91,6 +91,10 @@ enum views_result {
  * the examiner allows. May empty views for lack of room, this one too. */
 enum views_result views_reach(struct cpu *cpu, gla_t address, enum mmu_access access);
 
+/* Ring 3 is about to run, perhaps after its last page fault has been served: if it is
+ * to try again what faulted, and may do that now, maps it before that traps. */
+void views_after_fault(struct cpu *cpu);
+
 /* Code has just been fetched (mmu_fetch) at guest-linear `page`, at the current view's
  * privilege: from now on views_code_moved tells of changes. `ram_page`: number of the
  * page of RAM it was in, or VIEWS_NO_RAM. Whether that is news. */
@@ -146,6 +150,10 @@ const char *views_low_lacks(void);
 bool views_create_low(struct cpu *cpu, gla_t end, struct error *error);
 void views_examine_by(struct cpu *cpu, const struct views_examiner *examiner);
 bool views_is_low(const struct cpu *cpu);
+/* Whether the current address space has nothing for ring 3 where the window is the
+ * caller's. A view that comes to have something there loses the window, in
+ * views_current(): what ring 3 reads there must be the guest's. */
+bool views_may_be_low(struct cpu *cpu);
 /* Gives the current view, which is a user view, the low window: it is emptied, and so
  * is the view that had it. views_current() has to be called after that. */
 void views_take_low(struct cpu *cpu);

@@ -184,6 +184,9 @@ void views_forget_place(struct views *views, const struct view *view, struct slo
 /* All of the view's window. False: the host refused. */
 bool views_unmap_window(struct views *views, const struct view *view);
 
+/* views_low.c: nobody has the low window any more. */
+void views_leave_low(struct cpu *cpu);
+
 /* views_compare.c */
 
 /* Drops what page tables do not say any more, of all pages or all but global ones. */

@@ -61,6 +61,30 @@ bool views_create_low(struct cpu *cpu, gla_t end, struct error *error)
     return true;
 }
 
+bool views_may_be_low(struct cpu *cpu)
+{
+    const uint64_t needed = ENTRY_PRESENT | ENTRY_USER;
+    for (uint32_t page = cpu->views->low_end; page < VIEW_PAGES; page++) {
+        struct mmu_peek peek;
+        mmu_peek(cpu, page << PAGE_SHIFT, &peek);
+        uint64_t leaf = mmu_peek_leaf(&peek, page_index(page));
+        if ((peek.upper & leaf & needed) == needed) {
+            return false;
+        }
+    }
+    return true;
+}
+
+void views_leave_low(struct cpu *cpu)
+{
+    struct views *views = cpu->views;
+    if (views->low) {
+        views_empty(cpu, views->low);
+        views->low->base = views->low_own;
+        views->low = NULL;
+    }
+}
+
 bool views_is_low(const struct cpu *cpu)
 {
     return cpu->views->current == cpu->views->low;
@@ -73,10 +97,7 @@ void views_take_low(struct cpu *cpu)
     if (before == view) {
         return;
     }
-    if (before) {
-        views_empty(cpu, before);
-        before->base = views->low_own;
-    }
+    views_leave_low(cpu);
     views_empty(cpu, view);
     views->low_own = view->base;
     view->base = NULL;

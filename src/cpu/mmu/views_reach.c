@@ -25,6 +25,9 @@ struct reach {
 
 enum { SHOWN_COPY = 16 };
 
+/* Of a page fault's error code (SDM vol. 3, figure 4-12). */
+enum { FAULT_WRITE = 2, FAULT_FETCH = 16 };
+
 static bool holds_code(const struct cpu *cpu, uint32_t ram_page)
 {
     return cpu->wiring.memory->ram->code_lines[ram_page] != 0;
@@ -426,4 +429,31 @@ enum views_result views_reach(struct cpu *cpu, gla_t address, enum mmu_access ac
               verbs[access],
               result == VIEWS_MAPPED ? "reached" : "left to the interpreter");
     return result;
+}
+
+/* Whether ring 3 may do now what the last fault was about, A and D bits aside. */
+static bool fault_is_served(struct cpu *cpu, gla_t address)
+{
+    struct mmu_peek peek;
+    uint64_t needed = ENTRY_PRESENT | ENTRY_USER;
+    needed |= cpu->user_fault.error & FAULT_WRITE ? ENTRY_WRITABLE : 0;
+    mmu_peek(cpu, address, &peek);
+    uint64_t leaf = mmu_peek_leaf(&peek, page_index(address >> PAGE_SHIFT));
+    return (peek.upper & leaf & needed) == needed &&
+           !(cpu->user_fault.error & FAULT_FETCH);
+}
+
+void views_after_fault(struct cpu *cpu)
+{
+    gla_t address = cpu->cr2;
+    if (!cpu->user_fault.pending) {
+        return;
+    }
+    cpu->user_fault.pending = false;
+    /* Where time is counted A and D are not to be seen set an instruction too early. */
+    if (cpu->free_running && cpu->eip == cpu->user_fault.eip && (cpu->cr0 & CR0_PG) &&
+        fault_is_served(cpu, address)) {
+        views_reach(cpu, address,
+                    cpu->user_fault.error & FAULT_WRITE ? MMU_WRITE : MMU_READ);
+    }
 }
