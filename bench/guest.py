@@ -1,12 +1,16 @@
 """Makes the guest: Debian's kernel with an initial RAM disk that has the benchmark's
 program in it, a disk image that boots both by GRUB, and one with a user land."""
 
-import gzip
 import os
 import shutil
 import subprocess
+import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.append(os.path.join(HERE, "..", "tests"))
+# pylint: disable=wrong-import-position
+import initrd
+
 TOOLS = os.path.join(HERE, "..", "tools")
 PROGRAM = "bench-work"
 ENTER_USERLAND = os.path.join(HERE, "guest", "userland")
@@ -67,22 +71,17 @@ def prepare_userland(folder):
     shutil.copy(os.path.join(kernel, "vmlinuz"), folder)
     for name in ("root", "root.img"):
         os.symlink(os.path.join(userland, name), os.path.join(folder, name))
-    with open(os.path.join(folder, "initrd.gz"), "wb") as initrd:
-        with open(os.path.join(kernel, "initrd.gz"), "rb") as debian:
-            shutil.copyfileobj(debian, initrd)
-        initrd.write(gzip.compress(archive(folder)))
+    initrd.add(os.path.join(kernel, "initrd.gz"), tree(folder),
+               os.path.join(folder, "initrd.gz"))
     return version(kernel), version(userland)
 
 
-def archive(folder):
-    """A cpio archive whose files replace and complete those of the initial RAM disk."""
-    tree = os.path.join(folder, "initrd")
-    bench = os.path.join(tree, "bench")
+def tree(folder):
+    """A folder with what replaces and completes the files of the initial RAM disk."""
+    files = os.path.join(folder, "initrd")
+    bench = os.path.join(files, "bench")
     os.makedirs(bench)
-    shutil.copy(os.path.join(HERE, "guest", "init"), tree)
+    shutil.copy(os.path.join(HERE, "guest", "init"), files)
     shutil.copy(ENTER_USERLAND, bench)
     shutil.copy(os.path.join(folder, PROGRAM), bench)
-    names = ["init", "bench", *(f"bench/{name}" for name in sorted(os.listdir(bench)))]
-    return subprocess.run(["cpio", "--quiet", "-o", "-H", "newc", "-R", "0:0"], cwd=tree,
-                          input="\n".join(names).encode(), stdout=subprocess.PIPE,
-                          check=True).stdout
+    return files
