@@ -1,29 +1,36 @@
 """What each engine is to reach, and whether it does. Ratios are of times: 2 is half as
 fast."""
 
+import engines
 import figures
 import guest
 from machines import Bochs, Native, Qemu
 
-INTERPRETER = "interpreter"
 # A ratio of these figures to QEMU's is to be below 1.
 BETTER_THAN_QEMU = {"fault": "page fault", "fork": "fork and wait",
                     "exec": "fork, exec and wait", "pipe": "byte to a process and back",
                     guest.SHELL: "program from a shell"}
 
 
-def of(results, engines):
-    """Lines of a list. `engines`: their names, with those of their machines."""
+def of(results, ours):
+    """Lines of a list. `ours`: engines, with the names of their machines. A back end has
+    no bars of its own."""
     lines = []
-    for engine, name in engines.items():
-        base, _, counted = engine.partition("+")
+    for engine, name in ours.items():
         judge = _Judge(results, engine, name)
-        if counted:
-            judge.counted(engines.get(base))
-        elif engine == INTERPRETER:
+        if engine.backend:
+            continue
+        if engine.clock:
+            judge.counted(ours.get(engine.with_clock("")))
+        elif engine.name == engines.INTERPRETER:
             judge.interpreter()
+        elif engine.name == engines.DIRECT:
+            judge.direct()
+        elif engine.name == engines.AUTO:
+            judge.auto([ours.get(engines.Engine(other))
+                        for other in (engines.JIT, engines.DIRECT)])
         else:
-            judge.fast()
+            judge.jit()
         lines += judge.lines
     return lines
 
@@ -34,9 +41,10 @@ class _Judge:
         self.lines = []
 
     def _say(self, what, found, met):
-        verdict = "**not measured**" if met is None else \
-            f"{found}, **{'met' if met else 'NOT met'}**"
-        self.lines.append(f"- {self._engine}: {what}: {verdict}")
+        """`found`: in words, None if there is nothing. `met`: None if that is unknown."""
+        verdict = "not measured" if met is None else "met" if met else "NOT met"
+        self.lines.append(f"- {self._engine}: {what}: {f'{found}, ' if found else ''}"
+                          f"**{verdict}**")
 
     def _ratio(self, figure, other):
         return self._results.ratio(figure, self._name, other)
@@ -60,7 +68,7 @@ class _Judge:
             self._at_most(f"{figure} in at most 1.5 times the time with the host's clock",
                           host_clock and self._ratio(figure, host_clock), 1.5)
 
-    def fast(self):
+    def jit(self):
         self._compute()
         self._at_most("system call no dearer than native", self._ratio("getpid", Native.name),
                       1)
@@ -72,12 +80,7 @@ class _Judge:
                       to_qemu and f"{to_qemu:.3g} times"
                       + (f", {to_native:.3g} times native" if to_native else ""),
                       to_qemu and to_qemu < 1)
-        to_native = self._ratio(guest.COMPILE, Native.name)
-        self._at_least("compile at least 0.4 times as fast as native",
-                       to_native and 1 / to_native, 0.4)
-        to_qemu = self._ratio(guest.COMPILE, Qemu.name)
-        self._at_least("compile at least 5 times as fast as in QEMU",
-                       to_qemu and 1 / to_qemu, 5)
+        self._compile(0.4, 5)
         for how, words in (("disk", "from disk"), ("kernel", "with `-kernel`")):
             self._at_most(f"boot {words} in at most a third of QEMU's time",
                           self._ratio(how, Qemu.name), 1 / 3)
@@ -93,3 +96,49 @@ class _Judge:
         self._say("no integer program over 2 times native",
                   worst and f"the slowest, {worst}, {ratios[worst]:.3g} times",
                   worst and ratios[worst] <= 2)
+
+    def _compile(self, of_native, of_qemu):
+        for words, other, least in (("native", Native, of_native),
+                                    ("in QEMU", Qemu, of_qemu)):
+            ratio = self._ratio(guest.COMPILE, other.name)
+            self._at_least(f"compile at least {least} times as fast as {words}",
+                           ratio and 1 / ratio, least)
+
+    def direct(self):
+        for group in figures.GROUPS:
+            self._at_most(f"{group} programs within 1.02 times native, geometric mean",
+                          self._ratio(group, Native.name), 1.02)
+        call_s = self._results.median(self._name, "getpid")
+        self._at_most("system call by the vDSO in less than 0.3 us",
+                      call_s and call_s * 1e6, 0.3, " us")
+
+    def auto(self, others):
+        """`others`: the machines of the JIT and of direct execution."""
+        self._compile(0.6, 8)
+        to_native = self._ratio(guest.SHELL, Native.name)
+        self._at_least("program from a shell at least 0.25 times as fast as native",
+                       to_native and 1 / to_native, 0.25)
+        ratios = {kind: self._to_better(kind, others)
+                  for kind in (*guest.PROGRAMS, *guest.USERLAND)}
+        worst, over, missing = _look_over(ratios, 1.05)
+        found = worst and f"the worst, {worst}, {ratios[worst]:.3g} times"
+        if len(over) > 1:
+            found += "; over that: " + ", ".join(f"{kind} {ratios[kind]:.3g}"
+                                                 for kind in over)
+        if missing and worst:
+            found += f"; no times for {', '.join(missing)}"
+        self._say("each kind within 1.05 times the better of jit and direct", found,
+                  False if over else None if missing else True)
+
+    def _to_better(self, kind, others):
+        """The larger ratio is that to the smaller time. None without all three."""
+        ratios = [self._ratio(kind, other) for other in others if other]
+        return max(ratios) if len(ratios) == len(others) and all(ratios) else None
+
+
+def _look_over(ratios, limit):
+    """The kind with the largest ratio, those over the limit, those without a ratio."""
+    known = {kind: ratio for kind, ratio in ratios.items() if ratio is not None}
+    return (max(known, key=known.get, default=None),
+            [kind for kind, ratio in known.items() if ratio > limit],
+            [kind for kind in ratios if kind not in known])

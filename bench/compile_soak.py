@@ -16,6 +16,7 @@ import tempfile
 import time
 
 import console
+import engines
 import guest
 import machines
 
@@ -100,7 +101,7 @@ def main():
     """All of it."""
     program, minutes = sys.argv[1:]
     engine.options(program)  # ends the test if there is no such engine
-    machine = Soaked(program, engine.NAME)
+    machine = Soaked(program, engines.parse(engine.NAME))
     wanted_s = float(minutes) * 60
     with tempfile.TemporaryDirectory(prefix="faumachine-soak-") as folder:
         _, userland = make_guest(folder)

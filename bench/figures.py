@@ -23,6 +23,18 @@ def geometric_mean(values):
     return math.exp(statistics.fmean(math.log(value) for value in values))
 
 
+def seconds(value):
+    """Three digits that count."""
+    digits = 0 if value >= 100 else 1 if value >= 10 else 2 if value >= 1 else 3
+    return f"{value:.{digits}f}"
+
+
+def ratio(value):
+    if value is None:
+        return "–"
+    return f"{value:.0f}" if value >= 100 else f"{value:.{1 if value >= 10 else 2}f}"
+
+
 def counters(text):
     """Name and number of each line that -stats prints."""
     return {name: int(number) for number, name
@@ -98,10 +110,13 @@ class Figures:
         return tuple(time / int(operations) for time in times)
 
     def fail(self, what, run):
-        """Notes what went wrong, and returns it with what the run has to say to it."""
+        """Notes what went wrong, and returns it with what the run has to say to it: the
+        guest, and the program if it complains."""
         words = (run.find("differs") or [run.lines[-1]])[-1][2] if run.lines else \
             run.errors.strip().split("\n")[-1]
-        self.failures.append(f"{what}; the last that it said: {words or 'nothing'}")
+        complaints = re.findall(r"^\w+: .*$", run.errors, re.MULTILINE)
+        self.failures.append(f"{what}; the last that it said: {words or 'nothing'}"
+                             + (f"; {complaints[-1]}" if complaints else ""))
         return self.failures[-1]
 
     def wrong_sums(self):
@@ -115,6 +130,9 @@ class Figures:
         said = self.statistics.get((machine, "kernel"), {})
         spent_us = said.get("translation time in us")
         return spent_us and said.get("instructions translated", 0) / spent_us
+
+    def has(self, machine, figure):
+        return (machine, figure) in self._samples
 
     def values(self, machine, figure, which=WALL):
         return [sample[which] for sample in self._samples.get((machine, figure), [])]

@@ -20,9 +20,13 @@ COMPILER = ["gcc", "-m32", "-march=i686", "-O2", "-fno-math-errno", "-static"]
 # Kinds of work. Those of the user land need the programs of a disk.
 INTEGER = ("sieve", "sort", "hash", "bytecode", "recursion", "virtual")
 FLOATING = ("nbody", "mandelbrot", "matrix", "fft", "motion")
-SYSTEM = ("getpid", "fault", "fork", "exec", "pipe")
+SYSTEM = ("getpid", "int80", "fault", "fork", "exec", "pipe")
 PROGRAMS = (*INTEGER, *FLOATING, *SYSTEM)
 SHELL, FIRST_COMPILE, COMPILE = "shell", "first-compile", "compile"
+USERLAND = (SHELL, FIRST_COMPILE, COMPILE)
+# What depends on how system calls of programs that run directly come back. With some
+# ways signals do, too, so that page faults are among it.
+BY_BACKEND = (*SYSTEM, FIRST_COMPILE, COMPILE)
 
 # How long a kind is to take. The program finds out how many rounds that is.
 WORK_MS = 500

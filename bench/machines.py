@@ -5,11 +5,19 @@ import os
 import re
 import shutil
 import subprocess
+import tempfile
 
 import console
+import engines
 import guest
 
 MEMORY_MIB = 256
+
+# A BIOS that ends the machine at once: mov al, TRIAL_VALUE; out TRIAL_PORT, al; hlt.
+TRIAL_PORT, TRIAL_VALUE = 0xf4, 0x10
+TRIAL_STATUS = TRIAL_VALUE << 1 | 1
+TRIAL_LIMIT_S = 60
+BIOS_BYTES, RESET_VECTOR_BYTES = 64 << 10, 16
 
 
 def first_line_of(command):
@@ -18,21 +26,29 @@ def first_line_of(command):
     return result.stdout.split("\n", 1)[0].strip()
 
 
+def trial_bios():
+    code = bytes([0xb0, TRIAL_VALUE, 0xe6, TRIAL_PORT, 0xf4])
+    return code.ljust(RESET_VECTOR_BYTES, b"\0").rjust(BIOS_BYTES, b"\xff")
+
+
 class Machine:
     """`boots`: which ways to boot it has; by `kernel` it also gets the disk with the user
     land. `program`: the executable. `engine`: which of ours it is, None for the others.
-    `patient`: it is so slow that long work is done less often."""
+    `patient`: it is so slow that long work is done less often. `by_backend`: it differs
+    from another in how system calls come back, and does only what depends on that."""
 
     boots = ("disk", "kernel")
     program = ""
     engine = None
     patient = False
+    by_backend = False
 
-    def available(self):
-        return shutil.which(self.program) is not None
+    def refusal(self):
+        """Why it cannot be measured, None if it can."""
+        return None if shutil.which(self.program) else "not there"
 
     def boot(self, folder, how, until, limit_s, kinds=()):
-        """See console.run. `kinds`: what to do in the user land."""
+        """See console.run. `kinds`: what to do if it boots from its kernel."""
         return console.run(self.command(how, kinds), folder, until, limit_s)
 
     def command(self, how, kinds=()):
@@ -40,30 +56,48 @@ class Machine:
 
 
 def kernel_options(kinds):
+    """`kinds`: of both sorts, with the user land and without."""
     words = guest.ARGUMENTS
-    if kinds:
-        words += f" userland={guest.in_one_word(kinds)}"
+    programs = [kind for kind in kinds if kind in guest.PROGRAMS]
+    others = [kind for kind in kinds if kind not in programs]
+    for name, chosen in (("bench", programs), ("userland", others)):
+        if chosen:
+            words += f" {name}={guest.in_one_word(chosen)}"
     return ["-kernel", "vmlinuz", "-initrd", "initrd.gz", "-append", words]
 
 
 class Faumachine(Machine):
-    """`engine`: also NAME+counted, for time counted in instructions."""
+    """`engine`: see engines.py."""
 
     def __init__(self, program, engine):
         self.program = os.path.abspath(program)
         self.name = f"faumachine, {engine}"
         self.engine = engine
-        name, _, counted = engine.partition("+")
-        self.patient = name == "interpreter"
-        self._options = ["-engine", name, "-m", str(MEMORY_MIB), "-nographic",
-                         "-no-reboot", "-stats",
-                         *(["-clock", counted] if counted else [])]
+        self.patient = engine.name == engines.INTERPRETER
+        self.by_backend = bool(engine.backend)
+        if self.by_backend:
+            self.boots = ("kernel",)
+        self._options = [*engine.options(), "-m", str(MEMORY_MIB), "-nographic",
+                         "-no-reboot", "-stats"]
 
-    def available(self):
-        """Has the program this engine?"""
-        return subprocess.run([self.program, *self._options, "-version"], check=False,
-                              stdout=subprocess.DEVNULL,
-                              stderr=subprocess.DEVNULL).returncode == 0
+    def refusal(self):
+        """What the program says if it does not start, here, with this engine."""
+        with tempfile.NamedTemporaryFile() as bios:
+            bios.write(trial_bios())
+            bios.flush()
+            command = [self.program, *self._options, "-bios", bios.name,
+                       "-device", f"isa-debug-exit,iobase={TRIAL_PORT:#x}"]
+            try:
+                result = subprocess.run(
+                    command, check=False, text=True, timeout=TRIAL_LIMIT_S,
+                    stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                    stderr=subprocess.PIPE)
+            except subprocess.TimeoutExpired:
+                return f"its trial does not end in {TRIAL_LIMIT_S} s"
+        if result.returncode == TRIAL_STATUS:
+            return None
+        said = result.stderr.strip().split("\n")[0].removeprefix("faumachine: ")
+        return said or f"its trial ends with status {result.returncode}"
 
     def version(self):
         return first_line_of([self.program, "-version"])

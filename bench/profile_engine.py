@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 
+import engines
 import figures
 import guest
 import machines
@@ -72,7 +73,9 @@ def instructions(run, kinds):
 def main():
     if not 2 <= len(sys.argv) <= 4:
         sys.exit(__doc__)
-    program, engine, how = [*sys.argv[1:], *("interpreter", "disk")[len(sys.argv) - 2:]]
+    program, chosen, how = [*sys.argv[1:],
+                            *(engines.INTERPRETER, "disk")[len(sys.argv) - 2:]]
+    engine = engines.parse(chosen)
     kinds = guest.PROGRAMS if how == "disk" else (guest.SHELL, guest.COMPILE)
     with tempfile.TemporaryDirectory(prefix="faumachine-bench-") as folder:
         if not guest.compile_program(folder):
@@ -80,7 +83,7 @@ def main():
         guest.prepare(folder)
         profiled, counted = (machine.boot(folder, how, figures.DONE_MARK, LIMIT_S, kinds)
                              for machine in (Profiled(program, engine), machines.Faumachine(
-                                 program, f"{engine}+counted")))
+                                 program, engine.with_clock("counted"))))
         if not os.path.exists(os.path.join(folder, DATA)):
             sys.exit(f"profile: perf did not work: {profiled.errors.strip()}")
         counts = dict(instructions(counted, kinds))

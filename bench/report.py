@@ -8,26 +8,24 @@ import statistics
 import subprocess
 
 import bars
+import chart
+import engines
 import figures
 import guest
-from figures import CPU, WALL
+from figures import CPU, WALL, ratio, seconds
 from machines import Bochs, Native, Qemu
+
+TALK = """\
+Such a figure ended the talk of 2004 about FAUmachine (University of Erlangen; UMLinux
+before): the time to compile natively, under the JIT, with system calls redirected by
+ptrace, and with the host kernel's support for redirecting them, which was a patch then.
+What it showed is that this support takes away most of what ptrace costs. Here `sysemu`
+and `ptrace` are the tracer's ways, `sud` and `seccomp` are what Linux has for it now, and
+`copy` asks nothing of the kernel."""
 
 BEGIN = "<!-- Written by `make bench` from here on. -->"
 END = "<!-- Written by `make bench` up to here. -->"
 NATIVE, QEMU, BOCHS = Native.name, Qemu.name, Bochs.name
-
-
-def seconds(value):
-    """Three digits that count."""
-    digits = 0 if value >= 100 else 1 if value >= 10 else 2 if value >= 1 else 3
-    return f"{value:.{digits}f}"
-
-
-def ratio(value):
-    if value is None:
-        return "–"
-    return f"{value:.0f}" if value >= 100 else f"{value:.{1 if value >= 10 else 2}f}"
 
 
 def cell(values, scale=1.0):
@@ -102,7 +100,8 @@ def sections():
                 [*((kind, kind) for kind in guest.FLOATING),
                  ("geometric mean, floating", "floating")]),
         Section("The system side", "microseconds for one", 1e6, "kind", [
-            ("system call (getpid)", "getpid"), ("page fault, fresh page", "fault"),
+            ("getpid by the vDSO", "getpid"), ("getpid by INT 80h", "int80"),
+            ("page fault, fresh page", "fault"),
             ("fork, exit and wait", "fork"), ("fork, exec and wait", "exec"),
             ("byte to a process and back", "pipe"),
             ("program from a shell", guest.SHELL)]),
@@ -112,13 +111,18 @@ def sections():
 
 
 class Report:
-    """`machines`: the names of those that booted; `engines`: ours, with the names of
-    their machines; `loads`: load averages in the course of the run."""
+    """`machines`: the names of those that booted; `ours`: our engines, with the names of
+    their machines; `loads`: load averages in the course of the run. What differs by the
+    back end only has tables of its own."""
 
-    def __init__(self, results, machines, engines, commands, versions, loads):
+    def __init__(self, results, machines, ours, commands, versions, loads):
         self._figures = results
-        self._machines = machines
-        self._engines = engines
+        self._ours = ours
+        self._engines = {engine: name for engine, name in ours.items()
+                         if not engine.backend}
+        self._backends = {engine: name for engine, name in ours.items() if engine.backend}
+        self._machines = [name for name in machines
+                          if name not in self._backends.values()]
         self._commands = commands
         self._versions = versions
         self._loads = loads
@@ -127,10 +131,12 @@ class Report:
         parts = [self._circumstances()]
         for section in sections():
             parts += [f"### {section.title}, {section.unit}", self._times(section)]
-        parts += ["### Ratios of the medians", self._ratios(WALL),
-                  "### CPU time of the processes", self._cpu(),
+        parts += [*self._chart(), *self._by_backend(),
+                  "### Ratios of the medians", self._ratios(WALL),
+                  "### CPU time of the processes",
+                  self._titled([NATIVE, *self._machines], CPU),
                   "### Ratios of the medians of CPU time", self._ratios(CPU),
-                  "### Bars", "\n".join(bars.of(self._figures, self._engines)),
+                  "### Bars", "\n".join(bars.of(self._figures, self._ours)),
                   "### Commands", "\n".join(f"    {command}" for command in self._commands)]
         trouble = [*dict.fromkeys(self._figures.failures),
                    *(f"WRONG checksums of {wrong}" for wrong in self._figures.wrong_sums())]
@@ -154,27 +160,51 @@ class Report:
             [title, *(cell(self._figures.values(name, figure), section.scale)
                       for name in names)] for title, figure in section.rows])
 
+    def _chart(self):
+        drawn = chart.bars(self._figures, self._ours)
+        return drawn and [f"![{chart.in_words(drawn)}]({chart.NAME}.svg)", TALK]
+
+    def _by_backend(self):
+        """Of all that they did."""
+        if not self._backends:
+            return []
+        names = self._backends.values()
+        pairs = [(f"{engine} / native", name, NATIVE)
+                 for engine, name in self._backends.items()]
+        figure_names = [figure for section in sections() for _, figure in section.rows
+                        if any(self._figures.has(name, figure) for name in names)]
+        return ["### Direct execution, by the way in which system calls come back",
+                self._titled([NATIVE, *names], WALL, figure_names),
+                "Ratios of the medians:", self._pairs(pairs, WALL, figure_names),
+                "CPU time, that of a tracer included:",
+                self._titled([NATIVE, *names], CPU, figure_names)]
+
     def _ratios(self, which):
-        engines = self._engines.items()
+        ours = self._engines.items()
         pairs = [(f"{QEMU} / native", QEMU, NATIVE)] if QEMU in self._machines else []
-        pairs += [(f"{engine} / {other}", name, other) for engine, name in engines
+        pairs += [(f"{engine} / {other}", name, other) for engine, name in ours
                   for other in (NATIVE, QEMU) if other in (NATIVE, *self._machines)]
-        pairs += [(f"{BOCHS} / {engine}", BOCHS, name) for engine, name in engines
-                  if BOCHS in self._machines]
+        pairs += [(f"{BOCHS} / {engine}", BOCHS, name) for engine, name in ours
+                  if BOCHS in self._machines and engine.name == engines.INTERPRETER]
+        return self._pairs(pairs, which)
+
+    def _pairs(self, pairs, which, figure_names=None):
+        """Ratios of these pairs: title, machine, and the one that it is compared with."""
         return table(["figure", *(title for title, _, _ in pairs)], [
             [title, *(ratio(self._figures.ratio(figure, name, other, which))
                       for _, name, other in pairs)]
-            for section in sections() for title, figure in section.rows])
+            for section in sections() for title, figure in section.rows
+            if figure_names is None or figure in figure_names])
 
-    def _cpu(self):
-        names = [NATIVE, *self._machines]
-        left_out = (*guest.INTEGER, *guest.FLOATING, *figures.PHASES)
+    def _titled(self, names, which, figure_names=None):
+        """Times with their units. Without names of figures: all that are no details."""
+        details = (*guest.INTEGER, *guest.FLOATING, *figures.PHASES)
         return table(["figure", *names], [
             [f"{title}, {section.unit}",
-             *(cell(self._figures.values(name, figure, CPU), section.scale)
+             *(cell(self._figures.values(name, figure, which), section.scale)
                for name in names)]
             for section in sections() for title, figure in section.rows
-            if figure not in left_out])
+            if (figure in figure_names if figure_names else figure not in details)])
 
 
 def write(path, text):

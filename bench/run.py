@@ -11,6 +11,8 @@ import sys
 import tempfile
 import time
 
+import chart
+import engines
 import figures
 import guest
 import machines
@@ -21,28 +23,40 @@ OUTPUT = os.path.join(HERE, "..", "docs", "benchmarks.md")
 LIMIT_S = 400
 BOCHS_LIMIT_S = 900
 NATIVE_LIMIT_S = 60
-ENGINES = ("interpreter", "jit", "direct")
 
 
-def options():
+def options(words=None):
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n", maxsplit=1)[0])
     parser.add_argument("program", help="build/faumachine")
     parser.add_argument("--quick", action="store_true",
-                        help="one repetition, no Bochs, no file written")
+                        help="one repetition, no Bochs, no back ends that are not named, no"
+                        " file written")
     parser.add_argument("--repetitions", type=int, default=5, metavar="N")
     parser.add_argument("--bochs", type=int, default=2, metavar="N",
                         help="repetitions of Bochs, which is slow (default 2)")
     parser.add_argument("--compiles", type=int, default=3, metavar="N",
-                        help="repetitions with the compiler, which takes long (default 3)")
-    parser.add_argument("--engines", metavar="NAME,...",
+                        help="repetitions with the compiler, which takes long, and of what"
+                        " depends on the back end (default 3)")
+    parser.add_argument("--engines", type=engine_list, metavar="NAME,...",
                         help="engines of faumachine to measure (default: all that it has);"
-                        " NAME+counted for time counted in instructions")
+                        " NAME+counted for time counted in instructions, NAME@BACKEND for"
+                        " one way of -syscall-redirect")
     parser.add_argument("--output", default=OUTPUT, metavar="FILE",
-                        help="default: docs/benchmarks.md")
-    chosen = parser.parse_args()
+                        help="default: docs/benchmarks.md; the figure goes beside it")
+    chosen = parser.parse_args(words)
     if chosen.quick:
         chosen.repetitions, chosen.bochs = 1, 0
+    if not chosen.engines:
+        chosen.engines = engine_list(",".join(
+            engines.USUAL if chosen.quick else engines.ALL))
     return chosen
+
+
+def engine_list(text):
+    try:
+        return engines.parse_list(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 class Progress:
@@ -65,11 +79,8 @@ class Bench:
         self._compiles, self._quick = chosen.compiles, chosen.quick
         self._native = machines.Native()
         self._bochs = machines.Bochs()
-        ours = [machines.Faumachine(chosen.program, engine)
-                for engine in (chosen.engines.split(",") if chosen.engines else ENGINES)]
-        if not chosen.engines:
-            ours = [machine for machine in ours if machine.available()]
-        self._booting = [machines.Qemu(), *ours]
+        self._booting = [machines.Qemu(), *(machines.Faumachine(chosen.program, engine)
+                                            for engine in chosen.engines)]
         self._progress = Progress()
         self._figures = figures.Figures()
 
@@ -87,12 +98,15 @@ class Bench:
         return self._figures
 
     def _leave_out_missing(self):
+        refused = []
         for machine in [*self._booting, self._bochs]:
-            if not machine.available():
-                self._progress.say(f"{machine.name} is not there: left out")
-                self._figures.failures.append(f"{machine.name}: not there")
-        self._booting = [machine for machine in self._booting if machine.available()]
-        if not self._bochs.available():
+            reason = machine.refusal()
+            if reason:
+                refused.append(machine)
+                self._progress.say(f"{machine.name} is left out: {reason}")
+                self._figures.failures.append(f"{machine.name}: {reason}")
+        self._booting = [machine for machine in self._booting if machine not in refused]
+        if self._bochs in refused:
             self._bochs_repetitions = 0
 
     def _take_turn(self, turn):
@@ -100,24 +114,30 @@ class Bench:
         which = f"{turn + 1} of {self._repetitions}"
         self._run_natively(turn, which)
         for machine in self._booting:
-            self._boot(machine, "disk", which, LIMIT_S, guest.PROGRAMS)
+            if "disk" in machine.boots:
+                self._boot(machine, "disk", which, LIMIT_S, guest.PROGRAMS)
         for machine in self._booting:
-            self._boot(machine, "kernel", which, LIMIT_S,
-                       self._userland_kinds(turn, machine.patient))
+            kinds = self.kernel_kinds(turn, machine)
+            if kinds:
+                self._boot(machine, "kernel", which, LIMIT_S, kinds)
         if turn < self._bochs_repetitions:
             self._boot(self._bochs, "disk", f"{turn + 1} of {self._bochs_repetitions}",
                        BOCHS_LIMIT_S, guest.PROGRAMS)
 
-    def _userland_kinds(self, turn, patient=False):
-        """A patient machine compiles once only, and not if it is to be quick."""
-        if turn >= self._compiles or (patient and (turn > 0 or self._quick)):
-            return [guest.SHELL]
-        if patient:
-            return [guest.SHELL, guest.COMPILE]
-        return [guest.SHELL, guest.FIRST_COMPILE, guest.COMPILE]
+    def kernel_kinds(self, turn, machine):
+        """What it does in a turn after it has booted from its kernel, if it boots. A
+        patient machine compiles once only, and not if it is to be quick."""
+        if machine.by_backend:
+            return guest.BY_BACKEND if turn < self._compiles else ()
+        if turn >= self._compiles or (machine.patient and (turn > 0 or self._quick)):
+            return (guest.SHELL,)
+        if machine.patient:
+            return (guest.SHELL, guest.COMPILE)
+        return guest.USERLAND
 
     def _run_natively(self, turn, which):
-        native, kinds = self._native, self._userland_kinds(turn)
+        native = self._native
+        kinds = guest.USERLAND if turn < self._compiles else (guest.SHELL,)
         runs = [native.run(self._folder, kind, NATIVE_LIMIT_S) for kind in guest.PROGRAMS]
         said = [self._figures.add_work(native.name, runs, guest.PROGRAMS),
                 self._figures.add_work(
@@ -139,11 +159,16 @@ class Bench:
         versions += [f"guest: Debian's kernel {kernel}, {machines.MEMORY_MIB} MiB",
                      "programs: `" + machines.in_words(guest.COMPILER) + "`",
                      f"user land: {userland}"]
-        commands = [machines.in_words(machine.command(how, self._userland_kinds(0)))
+        commands = [machines.in_words(machine.command(how, self.kernel_kinds(0, machine)))
                     for machine in tested for how in machine.boots]
-        engines = {machine.engine: machine.name for machine in tested if machine.engine}
-        return report.Report(self._figures, [machine.name for machine in tested], engines,
+        ours = {machine.engine: machine.name for machine in tested if machine.engine}
+        return report.Report(self._figures, [machine.name for machine in tested], ours,
                              commands, dict.fromkeys(versions), self._progress.loads)
+
+    def draw(self, folder):
+        """The figure; returns its files."""
+        ours = {machine.engine: machine.name for machine in self._booting if machine.engine}
+        return chart.write(folder, chart.bars(self._figures, ours))
 
 
 def main():
@@ -157,7 +182,9 @@ def main():
     print(f"\n{text}", flush=True)
     if not chosen.quick:
         report.write(chosen.output, text)
-        print(f"\nwritten to {os.path.relpath(chosen.output)}")
+        drawn = bench.draw(os.path.dirname(os.path.abspath(chosen.output)))
+        print("\nwritten to", ", ".join(os.path.relpath(path)
+                                        for path in (chosen.output, *drawn)))
 
 
 if __name__ == "__main__":
