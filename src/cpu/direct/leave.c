@@ -132,6 +132,21 @@ static bool reach(struct direct *direct)
            views_reach(cpu, (gla_t)state->address, access) == VIEWS_MAPPED;
 }
 
+/* Guest code has come out behind an INT 80h. */
+static void rewind_int80(struct direct *direct)
+{
+    direct->statistics.redirected++;
+    direct->cpu->eip -= INT_BYTES;
+}
+
+void direct_after_redirection(struct direct *direct)
+{
+    direct_take_flags(direct->cpu);
+    take_segments(direct->cpu);
+    rewind_int80(direct);
+    run_loop_interpret_few(direct->cpu, 1);
+}
+
 bool direct_after_signal(struct direct *direct)
 {
     struct cpu *cpu = direct->cpu;
@@ -143,8 +158,7 @@ bool direct_after_signal(struct direct *direct)
         return false;
     }
     if (state->signal == SIGSYS) {
-        direct->statistics.redirected++;
-        cpu->eip -= INT_BYTES;
+        rewind_int80(direct);
     } else if (state->trap == EXCEPTION_PF) {
         if (reach(direct)) {
             return true;

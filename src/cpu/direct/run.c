@@ -125,6 +125,8 @@ static void run_directly(struct direct *direct)
             direct->statistics.gates++;
             direct_take_flags(cpu);
             leave_by_gate(direct);
+        } else if (exit == DIRECT_EXIT_REDIRECTED) {
+            direct_after_redirection(direct);
         }
     }
 }
@@ -172,13 +174,21 @@ static void run_next(struct cpu *cpu)
     direct->traps_in_row++;
 }
 
-enum cpu_exit direct_run(struct cpu *cpu, uint64_t budget)
+void direct_settle(struct direct *direct)
 {
     uint64_t base;
     __asm__ volatile("rdfsbase %0" : "=r"(base));
-    direct_set_host_fs(cpu->direct, base);
+    direct_set_host_fs(direct, base);
     __asm__ volatile("mov %0, %%ds\n\tmov %0, %%es" : : "r"(HOST_DATA));
-    __asm__ volatile("mov %%fs, %0" : "=r"(cpu->direct->host_fs));
-    __asm__ volatile("mov %%gs, %0" : "=r"(cpu->direct->host_gs));
-    return jit_run_with(cpu, budget, run_next);
+    __asm__ volatile("mov %%fs, %0" : "=r"(direct->host_fs));
+    __asm__ volatile("mov %%gs, %0" : "=r"(direct->host_gs));
+}
+
+enum cpu_exit direct_run(struct cpu *cpu, uint64_t budget)
+{
+    direct_settle(cpu->direct);
+    redirect_begin(cpu->direct);
+    enum cpu_exit why = jit_run_with(cpu, budget, run_next);
+    redirect_end(cpu->direct);
+    return why;
 }

@@ -19,6 +19,26 @@ static unsigned reg_of(uint8_t modrm)
     return (modrm >> 3) & 7;
 }
 
+static bool is_prefix(uint8_t byte)
+{
+    switch (byte) {
+    case 0x26:
+    case 0x2e:
+    case 0x36:
+    case 0x3e:
+    case 0x64:
+    case 0x65:
+    case 0x66:
+    case 0x67:
+    case 0xf0:
+    case 0xf2:
+    case 0xf3:
+        return true;
+    default:
+        return false;
+    }
+}
+
 /* The byte behind 0F, and the one behind that. */
 static bool is_marked_0f(uint8_t opcode, uint8_t modrm)
 {
@@ -65,7 +85,9 @@ static bool is_marked(const struct scan *scan, unsigned at)
     case 0x62: /* EVEX: the guest's processor has no AVX-512 */
         return left < 2 || !is_memory(bytes[1]);
     case 0xcd: /* INT 80h */
-        return scan->mark_int80 && (left < 2 || bytes[1] == 0x80);
+        /* With prefixes it is marked always: it comes back without. */
+        return (scan->mark_int80 || (at && is_prefix(bytes[-1]))) &&
+               (left < 2 || bytes[1] == 0x80);
     default:
         return false;
     }
@@ -76,26 +98,6 @@ static bool enters_kernel(const struct scan *scan, unsigned at)
     const uint8_t *bytes = scan->bytes + at;
     return bytes[0] == 0xcd ||
            (bytes[0] == 0x0f && (bytes[1] == 0x05 || bytes[1] == 0x34));
-}
-
-static bool is_prefix(uint8_t byte)
-{
-    switch (byte) {
-    case 0x26:
-    case 0x2e:
-    case 0x36:
-    case 0x3e:
-    case 0x64:
-    case 0x65:
-    case 0x66:
-    case 0x67:
-    case 0xf0:
-    case 0xf2:
-    case 0xf3:
-        return true;
-    default:
-        return false;
-    }
 }
 
 static bool has_begun(const struct scan *scan, unsigned at)
