@@ -46,7 +46,11 @@ static void come_out(struct direct *direct, int number, const siginfo_t *info,
     state->error = (uint32_t)registers[REG_ERR];
     state->trap = (uint32_t)registers[REG_TRAPNO];
     state->signal = (uint32_t)number;
-    (void)info;
+    if (number == SIGSYS) {
+        /* As it was before the kernel made a call of it that is to be restarted. */
+        cpu->regs[REGISTER_EAX] = (uint32_t)info->si_syscall;
+        cpu->eip = (uint32_t)(uintptr_t)info->si_call_addr;
+    }
     registers[REG_R15] = (greg_t)(uintptr_t)cpu;
     registers[REG_RIP] = (greg_t)(uintptr_t)cpu->jit->exit_trap;
     registers[REG_CSGSFS] = (registers[REG_CSGSFS] & ~(greg_t)0xffff) | HOST_CODE_64;

@@ -100,6 +100,16 @@ static void leave_by_gate(struct direct *direct)
     }
 }
 
+/* Flags that C cannot bear: IRETQ faults with NT, and so may any access with AC. What
+ * the kernel restores at the end of a signal is not all of them. */
+static void clear_flags_of_guest(uint64_t flags)
+{
+    const uint64_t harmful = EFLAGS_NT | EFLAGS_AC;
+    if (__builtin_expect(flags & harmful, 0)) {
+        __builtin_ia32_writeeflags_u64(__builtin_ia32_readeflags_u64() & ~harmful);
+    }
+}
+
 /* Executes guest code until it has to come out for more than mapping a page. */
 static void run_directly(struct direct *direct)
 {
@@ -117,6 +127,7 @@ static void run_directly(struct direct *direct)
         direct->entries++;
         direct->statistics.entries++;
         uint32_t exit = direct->enter(cpu);
+        clear_flags_of_guest(state->flags);
         cpu->retired++;
         again = false;
         if (exit == JIT_EXIT_TRAP) {

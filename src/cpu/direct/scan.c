@@ -73,6 +73,9 @@ static bool is_marked(const struct scan *scan, unsigned at)
 {
     const uint8_t *bytes = scan->bytes + at;
     unsigned left = scan->count - at;
+    if (left == 0) {
+        return true;
+    }
     switch (bytes[0]) {
     case 0x0f:
         return left < 3 || is_marked_0f(bytes[1], bytes[2]);
@@ -200,7 +203,7 @@ static unsigned find_window(const struct scan *scan, unsigned start)
     unsigned end = start + length_at(scan, start);
     for (unsigned bytes = SCAN_WINDOW_MINIMUM; bytes <= WINDOW_MAXIMUM; bytes++) {
         unsigned first = end - bytes;
-        if (first < scan->page || end > scan->page + PAGE_BYTES) {
+        if (end < scan->page + bytes || end > scan->page + PAGE_BYTES) {
             return 0;
         }
         if (has_begun(scan, first)) {
@@ -237,7 +240,10 @@ void scan_find_marks(struct scan *scan, int entered, struct scan_marks *out)
     bool decoded = false;
     out->count = 0;
     out->doubtful = false;
-    for (unsigned at = scan->page; at < end && !out->doubtful; at++) {
+    for (unsigned at = scan->page; at <= scan->count && !out->doubtful; at++) {
+        if (at >= end && !is_prefix(scan->bytes[at - 1])) {
+            break; /* no instruction that begins in the page has its opcode there */
+        }
         if (__builtin_expect(!is_marked(scan, at), 1)) {
             continue;
         }
@@ -252,7 +258,7 @@ void scan_find_marks(struct scan *scan, int entered, struct scan_marks *out)
         unsigned guesses, reached = count_reached(scan, at, &guesses);
         if (start != SCAN_NONE && reached > guesses / 2) {
             add_mark(scan, at, (unsigned)start, out);
-        } else if (start != SCAN_NONE || reached == guesses) {
+        } else if (start != SCAN_NONE || (at < end && reached == guesses)) {
             out->doubtful = true;
         }
     }
