@@ -23,6 +23,7 @@
 enum {
     COULD_NOT = 98, /* exit status: the host does not offer it */
     REACHED = 7,
+    ROUNDS = 20,
     PATIENCE = 500, /* times 10 ms */
 };
 
@@ -223,6 +224,40 @@ static void test_other_sigsys(void **state)
     }
 }
 
+/* The sandbox is entered after the machine has been made; it stops what the i386
+ * interface has, too. */
+static void test_sandbox(void **state)
+{
+    (void)state;
+    static const char *const ways[] = {"copy", "sud", "seccomp", "sysemu", "ptrace"};
+    for (unsigned i = 0; CONFINEMENT_POSSIBLE && i < ARRAY_LENGTH(ways); i++) {
+        int status;
+        pid_t child = fork();
+        if (child == 0) {
+            struct error error;
+            struct outcome outcome;
+            create(ways[i]);
+            if (!confinement_enter(&error)) {
+                _exit(COULD_NOT);
+            }
+            for (unsigned round = 0; round < ROUNDS; round++) {
+                make_call();
+                world_look(&fixture, &outcome);
+                if (outcome.exception.vector != 0x80 ||
+                    outcome.exception.eip != WORLD_CODE + 0x102 ||
+                    outcome.regs[REGISTER_EAX] != WORLD_EAX) {
+                    _exit(1);
+                }
+            }
+            cpu_fixture_destroy(&fixture);
+            _exit(REACHED);
+        }
+        assert_int_equal(waitpid(child, &status, 0), child);
+        assert_true(WIFEXITED(status));
+        assert_true(WEXITSTATUS(status) == REACHED || WEXITSTATUS(status) == COULD_NOT);
+    }
+}
+
 static void test_unknown_way(void **state)
 {
     (void)state;
@@ -239,6 +274,7 @@ int main(void)
         cmocka_unit_test(test_tracer_ends_with_engine),
         cmocka_unit_test(test_traced_already),
         cmocka_unit_test(test_other_sigsys),
+        cmocka_unit_test(test_sandbox),
         cmocka_unit_test(test_unknown_way),
     };
     const char *lacks = direct_engine.lacks();

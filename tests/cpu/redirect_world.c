@@ -44,7 +44,7 @@ void world_prepare(struct cpu_fixture *fixture, const struct code *code)
     cpu_fixture_store(fixture, physical, padding, sizeof(padding));
     cpu_fixture_store(fixture, physical + code->offset, code->bytes, code->length);
     for (unsigned i = 0; i < 8; i++) {
-        cpu->regs[i] = 0x81828384 + 0x10203 * i;
+        cpu->regs[i] = WORLD_EAX + 0x10203 * i;
     }
     cpu->regs[REGISTER_ESP] = WORLD_STACK_TOP;
     uint32_t lead = code->offset < WORLD_LEAD ? 0 : WORLD_LEAD;

@@ -18,6 +18,8 @@ enum {
     WORLD_SYSENTER_VECTOR = 0xfe, /* its handler is where SYSENTER leads */
 };
 
+#define WORLD_EAX 0x81828384U /* before the code runs; the others differ */
+
 struct code {
     const char *name;
     const char *bytes;

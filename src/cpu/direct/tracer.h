@@ -36,6 +36,7 @@ struct tracer {
     uint64_t told;       /* RIP behind the INT3 */
     uint64_t redirected; /* expects R13D = RFLAGS, R14D = EIP, R15 = the CPU */
     uint64_t cpu;
+    uint64_t eax; /* of the guest code that was redirected last; of the process */
 };
 
 /* Starts the process. All but `emulates`, `told`, `redirected`, `cpu` is filled in. */

@@ -39,8 +39,9 @@ static void resume(const struct tracer *tracer, bool armed, int signal)
 
 /* The thread goes on in our code, with the guest's registers and as if there had been
  * no call. */
-static void redirect(const struct tracer *tracer, struct user_regs_struct *registers)
+static void redirect(struct tracer *tracer, struct user_regs_struct *registers)
 {
+    tracer->eax = registers->orig_rax;
     registers->r13 = registers->eflags;
     registers->r14 = registers->rip;
     registers->r15 = tracer->cpu;
@@ -67,7 +68,7 @@ static void allow(const struct tracer *tracer, struct user_regs_struct *register
     resume(tracer, false, 0);
 }
 
-static void at_system_call(const struct tracer *tracer)
+static void at_system_call(struct tracer *tracer)
 {
     struct user_regs_struct registers;
     request(tracer, PTRACE_GETREGS, (uintptr_t)&registers);
@@ -78,29 +79,48 @@ static void at_system_call(const struct tracer *tracer)
     }
 }
 
-static bool is_told(const struct tracer *tracer)
+/* Whether the thread has stopped at this place in our code. */
+static bool is_at(const struct tracer *tracer, uint64_t place,
+                  struct user_regs_struct *registers)
+{
+    return request(tracer, PTRACE_GETREGS, (uintptr_t)registers) == 0 &&
+           registers->cs == HOST_CODE_64 && registers->rip == place;
+}
+
+/* A filter of system calls, which forbids those of the i386 interface even if they have
+ * been cancelled, has sent SIGSYS, and changed RAX. */
+static void at_forbidden(const struct tracer *tracer)
 {
     struct user_regs_struct registers;
-    return request(tracer, PTRACE_GETREGS, (uintptr_t)&registers) == 0 &&
-           registers.cs == HOST_CODE_64 && registers.rip == tracer->told;
+    if (!is_at(tracer, tracer->redirected, &registers)) {
+        resume(tracer, false, SIGSYS);
+        return;
+    }
+    registers.rax = tracer->eax;
+    registers.orig_rax = UINT64_MAX;
+    request(tracer, PTRACE_SETREGS, (uintptr_t)&registers);
+    resume(tracer, false, 0);
 }
 
 static void at_signal(const struct tracer *tracer, int signal)
 {
+    struct user_regs_struct registers;
     switch (signal) {
     case SIGTRAP:
-        if (is_told(tracer)) {
+        if (is_at(tracer, tracer->told, &registers)) {
             resume(tracer, true, 0);
-            break;
+        } else {
+            resume(tracer, false, signal);
         }
-        resume(tracer, false, signal);
+        break;
+    case SIGSYS:
+        at_forbidden(tracer);
         break;
     case SIGSEGV: /* they have handlers, which leave guest code */
     case SIGFPE:
     case SIGBUS:
     case SIGURG:
     case SIGILL:
-    case SIGSYS:
         resume(tracer, false, signal);
         break;
     default:
@@ -119,7 +139,7 @@ static void at_event(const struct tracer *tracer, int signal)
     }
 }
 
-static void trace(const struct tracer *tracer)
+static void trace(struct tracer *tracer)
 {
     struct tracer_shared *shared = tracer->shared;
     pid_t thread = atomic_load(&shared->traced);
