@@ -24,6 +24,7 @@ enum {
     COULD_NOT = 98, /* exit status: the host does not offer it */
     REACHED = 7,
     ROUNDS = 20,
+    STOPS = 4,
     PATIENCE = 500, /* times 10 ms */
 };
 
@@ -32,6 +33,8 @@ static const char *const tracing[] = {"sysemu", "ptrace"};
 
 /* In a process of a case. */
 static struct cpu_fixture fixture;
+/* Where start_machine()'s tells of each call; -1: nowhere. */
+static int progress = -1;
 
 static void create(const char *way)
 {
@@ -55,8 +58,8 @@ static void sleep_10_ms(void)
     nanosleep(&delay, NULL);
 }
 
-/* A process that has no parent here may stay a zombie. */
-static bool has_ended(pid_t process)
+/* As ps(1) shows it. */
+static char state_of(pid_t process)
 {
     char path[32], state = 'Z';
     snprintf(path, sizeof(path), "/proc/%d/stat", process);
@@ -67,13 +70,20 @@ static bool has_ended(pid_t process)
         }
         fclose(file);
     }
+    return state;
+}
+
+/* A process that has no parent here may stay a zombie. */
+static bool has_ended(pid_t process)
+{
+    char state = state_of(process);
     return state == 'Z' || state == 'X';
 }
 
-static bool ends_soon(pid_t process)
+static bool is_soon(pid_t process, const char *states)
 {
     for (unsigned i = 0; i < PATIENCE; i++) {
-        if (has_ended(process)) {
+        if (strchr(states, state_of(process))) {
             return true;
         }
         sleep_10_ms();
@@ -95,6 +105,7 @@ static pid_t start_machine(const char *way, pid_t *tracer)
         (void)ignored;
         for (;;) {
             make_call();
+            ignored = write(progress, "", 1);
         }
     }
     close(ends[1]);
@@ -135,7 +146,35 @@ static void test_tracer_ends_with_machine(void **state)
         assert_false(has_ended(tracer));
         kill(machine, signals[i]);
         waitpid(machine, NULL, 0);
-        assert_true(ends_soon(tracer));
+        assert_true(is_soon(tracer, "ZX"));
+    }
+}
+
+/* Job control: Ctrl-Z, and fg. */
+static void test_stop_and_continue(void **state)
+{
+    (void)state;
+    static const int stops[] = {SIGSTOP, SIGTSTP};
+    for (unsigned i = 0; i < 2 * STOPS; i++) {
+        pid_t tracer;
+        char byte;
+        int ends[2];
+        assert_int_equal(pipe(ends), 0);
+        progress = ends[1];
+        pid_t machine = start_machine(tracing[i % 2], &tracer);
+        progress = -1;
+        close(ends[1]);
+        for (unsigned round = 0; round < STOPS; round++) {
+            kill(machine, stops[round % 2]);
+            if (!is_soon(machine, "Tt")) {
+                fail_msg("%s: state %c", tracing[i % 2], state_of(machine));
+            }
+            kill(machine, SIGCONT);
+            assert_int_equal(read(ends[0], &byte, 1), 1);
+        }
+        kill(machine, SIGKILL);
+        waitpid(machine, NULL, 0);
+        close(ends[0]);
     }
 }
 
@@ -150,7 +189,7 @@ static void test_tracer_ends_with_engine(void **state)
             make_call();
             pid_t tracer = fixture.cpu->direct->tracer.process;
             cpu_fixture_destroy(&fixture);
-            _exit(ends_soon(tracer) ? REACHED : 1);
+            _exit(is_soon(tracer, "ZX") ? REACHED : 1);
         }
         assert_int_equal(waitpid(child, &status, 0), child);
         assert_true(WIFEXITED(status));
@@ -271,6 +310,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_machine_dies_with_tracer),
         cmocka_unit_test(test_tracer_ends_with_machine),
+        cmocka_unit_test(test_stop_and_continue),
         cmocka_unit_test(test_tracer_ends_with_engine),
         cmocka_unit_test(test_traced_already),
         cmocka_unit_test(test_other_sigsys),

@@ -65,7 +65,8 @@ bool direct_handle_signal(void *opaque, int number, const siginfo_t *info,
     const uint8_t *pc = (const uint8_t *)registers[REG_RIP];
     /* Before any system call of ours: the return from here is one. */
     direct->cpu->direct_state.dispatch = 0;
-    if ((registers[REG_CSGSFS] & 0xffff) == HOST_CODE_32) {
+    bool sent = number == SIGSYS && info->si_code <= 0; /* it is nobody's call */
+    if ((registers[REG_CSGSFS] & 0xffff) == HOST_CODE_32 && !sent) {
         come_out(direct, number, info, registers);
         return true;
     }
