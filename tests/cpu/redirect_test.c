@@ -3,6 +3,7 @@
  * Arguments: a way of redirection, "cost" to have it measured. */
 #include "redirect_world.h"
 
+#include "cpu/core/exception.h"
 #include "cpu/direct/direct.h"
 #include "host/confinement/confinement.h"
 
@@ -216,12 +217,15 @@ static void test_cost(void **state)
     static const struct code loops[] = {
         /* mov ecx, ROUNDS; again: int 80h; loop again; ud2 */
         CALL("int 80h alone", "\xb9\x20\x4e\x00\x00\xcd\x80\xe2\xfc\x0f\x0b", 0x100),
+        /* the same with int3, which is a signal whatever the way */
+        CODE("int3", "\xb9\x20\x4e\x00\x00\x90\xcc\xe2\xfc\x0f\x0b"),
         /* the same with mov eax, 20 before each int 80h */
         CALL("mov eax, 20; int 80h",
              "\xb9\x20\x4e\x00\x00\xb8\x14\x00\x00\x00\xcd\x80\xe2\xf7\x0f\x0b", 0x100),
     };
     for (unsigned i = 0; i < ARRAY_LENGTH(loops); i++) {
         world_prepare(&fixture, &loops[i]);
+        cpu_fixture_return_from(&fixture, EXCEPTION_BP);
         cpu_fixture_return_from(&fixture, 0x80);
         world_open_gate(&fixture, 0x80);
         double before = now_s();
