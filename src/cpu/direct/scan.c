@@ -240,7 +240,8 @@ void scan_find_marks(struct scan *scan, int entered, struct scan_marks *out)
     bool decoded = false;
     out->count = 0;
     out->doubtful = false;
-    for (unsigned at = scan->page; at <= scan->count && !out->doubtful; at++) {
+    for (unsigned at = scan->page;
+         at <= scan->count && at < sizeof(scan->bytes) && !out->doubtful; at++) {
         if (at >= end && !is_prefix(scan->bytes[at - 1])) {
             break; /* no instruction that begins in the page has its opcode there */
         }
