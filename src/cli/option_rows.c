@@ -5,6 +5,7 @@
 #include "cli/log_items.h"
 #include "cli/options_internal.h"
 #include "cli/values.h"
+#include "cpu/direct/redirect.h"
 #include "cpu/engines/engines.h"
 #include "host/confinement/confinement.h"
 
@@ -174,10 +175,20 @@ static bool apply_engine(struct parser *parser, const char *value, struct error 
 {
     const struct cpu_engine *engine = find_engine("engine", value, error);
     parser->engine_given = true;
+    parser->engine_auto = strcmp(value, "auto") == 0;
     if (engine) {
         parser->options->machine.engine = engine->name;
     }
     return engine;
+}
+
+static bool apply_syscall_redirect(struct parser *parser, const char *value,
+                                   struct error *error)
+{
+    parser->options->machine.syscall_redirect = value;
+    return redirect_is_known(value) ||
+           error_set(error, "-syscall-redirect %s: the ways are " REDIRECT_NAMES,
+                     value);
 }
 
 bool option_apply_engines(struct parser *parser, const char *value, struct error *error)
@@ -300,6 +311,9 @@ static const struct option_row rows[] = {
     {"rtc", "base=TIME", apply_rtc, "utc, localtime or YYYY-MM-DDTHH:MM:SS"},
     {"clock", "KIND", apply_clock, "host (real time) or counted (reproducible)"},
     {"engine", "NAME", apply_engine, "jit, interpreter or auto"},
+    {"syscall-redirect", "WAY", apply_syscall_redirect,
+     "of engine direct: copy, sud, seccomp, sysemu,\n"
+     "                       ptrace or auto"},
     {"d", "ITEMS", apply_log, "log in_asm,out_asm,int,mmu,exec; -d help says more"},
     {"D", "FILE", apply_log_file, "log to this file, not to standard error"},
     {"sandbox", "on|off", apply_sandbox,

@@ -119,6 +119,10 @@ static bool finish_lockstep(struct parser *parser, struct error *error)
     if (parser->engine_given) {
         return error_set(error, "-engine: lockstep takes two; use -engines A,B");
     }
+    if (machine->syscall_redirect) {
+        return error_set(error, "-syscall-redirect: lockstep counts, so nothing runs "
+                                "directly; leave this out");
+    }
     if (parser->options->statistics) {
         return error_set(error, "-stats: lockstep has none; use it with run");
     }
@@ -158,6 +162,10 @@ static bool finish(struct parser *parser, struct error *error)
         !machine->disks[2] && !machine->disks[3] && !machine->bios) {
         return error_set(error, "nothing to boot: name a disk image, or -kernel FILE "
                                 "(-help lists the options)");
+    }
+    if (machine->syscall_redirect && parser->engine_given &&
+        strcmp(machine->engine, "direct") != 0 && !parser->engine_auto) {
+        return error_set(error, "-syscall-redirect goes with -engine direct or auto");
     }
     /* Without a display of ours, the serial line is what there is to see. */
     bool on_terminal =

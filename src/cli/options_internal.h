@@ -14,6 +14,7 @@ struct parser {
     bool clock_given;
     bool lockstep; /* "lockstep" is the first word */
     bool engine_given, engines_given;
+    bool engine_auto; /* the choice is ours */
     bool sandbox_asked_for;
 };
 

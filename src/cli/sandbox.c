@@ -11,7 +11,10 @@
 #include "host/console/terminal.h"
 
 enum {
-    FROM_FILTER = 1, /* si_code: SYS_SECCOMP, which glibc does not name */
+    /* si_code, which glibc does not name: SYS_SECCOMP and SYS_USER_DISPATCH, of direct
+     * execution. */
+    FROM_FILTER = 1,
+    FROM_DISPATCH = 2,
     X32_CALL = 0x40000000,
 };
 
@@ -59,7 +62,7 @@ static void stop(int number, siginfo_t *info, void *context)
 {
     (void)context;
     terminal_restore();
-    if (info->si_code == FROM_FILTER) {
+    if (info->si_code == FROM_FILTER || info->si_code == FROM_DISPATCH) {
         report((unsigned)info->si_syscall, info->si_arch);
         _exit(SANDBOX_EXIT_STATUS);
     }

@@ -31,6 +31,7 @@ struct machine_config {
     const char *serial[MACHINE_SERIAL_LINES]; /* character specifications */
     bool serial_multiplexed; /* Ctrl-A commands on the line on stdio (-nographic) */
     const char *engine;      /* cpu_engine_find(); refused if not built in */
+    const char *syscall_redirect; /* of engine direct: redirect.h; NULL: auto */
     const struct cpu_engine *engine_override; /* this one, whatever its name; or NULL */
     enum clock_kind clock;
     int64_t epoch_s; /* RTC at power-on, seconds since 1970 UTC */

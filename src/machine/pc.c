@@ -211,6 +211,7 @@ bool pc_create(struct machine *machine, struct error *error)
         .memory = &machine->memory,
         .ports = &machine->ports,
         .trace = machine->trace.items ? &machine->trace : NULL,
+        .syscall_redirect = machine->config.syscall_redirect,
         .acknowledge_interrupt = acknowledge_interrupt,
         .set_ferr = set_ferr,
         .opaque = machine,

@@ -211,6 +211,12 @@ static void engines(void **state)
     accept("x -engine auto");
     accept("x -engine interpreter");
     assert_string_equal(options.machine.engine, "interpreter");
+    accept("x -syscall-redirect sud");
+    assert_string_equal(options.machine.syscall_redirect, "sud");
+    accept("x -engine auto --syscall-redirect=auto");
+    refuse("x -syscall-redirect magic", "copy, sud, seccomp");
+    refuse("x -engine interpreter -syscall-redirect sud", "-engine direct");
+    refuse("lockstep -syscall-redirect sud x", "-syscall-redirect");
     refuse("x -engine direct", "-engine direct: ");
     refuse("x -engine warp", "interpreter, jit, direct");
 }

@@ -37,11 +37,19 @@ enum cpu_exit cpu_fixture_run(struct cpu_fixture *fixture, uint64_t budget)
 bool cpu_fixture_create(struct cpu_fixture *fixture, uint64_t ram_bytes,
                         struct error *error)
 {
-    memset(fixture, 0, sizeof(*fixture));
-    fixture->engine = cpu_engine_find(tested_engine_name());
-    if (!fixture->engine) {
+    const struct cpu_engine *engine = cpu_engine_find(tested_engine_name());
+    if (!engine) {
         return error_set(error, "engine %s: not built in", tested_engine_name());
     }
+    return cpu_fixture_create_by(fixture, engine, NULL, ram_bytes, error);
+}
+
+bool cpu_fixture_create_by(struct cpu_fixture *fixture, const struct cpu_engine *engine,
+                           const char *syscall_redirect, uint64_t ram_bytes,
+                           struct error *error)
+{
+    memset(fixture, 0, sizeof(*fixture));
+    fixture->engine = engine;
     if (!ram_create(&fixture->ram, "test-ram", ram_bytes, error)) {
         return false;
     }
@@ -62,10 +70,14 @@ bool cpu_fixture_create(struct cpu_fixture *fixture, uint64_t ram_bytes,
         .clock = &fixture->clock,
         .memory = &fixture->memory,
         .ports = &fixture->ports,
+        .syscall_redirect = syscall_redirect,
     };
     cpu->statistics = calloc(1, sizeof(*cpu->statistics));
     fixture->cpu = cpu;
     if (!fixture->engine->create(cpu, error)) {
+        free(cpu->statistics);
+        free(cpu);
+        ram_destroy(&fixture->ram);
         return false;
     }
     cpu_reset(cpu);

@@ -69,6 +69,11 @@ struct cpu_fixture_exception {
 /* `ram_bytes`: at least FIXTURE_FREE_RAM. */
 bool cpu_fixture_create(struct cpu_fixture *fixture, uint64_t ram_bytes,
                         struct error *error);
+/* The same with this engine, which may be asked for a way to redirect system calls
+ * (cpu/direct/redirect.h), or NULL. */
+bool cpu_fixture_create_by(struct cpu_fixture *fixture, const struct cpu_engine *engine,
+                           const char *syscall_redirect, uint64_t ram_bytes,
+                           struct error *error);
 void cpu_fixture_destroy(struct cpu_fixture *fixture);
 
 /* Runs the engine. */

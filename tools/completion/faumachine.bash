@@ -6,7 +6,7 @@ _faumachine()
     local previous=${COMP_WORDS[COMP_CWORD - 1]}
     local options="-m -hda -hdb -hdc -hdd -snapshot -kernel -initrd -append -bios
         -nographic -display -serial -debugcon -device -no-reboot -rtc -clock -engine
-        -sandbox -d -D -stats -help -version"
+        -syscall-redirect -sandbox -d -D -stats -help -version"
     if [[ ${COMP_WORDS[1]} == lockstep ]]; then
         options+=" -engines -every -from -until"
     fi
@@ -46,6 +46,11 @@ _faumachine()
         ;;
     -engine)
         mapfile -t COMPREPLY < <(compgen -W "auto interpreter" -- "$current")
+        return
+        ;;
+    -syscall-redirect)
+        mapfile -t COMPREPLY < <(compgen -W "auto copy sud seccomp sysemu ptrace" \
+            -- "$current")
         return
         ;;
     -sandbox)

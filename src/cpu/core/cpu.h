@@ -197,7 +197,8 @@ struct cpu_wiring {
     struct clock *clock;
     struct memory_map *memory;
     struct port_space *ports;
-    struct trace *trace; /* cpu_trace.h; NULL: nothing is traced */
+    struct trace *trace;          /* cpu_trace.h; NULL: nothing is traced */
+    const char *syscall_redirect; /* of engine direct (redirect.h); NULL: auto */
     /* INTA cycle: the vector of the interrupt to take. */
     uint8_t (*acknowledge_interrupt)(void *opaque);
     /* FERR#: an unmasked x87 exception waits while CR0.NE is clear; may be NULL. */
@@ -241,6 +242,8 @@ struct direct_state {
     uint64_t flags;   /* the host's RFLAGS there, in and out */
     uint64_t gs_base, fs_base;
     uint64_t host_fs_base;
+    uint64_t armed;   /* address of a byte: 0 if a tracer is to be told of guest code */
+    bool untraced;    /* that byte if there is none */
     uint64_t pc;      /* where a signal came, … */
     uint64_t address; /* …the address that trapped, … */
     uint32_t error;   /* …the processor's error code, … */

@@ -139,6 +139,11 @@ void fpu_set_mxcsr(struct cpu *cpu, uint32_t value)
     cpu->fpu.simd_unmasked = (value & MXCSR_MASKS) != MXCSR_MASKS;
 }
 
+void fpu_run_elsewhere(struct cpu *cpu)
+{
+    cpu->fpu.simd_unmasked = (fpu_mxcsr(cpu) & MXCSR_MASKS) != MXCSR_MASKS;
+}
+
 void fpu_loaded(struct cpu *cpu)
 {
     cpu->fpu.live = false;

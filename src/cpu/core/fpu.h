@@ -116,6 +116,9 @@ void fpu_clear_pointers(struct cpu *cpu);
 uint16_t fpu_status(const struct cpu *cpu);
 uint16_t fpu_control(const struct cpu *cpu);
 uint32_t fpu_mxcsr(const struct cpu *cpu);
+/* Live, and not by instructions that the interpreter or the JIT know of: derives anew
+ * what follows from the registers. */
+void fpu_run_elsewhere(struct cpu *cpu);
 /* `value` has no reserved bits. */
 void fpu_set_mxcsr(struct cpu *cpu, uint32_t value);
 

@@ -4,6 +4,9 @@
 #include "base/pages.h"
 #include "cpu/core/fpu.h"
 
+#include <stdio.h>
+#include <string.h>
+
 static size_t verdict_bytes(const struct direct *direct)
 {
     return (direct->ram_pages + 1) * sizeof(*direct->verdicts);
@@ -22,7 +25,8 @@ static bool fill_in(struct direct *direct, struct error *error)
     struct cpu *cpu = direct->cpu;
     const struct ram *ram = cpu->wiring.memory->ram;
     direct->fd = -1;
-    direct->mark_int80 = true;
+    cpu->direct_state.untraced = true;
+    cpu->direct_state.armed = (uintptr_t)&cpu->direct_state.untraced;
     direct->ram_pages = ram ? ram->bytes >> PAGE_SHIFT : 0;
     direct->verdicts = pages_allocate(verdict_bytes(direct));
     if (!direct->verdicts) {
@@ -38,6 +42,15 @@ static bool fill_in(struct direct *direct, struct error *error)
                                             DIRECT_CODE_PAGES};
     views_examine_by(cpu, &examiner);
     return true;
+}
+
+static void destroy(struct cpu *cpu)
+{
+    struct direct *direct = cpu->direct;
+    redirect_destroy(direct);
+    /* The views' window goes first, then what is above it. */
+    jit_engine.destroy(cpu);
+    destroy_direct(direct);
 }
 
 static bool create(struct cpu *cpu, bool always, struct error *error)
@@ -64,16 +77,27 @@ static bool create(struct cpu *cpu, bool always, struct error *error)
     cpu->jit->direct.opaque = direct;
     cpu->jit->direct.signal_entry =
         (void (*)(int, siginfo_t *, void *))(uintptr_t)direct->signal_entry;
+    if (!redirect_choose(direct, cpu->wiring.syscall_redirect, error)) {
+        destroy(cpu);
+        return false;
+    }
     return true;
 }
 
-static void destroy(struct cpu *cpu)
+static void show_redirection(const struct direct *direct, cpu_show_statistic *show,
+                             void *opaque)
 {
-    struct direct *direct = cpu->direct;
-    struct cpu *const owner = direct->cpu;
-    /* The views' window goes first, then what is above it. */
-    jit_engine.destroy(owner);
-    destroy_direct(direct);
+    for (unsigned i = 0; i < REDIRECTS; i++) {
+        const char *name;
+        char row[80];
+        uint64_t ns = redirect_measured_ns(direct, i, &name);
+        bool used = strcmp(name, direct->redirect->name) == 0;
+        if (ns) {
+            snprintf(row, sizeof(row), "direct: ns for an INT 80h by %s%s", name,
+                     used ? ", which is used" : "");
+            show(opaque, row, ns);
+        }
+    }
 }
 
 static void show_statistics(const struct cpu *cpu, cpu_show_statistic *show,
@@ -107,6 +131,7 @@ static void show_statistics(const struct cpu *cpu, cpu_show_statistic *show,
     for (unsigned i = 0; i < ARRAY_LENGTH(rows); i++) {
         show(opaque, rows[i].name, rows[i].count);
     }
+    show_redirection(cpu->direct, show, opaque);
     jit_engine.show_statistics(cpu, show, opaque);
 }
 

@@ -19,6 +19,8 @@
 #include "cpu/core/engine.h"
 #include "cpu/direct/lengths.h"
 #include "cpu/direct/policy.h"
+#include "cpu/direct/redirect.h"
+#include "cpu/direct/tracer.h"
 #include "cpu/jit/emit.h"
 #include "cpu/jit/jit.h"
 
@@ -39,7 +41,7 @@ enum {
 };
 
 /* How guest code came back, beside enum jit_exit. */
-enum { DIRECT_EXIT_GATE = JIT_EXIT_TRAP + 1 };
+enum { DIRECT_EXIT_GATE = JIT_EXIT_TRAP + 1, DIRECT_EXIT_REDIRECTED };
 
 /* What is known of a page of RAM. */
 struct verdict {
@@ -76,8 +78,10 @@ struct direct {
     uint32_t (*enter)(struct cpu *cpu);
     const uint8_t *entering, *entering_end, *turned_back;
     const uint8_t *signal_entry;
-    const uint8_t *gate_common;  /* R14D = EIP, R15 = the CPU */
-    const uint8_t *host_fs_site; /* of the 8 bytes of FS's base in signal_entry */
+    const uint8_t *gate_common;       /* R14D = EIP, R15 = the CPU */
+    const uint8_t *host_fs_site;      /* of the 8 bytes of FS's base in signal_entry */
+    const uint8_t *told, *redirected; /* of a tracer: tracer.h */
+    const uint8_t *trial_int80, *trial_hlt; /* guest code of our own */
     const uint8_t *gates_start;
     uint64_t gates_used; /* a bit for each */
     struct copy copies[DIRECT_COPIES];
@@ -87,6 +91,10 @@ struct direct {
     bool mark_int80;  /* INT 80h must not be executed */
     struct policy policy;
     struct lengths lengths;
+    const struct redirect *redirect;
+    uint64_t redirect_ns[REDIRECTS]; /* what one took in a trial; 0: not tried */
+    pid_t filtered_thread;           /* by seccomp */
+    struct tracer tracer;
     struct verdict *verdicts; /* of each page of RAM */
     uint64_t ram_pages;
     uint32_t entries;      /* counts; wraps */
@@ -110,6 +118,8 @@ bool direct_handle_signal(void *opaque, int number, const siginfo_t *info,
 /* Guest code has come out by a signal: makes `struct cpu` say where it is, and does
  * what is to be done. Whether it may go on at once. */
 bool direct_after_signal(struct direct *direct);
+/* Likewise, by a tracer, behind an INT 80h. */
+void direct_after_redirection(struct direct *direct);
 /* The host's flags become the guest's. */
 void direct_take_flags(struct cpu *cpu);
 
@@ -135,6 +145,8 @@ bool direct_copy_enters(const struct direct *direct, unsigned number, uint32_t e
 bool direct_find_gate(struct direct *direct, uint32_t passed, uint32_t *eip);
 
 /* run.c */
+/* In the thread that is to run. */
+void direct_settle(struct direct *direct);
 enum cpu_exit direct_run(struct cpu *cpu, uint64_t budget);
 
 #endif

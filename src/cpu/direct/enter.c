@@ -48,6 +48,9 @@ static void make_enter(struct direct *direct)
     jit_emit_begin(e);
     direct->entering = emit_here(e);
     const uint8_t *requested = jit_emit_jump_if_requested(e);
+    emit_load64(e, HOST_RAX, HOST_CPU, STATE_AT(armed));
+    EMIT(e, 0x80, 0x38, 0x00, 0x75, 0x01, 0xcc); /* cmp byte [rax], 0; jne; int3 */
+    direct->told = emit_here(e);
     emit_store_constant8(e, 1, STATE_AT(dispatch));
     emit_load64(e, HOST_RAX, HOST_CPU, STATE_AT(gs_base));
     EMIT(e, 0xf3, 0x48, 0x0f, 0xae, 0xd8); /* wrgsbase rax */
@@ -76,6 +79,30 @@ static void make_gate_common(struct direct *direct)
     emit_store64(e, HOST_RAX, HOST_CPU, STATE_AT(flags));
     emit_store32(e, HOST_R14, HOST_CPU, CPU_AT(eip));
     emit_return(e, DIRECT_EXIT_GATE);
+}
+
+/* The tracer sends guest code that it has stopped here. */
+static void make_redirected(struct direct *direct)
+{
+    struct emitter *e = &direct->emitter;
+    direct->redirected = emit_here(e);
+    for (unsigned i = 0; i < 8; i++) {
+        emit_store32(e, i, HOST_CPU, CPU_AT(regs) + 4 * (int32_t)i);
+    }
+    emit_store64(e, HOST_R13, HOST_CPU, STATE_AT(flags));
+    emit_store32(e, HOST_R14, HOST_CPU, CPU_AT(eip));
+    emit_load64(e, HOST_RSP, HOST_CPU, CPU_AT(translated.host_stack));
+    emit_return(e, DIRECT_EXIT_REDIRECTED);
+}
+
+/* What redirection is tried with. If INT 80h does not come back, HLT does. */
+static void make_trials(struct direct *direct)
+{
+    struct emitter *e = &direct->emitter;
+    direct->trial_int80 = emit_here(e);
+    EMIT(e, 0xcd, 0x80); /* int 80h */
+    direct->trial_hlt = emit_here(e);
+    EMIT(e, 0xf4); /* hlt */
 }
 
 /* Where the host's kernel begins a signal: what C needs before it can do anything. */
@@ -110,6 +137,8 @@ bool direct_make_code(struct direct *direct, struct error *error)
     make_enter(direct);
     make_gate_common(direct);
     make_signal_entry(direct);
+    make_redirected(direct);
+    make_trials(direct);
     direct->gates_start = emit_here(&direct->emitter);
     return true;
 }

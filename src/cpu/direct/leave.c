@@ -46,7 +46,11 @@ static void come_out(struct direct *direct, int number, const siginfo_t *info,
     state->error = (uint32_t)registers[REG_ERR];
     state->trap = (uint32_t)registers[REG_TRAPNO];
     state->signal = (uint32_t)number;
-    (void)info;
+    if (number == SIGSYS) {
+        /* As it was before the kernel made a call of it that is to be restarted. */
+        cpu->regs[REGISTER_EAX] = (uint32_t)info->si_syscall;
+        cpu->eip = (uint32_t)(uintptr_t)info->si_call_addr;
+    }
     registers[REG_R15] = (greg_t)(uintptr_t)cpu;
     registers[REG_RIP] = (greg_t)(uintptr_t)cpu->jit->exit_trap;
     registers[REG_CSGSFS] = (registers[REG_CSGSFS] & ~(greg_t)0xffff) | HOST_CODE_64;
@@ -61,7 +65,8 @@ bool direct_handle_signal(void *opaque, int number, const siginfo_t *info,
     const uint8_t *pc = (const uint8_t *)registers[REG_RIP];
     /* Before any system call of ours: the return from here is one. */
     direct->cpu->direct_state.dispatch = 0;
-    if ((registers[REG_CSGSFS] & 0xffff) == HOST_CODE_32) {
+    bool sent = number == SIGSYS && info->si_code <= 0; /* it is nobody's call */
+    if ((registers[REG_CSGSFS] & 0xffff) == HOST_CODE_32 && !sent) {
         come_out(direct, number, info, registers);
         return true;
     }
@@ -132,6 +137,21 @@ static bool reach(struct direct *direct)
            views_reach(cpu, (gla_t)state->address, access) == VIEWS_MAPPED;
 }
 
+/* Guest code has come out behind an INT 80h. */
+static void rewind_int80(struct direct *direct)
+{
+    direct->statistics.redirected++;
+    direct->cpu->eip -= INT_BYTES;
+}
+
+void direct_after_redirection(struct direct *direct)
+{
+    direct_take_flags(direct->cpu);
+    take_segments(direct->cpu);
+    rewind_int80(direct);
+    run_loop_interpret_few(direct->cpu, 1);
+}
+
 bool direct_after_signal(struct direct *direct)
 {
     struct cpu *cpu = direct->cpu;
@@ -143,8 +163,7 @@ bool direct_after_signal(struct direct *direct)
         return false;
     }
     if (state->signal == SIGSYS) {
-        direct->statistics.redirected++;
-        cpu->eip -= INT_BYTES;
+        rewind_int80(direct);
     } else if (state->trap == EXCEPTION_PF) {
         if (reach(direct)) {
             return true;

@@ -100,6 +100,16 @@ static void leave_by_gate(struct direct *direct)
     }
 }
 
+/* Flags that C cannot bear: IRETQ faults with NT, and so may any access with AC. What
+ * the kernel restores at the end of a signal is not all of them. */
+static void clear_flags_of_guest(uint64_t flags)
+{
+    const uint64_t harmful = EFLAGS_NT | EFLAGS_AC;
+    if (__builtin_expect(flags & harmful, 0)) {
+        __builtin_ia32_writeeflags_u64(__builtin_ia32_readeflags_u64() & ~harmful);
+    }
+}
+
 /* Executes guest code until it has to come out for more than mapping a page. */
 static void run_directly(struct direct *direct)
 {
@@ -117,6 +127,8 @@ static void run_directly(struct direct *direct)
         direct->entries++;
         direct->statistics.entries++;
         uint32_t exit = direct->enter(cpu);
+        clear_flags_of_guest(state->flags);
+        fpu_run_elsewhere(cpu);
         cpu->retired++;
         again = false;
         if (exit == JIT_EXIT_TRAP) {
@@ -125,6 +137,8 @@ static void run_directly(struct direct *direct)
             direct->statistics.gates++;
             direct_take_flags(cpu);
             leave_by_gate(direct);
+        } else if (exit == DIRECT_EXIT_REDIRECTED) {
+            direct_after_redirection(direct);
         }
     }
 }
@@ -173,13 +187,21 @@ static void run_next(struct cpu *cpu)
     direct->traps_in_row++;
 }
 
-enum cpu_exit direct_run(struct cpu *cpu, uint64_t budget)
+void direct_settle(struct direct *direct)
 {
     uint64_t base;
     __asm__ volatile("rdfsbase %0" : "=r"(base));
-    direct_set_host_fs(cpu->direct, base);
+    direct_set_host_fs(direct, base);
     __asm__ volatile("mov %0, %%ds\n\tmov %0, %%es" : : "r"(HOST_DATA));
-    __asm__ volatile("mov %%fs, %0" : "=r"(cpu->direct->host_fs));
-    __asm__ volatile("mov %%gs, %0" : "=r"(cpu->direct->host_gs));
-    return jit_run_with(cpu, budget, run_next);
+    __asm__ volatile("mov %%fs, %0" : "=r"(direct->host_fs));
+    __asm__ volatile("mov %%gs, %0" : "=r"(direct->host_gs));
+}
+
+enum cpu_exit direct_run(struct cpu *cpu, uint64_t budget)
+{
+    direct_settle(cpu->direct);
+    redirect_begin(cpu->direct);
+    enum cpu_exit why = jit_run_with(cpu, budget, run_next);
+    redirect_end(cpu->direct);
+    return why;
 }

@@ -23,6 +23,26 @@ static unsigned reg_of(uint8_t modrm)
     return (modrm >> 3) & 7;
 }
 
+static bool is_prefix(uint8_t byte)
+{
+    switch (byte) {
+    case 0x26:
+    case 0x2e:
+    case 0x36:
+    case 0x3e:
+    case 0x64:
+    case 0x65:
+    case 0x66:
+    case 0x67:
+    case 0xf0:
+    case 0xf2:
+    case 0xf3:
+        return true;
+    default:
+        return false;
+    }
+}
+
 /* The byte behind 0F, and the one behind that. */
 static bool is_marked_0f(uint8_t opcode, uint8_t modrm)
 {
@@ -57,6 +77,9 @@ static bool is_marked(const struct scan *scan, unsigned at)
 {
     const uint8_t *bytes = scan->bytes + at;
     unsigned left = scan->count - at;
+    if (left == 0) {
+        return true;
+    }
     switch (bytes[0]) {
     case 0x0f:
         return left < 3 || is_marked_0f(bytes[1], bytes[2]);
@@ -69,7 +92,9 @@ static bool is_marked(const struct scan *scan, unsigned at)
     case 0x62: /* EVEX: the guest's processor has no AVX-512 */
         return left < 2 || !is_memory(bytes[1]);
     case 0xcd: /* INT 80h */
-        return scan->mark_int80 && (left < 2 || bytes[1] == 0x80);
+        /* With prefixes it is marked always: it comes back without. */
+        return (scan->mark_int80 || (at && is_prefix(bytes[-1]))) &&
+               (left < 2 || bytes[1] == 0x80);
     default:
         return false;
     }
@@ -80,26 +105,6 @@ static bool enters_kernel(const struct scan *scan, unsigned at)
     const uint8_t *bytes = scan->bytes + at;
     return bytes[0] == 0xcd ||
            (bytes[0] == 0x0f && (bytes[1] == 0x05 || bytes[1] == 0x34));
-}
-
-static bool is_prefix(uint8_t byte)
-{
-    switch (byte) {
-    case 0x26:
-    case 0x2e:
-    case 0x36:
-    case 0x3e:
-    case 0x64:
-    case 0x65:
-    case 0x66:
-    case 0x67:
-    case 0xf0:
-    case 0xf2:
-    case 0xf3:
-        return true;
-    default:
-        return false;
-    }
 }
 
 static bool has_begun(const struct scan *scan, unsigned at)
@@ -241,7 +246,7 @@ static unsigned find_window(const struct scan *scan, unsigned start)
     unsigned end = start + length_at(scan, start);
     for (unsigned bytes = SCAN_WINDOW_MINIMUM; bytes <= WINDOW_MAXIMUM; bytes++) {
         unsigned first = end - bytes;
-        if (first < scan->page || end > scan->page + PAGE_BYTES) {
+        if (end < scan->page + bytes || end > scan->page + PAGE_BYTES) {
             return 0;
         }
         if (is_boundary(scan, first, start)) {
@@ -278,7 +283,11 @@ void scan_find_marks(struct scan *scan, int entered, struct scan_marks *out)
     bool decoded = false;
     out->count = 0;
     out->doubtful = false;
-    for (unsigned at = first; at < end && !out->doubtful; at++) {
+    for (unsigned at = first;
+         at <= scan->count && at < sizeof(scan->bytes) && !out->doubtful; at++) {
+        if (at >= end && !is_prefix(scan->bytes[at - 1])) {
+            break; /* no instruction that begins in the page has its opcode there */
+        }
         if (__builtin_expect(!is_marked(scan, at), 1)) {
             continue;
         }
@@ -293,7 +302,7 @@ void scan_find_marks(struct scan *scan, int entered, struct scan_marks *out)
         bool reached = is_reached(scan, at, start == SCAN_NONE);
         if (start != SCAN_NONE && reached) {
             add_mark(scan, at, (unsigned)start, out);
-        } else if (start != SCAN_NONE || reached) {
+        } else if (start != SCAN_NONE || (at < end && reached)) {
             out->doubtful = true;
         }
     }

@@ -164,7 +164,7 @@ struct jit_statistics {
     uint64_t handed_by_row[2048];
 };
 
-enum { JIT_SIGNALS = 6, JIT_PAGE_LISTS = 1 << 18 };
+enum { JIT_SIGNALS = 7, JIT_PAGE_LISTS = 1 << 18 };
 
 struct jit {
     struct cpu *cpu;
@@ -299,6 +299,8 @@ void jit_signals_handle(int number, siginfo_t *info, void *context);
 void jit_signals_destroy(struct jit *jit);
 void jit_signals_begin(struct jit *jit);
 void jit_signals_end(struct jit *jit);
+/* To whoever had them before; the next run takes them again. */
+void jit_signals_give_back(struct jit *jit);
 
 /* Makes sure that there is room for a translation; false if everything had to be
  * forgotten for it, the block at hand included. */

@@ -15,9 +15,9 @@
 
 enum { SIGNAL_STACK_BYTES = 64 << 10 };
 
-/* The last two are for guest code that is not translated. */
-static const int caught[JIT_SIGNALS] = {SIGSEGV, SIGFPE,  SIGBUS,
-                                        SIGURG,  SIGTRAP, SIGILL};
+/* The last three are for guest code that is not translated. */
+static const int caught[JIT_SIGNALS] = {SIGSEGV, SIGFPE, SIGBUS, SIGURG,
+                                        SIGTRAP, SIGILL, SIGSYS};
 
 /* A handler has no other way to its data; a thread runs one CPU at a time. */
 static _Thread_local struct jit *running;
@@ -83,8 +83,9 @@ static void turn_back(const struct jit *jit, greg_t *registers)
 }
 
 /* Not ours: for whoever was there before, or the end. What has trapped traps again;
- * what was sent is sent again. */
-static void pass_on(const struct jit *jit, int number, const siginfo_t *info)
+ * what was sent is sent again. A system call that was forbidden is not tried again, so
+ * who was there before is called. */
+static void pass_on(const struct jit *jit, int number, siginfo_t *info, void *context)
 {
     if (number == SIGURG) {
         return;
@@ -95,8 +96,12 @@ static void pass_on(const struct jit *jit, int number, const siginfo_t *info)
             previous = jit->previous_actions[i];
         }
     }
+    if (number == SIGSYS && (previous.sa_flags & SA_SIGINFO)) {
+        previous.sa_sigaction(number, info, context);
+        return;
+    }
     sigaction(number, &previous, NULL);
-    if (info->si_code <= 0) {
+    if (info->si_code <= 0 || number == SIGSYS) {
         raise(number);
     }
 }
@@ -117,7 +122,7 @@ void jit_signals_handle(int number, siginfo_t *info, void *context)
     } else if (jit && in_translation(jit, pc)) {
         come_out(jit, info, registers);
     } else {
-        pass_on(jit, number, info);
+        pass_on(jit, number, info, context);
     }
 }
 
@@ -176,17 +181,22 @@ void jit_signals_end(struct jit *jit)
     atomic_store(&jit->active, false);
 }
 
-/* In the thread that has run the CPU last. */
-void jit_signals_destroy(struct jit *jit)
+void jit_signals_give_back(struct jit *jit)
 {
     struct sigaction action;
-    jit->cpu->nudge = NULL;
     for (unsigned i = 0; i < ARRAY_LENGTH(caught); i++) {
         sigaction(caught[i], NULL, &action);
         if (running == jit && action.sa_sigaction == jit->direct.signal_entry) {
             sigaction(caught[i], &jit->previous_actions[i], NULL);
         }
     }
+}
+
+/* In the thread that has run the CPU last. */
+void jit_signals_destroy(struct jit *jit)
+{
+    jit->cpu->nudge = NULL;
+    jit_signals_give_back(jit);
     if (running == jit) {
         const stack_t none = {.ss_flags = SS_DISABLE};
         sigaltstack(&none, NULL);
