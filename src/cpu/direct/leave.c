@@ -122,7 +122,10 @@ static void after_debug_trap(struct cpu *cpu)
         cpu->dr[6] |= DR6_SINGLE_STEP;
         cpu_raise(cpu, EXCEPTION_DB);
     }
-    cpu->eip = trapped_instruction(cpu, OPCODE_INT1);
+    /* Some virtual hosts leave EIP at the instruction. */
+    if (byte_at(cpu, cpu->eip) != OPCODE_INT1) {
+        cpu->eip = trapped_instruction(cpu, OPCODE_INT1);
+    }
 }
 
 static bool reach(struct direct *direct)

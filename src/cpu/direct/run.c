@@ -174,6 +174,9 @@ static void run_next(struct cpu *cpu)
         return;
     }
     views_current(cpu);
+    if (jit_asks_for_budget(cpu)) {
+        return;
+    }
     if (!policy_enter(cpu, &direct->policy)) {
         jit_run_next(cpu);
         return;

@@ -234,6 +234,9 @@ void jit_run_next(struct cpu *cpu);
 /* Whether code at CS:EIP is of the kind that is translated: 32 bits, flat, protected.
  */
 bool jit_supports(const struct cpu *cpu);
+/* Whether the budget is too short for code that does not check it: then a new one has
+ * been asked for, by the end of the run. */
+bool jit_asks_for_budget(struct cpu *cpu);
 /* GS has another base than the JIT gave it. */
 void jit_forget_gs(struct jit *jit);
 /* What translated code may take for granted now. */

@@ -102,6 +102,15 @@ static bool runs_unchecked(const struct cpu *cpu)
     return (assumptions & ASSUME_USER) && !(assumptions & ASSUME_EXACT);
 }
 
+bool jit_asks_for_budget(struct cpu *cpu)
+{
+    bool short_of_it = cpu->budget_end - cpu->retired < JIT_BUDGET_FREE;
+    if (short_of_it) {
+        atomic_fetch_or(&cpu->request, CPU_REQUEST_KICK);
+    }
+    return short_of_it;
+}
+
 /* The block at CS:EIP; NULL if it is not to be translated, or not to be run whole. */
 static struct block *find_block(struct cpu *cpu)
 {
@@ -186,9 +195,7 @@ void jit_run_next(struct cpu *cpu)
         return;
     }
     cpu->translated.assumptions = jit_assumptions(cpu);
-    if (cpu->budget_end - cpu->retired < JIT_BUDGET_FREE && runs_unchecked(cpu)) {
-        /* With a new budget. */
-        atomic_fetch_or(&cpu->request, CPU_REQUEST_KICK);
+    if (runs_unchecked(cpu) && jit_asks_for_budget(cpu)) {
         return;
     }
     uint8_t *base = views_current(cpu);
