@@ -72,6 +72,30 @@ static bool is_marked_0f(uint8_t opcode, uint8_t modrm)
     }
 }
 
+/* PUSH of ES, CS, SS, DS. */
+static bool is_push(uint8_t opcode)
+{
+    return (opcode & 0xe7) == 0x06;
+}
+
+/* POP of ES, SS, DS. */
+static bool is_pop(uint8_t opcode)
+{
+    return (opcode & 0xe7) == 0x07 && opcode != 0x0f;
+}
+
+static bool is_pop_register(uint8_t opcode)
+{
+    return (opcode & 0xf8) == 0x58;
+}
+
+static bool loads_selector(const uint8_t *bytes)
+{
+    return bytes[0] == 0x8e || bytes[0] == 0xc4 || bytes[0] == 0xc5 ||
+           (bytes[0] == 0x0f && (bytes[1] == 0xa1 || bytes[1] == 0xa9 ||
+                                 (bytes[1] >= 0xb2 && bytes[1] <= 0xb5)));
+}
+
 /* Whether it could be one of the instructions meant; what is not known could be. */
 static bool is_marked(const struct scan *scan, unsigned at)
 {
@@ -96,7 +120,10 @@ static bool is_marked(const struct scan *scan, unsigned at)
         return (scan->mark_int80 || (at && is_prefix(bytes[-1]))) &&
                (left < 2 || bytes[1] == 0x80);
     default:
-        return false;
+        /* Of one byte: that is often found in data. */
+        return (is_push(bytes[0]) &&
+                (scan->mark_pushes || (left > 1 && is_pop_register(bytes[1])))) ||
+               (is_pop(bytes[0]) && scan->mark_pushes);
     }
 }
 
@@ -277,10 +304,9 @@ static void add_mark(const struct scan *scan, unsigned at, unsigned start,
     out->count++;
 }
 
-void scan_find_marks(struct scan *scan, int entered, struct scan_marks *out)
+static void find_marks(struct scan *scan, struct scan_marks *out)
 {
     unsigned first = scan->page + scan->code, end = scan->page + scan->code_end;
-    bool decoded = false;
     out->count = 0;
     out->doubtful = false;
     for (unsigned at = first;
@@ -291,13 +317,6 @@ void scan_find_marks(struct scan *scan, int entered, struct scan_marks *out)
         if (__builtin_expect(!is_marked(scan, at), 1)) {
             continue;
         }
-        if (!decoded) {
-            if (entered != SCAN_NONE) {
-                decode_from(scan, scan->page + (unsigned)entered, end);
-            }
-            decode_from(scan, scan->code ? first : 0, end);
-            decoded = true;
-        }
         int start = find_start(scan, at);
         bool reached = is_reached(scan, at, start == SCAN_NONE);
         if (start != SCAN_NONE && reached) {
@@ -305,5 +324,35 @@ void scan_find_marks(struct scan *scan, int entered, struct scan_marks *out)
         } else if (start != SCAN_NONE || (at < end && reached)) {
             out->doubtful = true;
         }
+    }
+}
+
+static bool has_load(const struct scan *scan, const struct scan_marks *marks)
+{
+    for (unsigned i = 0; i < marks->count; i++) {
+        const uint8_t *bytes = scan->bytes + scan->page + marks->marks[i].start;
+        while (is_prefix(*bytes)) {
+            bytes++;
+        }
+        if (loads_selector(bytes)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void scan_find_marks(struct scan *scan, int entered, struct scan_marks *out)
+{
+    unsigned first = scan->page + scan->code, end = scan->page + scan->code_end;
+    if (entered != SCAN_NONE) {
+        decode_from(scan, scan->page + (unsigned)entered, end);
+    }
+    decode_from(scan, scan->code ? first : 0, end);
+    scan->mark_pushes = false;
+    find_marks(scan, out);
+    if (!out->doubtful && has_load(scan, out)) {
+        /* Selectors that are saved here are loaded here. */
+        scan->mark_pushes = true;
+        find_marks(scan, out);
     }
 }

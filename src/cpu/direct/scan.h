@@ -12,8 +12,9 @@
  * from where it was entered. Decoding that begins at a wrong place finds the right one
  * within a few instructions; if that which begins a little before does not agree,
  * nobody can tell. PUSH and POP
- * of segment registers by their opcodes of one byte are not looked for
- * (docs/fidelity.md). Thread: the CPU's own. */
+ * of segment registers by their opcodes of one byte, which data is full of, count in
+ * pages that load segment registers otherwise, and where a PUSH is followed by a POP
+ * into another register (docs/fidelity.md). Thread: the CPU's own. */
 #ifndef CPU_DIRECT_SCAN_H
 #define CPU_DIRECT_SCAN_H
 
@@ -36,6 +37,7 @@ struct scan {
     unsigned code, code_end; /* in the page: where there is code, as far as is known */
     const struct lengths *lengths;
     bool vex_allowed; /* VEX-encoded instructions are as good as others */
+    bool mark_pushes; /* set by scan_find_marks() */
     bool mark_int80;  /* INT 80h is not */
     uint64_t starts[(SCAN_BEFORE + PAGE_BYTES) / 64 + 1]; /* where decoding has begun */
 };
