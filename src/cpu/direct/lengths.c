@@ -6,6 +6,7 @@ enum {
     ASK_DECODER = 0xff,
     PROBE_BYTES = 15,
     ESCAPE = 0x0f,
+    OPCODE_SYSCALL = 0x105, /* 0F 05 */
     MODRM_REGISTER = 0xc0,
     MODRM_LONGEST = 0x84, /* [SIB + disp32] */
     LONGEST_EXTRA = 5,    /* bytes that follow it */
@@ -74,6 +75,9 @@ void lengths_create(struct lengths *lengths, uint32_t mode)
             learn(lengths, opcode);
         }
     }
+    /* The guest's processor does not have it, but the host's does, and vDSOs do. */
+    lengths->immediate[OPCODE_SYSCALL] = 0;
+    lengths->modrm[OPCODE_SYSCALL] = false;
 }
 
 /* ModRM with what belongs to it, 32-bit addresses (SDM vol. 2, tables 2-2 and 2-3). */
