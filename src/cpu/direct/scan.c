@@ -8,7 +8,8 @@ enum {
     GUESSES = 15,
     WINDOW_MAXIMUM = 16,
     FUNCTION_ALIGNMENT = 16,
-    PADDING = 4, /* bytes */
+    PADDING = 4,         /* bytes */
+    MODRM_MARKED = 0x20, /* with opcodes of which some forms are marked */
     OPCODE_NOP = 0x90,
     OPCODE_INT3 = 0xcc,
 };
@@ -52,14 +53,15 @@ static bool is_marked_0f(uint8_t opcode, uint8_t modrm)
     }
 }
 
-/* Whether it could be one of the instructions meant; what is not known could be. */
+/* Whether it could be one of the instructions meant; what is in the next page could be
+ * anything by the time that it is executed. */
 static bool is_marked(const struct scan *scan, unsigned at)
 {
     const uint8_t *bytes = scan->bytes + at;
-    unsigned left = scan->count - at;
+    unsigned left = scan->page + PAGE_BYTES - at;
     switch (bytes[0]) {
     case 0x0f:
-        return left < 3 || is_marked_0f(bytes[1], bytes[2]);
+        return left < 2 || is_marked_0f(bytes[1], left < 3 ? MODRM_MARKED : bytes[2]);
     case 0x8c: /* MOV of segment registers */
     case 0x8e:
         return left < 2 || reg_of(bytes[1]) < SEGMENT_COUNT;
@@ -254,16 +256,19 @@ static unsigned find_window(const struct scan *scan, unsigned start)
 static void add_mark(const struct scan *scan, unsigned at, unsigned start,
                      struct scan_marks *out)
 {
-    if (out->count == SCAN_MARKS || start < scan->page) {
-        out->doubtful |= start >= scan->page;
+    if (out->count == SCAN_MARKS) {
+        out->doubtful = true;
         return;
     }
+    bool prefixes_before = start < scan->page; /* HLT traps with them, too */
+    start = prefixes_before ? at : start;
     unsigned end = start + length_at(scan, start), before = scan->page;
     if (out->count) {
         before += out->marks[out->count - 1].start;
         before += length_at(scan, before);
     }
-    unsigned bytes = enters_kernel(scan, at) ? find_window(scan, start) : 0;
+    unsigned bytes =
+        enters_kernel(scan, at) && !prefixes_before ? find_window(scan, start) : 0;
     bytes = bytes && end - bytes >= before ? bytes : 0;
     out->marks[out->count].start = (uint16_t)(start - scan->page);
     out->marks[out->count].window =
