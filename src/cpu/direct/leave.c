@@ -46,7 +46,7 @@ static void come_out(struct direct *direct, int number, const siginfo_t *info,
     state->error = (uint32_t)registers[REG_ERR];
     state->trap = (uint32_t)registers[REG_TRAPNO];
     state->signal = (uint32_t)number;
-    (void)info;
+    state->stepped = number == SIGTRAP && info->si_code == TRAP_TRACE;
     registers[REG_R15] = (greg_t)(uintptr_t)cpu;
     registers[REG_RIP] = (greg_t)(uintptr_t)cpu->jit->exit_trap;
     registers[REG_CSGSFS] = (registers[REG_CSGSFS] & ~(greg_t)0xffff) | HOST_CODE_64;
@@ -72,7 +72,7 @@ bool direct_handle_signal(void *opaque, int number, const siginfo_t *info,
     return false;
 }
 
-void direct_take_flags(struct cpu *cpu)
+static void take_flags(struct cpu *cpu)
 {
     uint32_t flags = (uint32_t)cpu->direct_state.flags;
     uint32_t changed = (cpu_eflags(cpu) ^ flags) & FLAGS_OF_USER;
@@ -99,6 +99,12 @@ static void take_segments(struct cpu *cpu)
     }
 }
 
+void direct_take_state(struct cpu *cpu)
+{
+    take_flags(cpu);
+    take_segments(cpu);
+}
+
 static uint8_t byte_at(struct cpu *cpu, uint32_t eip)
 {
     return mmu_fetch_byte(cpu, eip);
@@ -110,14 +116,23 @@ static uint32_t trapped_instruction(struct cpu *cpu, uint8_t opcode)
     return cpu->eip - (byte_at(cpu, cpu->eip - 1) == opcode ? 1 : INT_BYTES);
 }
 
-/* Single steps of the guest are ours from the trap on. */
+/* Without a fault of ours if nothing is there. */
+static bool is_icebp(struct cpu *cpu, uint32_t eip)
+{
+    const uint8_t *page = mmu_peek_code(cpu, eip & ~(uint32_t)PAGE_OFFSET_MASK);
+    return page && page[eip & PAGE_OFFSET_MASK] == OPCODE_INT1;
+}
+
+/* Single steps of the guest are ours from the trap on; the instruction may have cleared
+ * TF. Otherwise it was ICEBP; some
+ * hypervisors leave EIP at it, and not behind. */
 static void after_debug_trap(struct cpu *cpu)
 {
-    if (cpu->system_flags & EFLAGS_TF) {
+    if (cpu->direct_state.stepped) {
         cpu->dr[6] |= DR6_SINGLE_STEP;
         cpu_raise(cpu, EXCEPTION_DB);
     }
-    cpu->eip = trapped_instruction(cpu, OPCODE_INT1);
+    cpu->eip -= is_icebp(cpu, cpu->eip) ? 0 : 1;
 }
 
 static bool reach(struct direct *direct)
@@ -136,8 +151,7 @@ bool direct_after_signal(struct direct *direct)
 {
     struct cpu *cpu = direct->cpu;
     struct direct_state *state = &cpu->direct_state;
-    direct_take_flags(cpu);
-    take_segments(cpu);
+    direct_take_state(cpu);
     if (state->signal == SIGURG) {
         direct->statistics.kicks++;
         return false;
@@ -147,7 +161,8 @@ bool direct_after_signal(struct direct *direct)
         cpu->eip -= INT_BYTES;
     } else if (state->trap == EXCEPTION_PF) {
         if (reach(direct)) {
-            return true;
+            /* On the way in, TF would trap too early. */
+            return !(cpu->system_flags & (EFLAGS_TF | EFLAGS_AC));
         }
         direct->statistics.soft_traps++;
         uint32_t ram_page;
@@ -162,6 +177,8 @@ bool direct_after_signal(struct direct *direct)
         cpu->eip = trapped_instruction(cpu, OPCODE_INTO);
     }
     direct->statistics.other_traps++;
-    run_loop_interpret_few(cpu, 1);
+    if (!(cpu->system_flags & EFLAGS_TF)) { /* else the run loop steps it */
+        run_loop_interpret_few(cpu, 1);
+    }
     return false;
 }

@@ -95,7 +95,9 @@ static void leave_by_gate(struct direct *direct)
 {
     struct cpu *cpu = direct->cpu;
     uint32_t passed = cpu->eip;
-    if (direct_find_gate(direct, passed, &cpu->eip)) {
+    bool found = direct_find_gate(direct, passed, &cpu->eip);
+    direct_take_state(cpu);
+    if (found) {
         run_refused(direct);
     }
 }
@@ -123,7 +125,6 @@ static void run_directly(struct direct *direct)
             again = direct_after_signal(direct);
         } else if (exit == DIRECT_EXIT_GATE) {
             direct->statistics.gates++;
-            direct_take_flags(cpu);
             leave_by_gate(direct);
         }
     }
