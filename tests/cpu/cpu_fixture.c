@@ -37,10 +37,16 @@ enum cpu_exit cpu_fixture_run(struct cpu_fixture *fixture, uint64_t budget)
 bool cpu_fixture_create(struct cpu_fixture *fixture, uint64_t ram_bytes,
                         struct error *error)
 {
+    return cpu_fixture_create_with(fixture, tested_engine_name(), ram_bytes, error);
+}
+
+bool cpu_fixture_create_with(struct cpu_fixture *fixture, const char *engine,
+                             uint64_t ram_bytes, struct error *error)
+{
     memset(fixture, 0, sizeof(*fixture));
-    fixture->engine = cpu_engine_find(tested_engine_name());
+    fixture->engine = cpu_engine_find(engine);
     if (!fixture->engine) {
-        return error_set(error, "engine %s: not built in", tested_engine_name());
+        return error_set(error, "engine %s: not built in", engine);
     }
     if (!ram_create(&fixture->ram, "test-ram", ram_bytes, error)) {
         return false;
