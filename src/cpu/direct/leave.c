@@ -147,6 +147,15 @@ static bool reach(struct direct *direct)
            views_reach(cpu, (gla_t)state->address, access) == VIEWS_MAPPED;
 }
 
+/* Whether guest code may be entered again after it has changed what it can change
+ * unnoticed. On the way in, TF would trap too early. */
+static bool may_go_on(const struct cpu *cpu)
+{
+    return !(cpu->system_flags & (EFLAGS_TF | EFLAGS_AC)) &&
+           cpu->segments[SEGMENT_DS].kind == SEGMENT_FLAT &&
+           cpu->segments[SEGMENT_ES].kind == SEGMENT_FLAT;
+}
+
 bool direct_after_signal(struct direct *direct)
 {
     struct cpu *cpu = direct->cpu;
@@ -161,8 +170,7 @@ bool direct_after_signal(struct direct *direct)
         cpu->eip -= INT_BYTES;
     } else if (state->trap == EXCEPTION_PF) {
         if (reach(direct)) {
-            /* On the way in, TF would trap too early. */
-            return !(cpu->system_flags & (EFLAGS_TF | EFLAGS_AC));
+            return may_go_on(cpu);
         }
         direct->statistics.soft_traps++;
         uint32_t ram_page;
