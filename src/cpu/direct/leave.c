@@ -69,6 +69,13 @@ bool direct_handle_signal(void *opaque, int number, const siginfo_t *info,
         registers[REG_RIP] = (greg_t)(uintptr_t)direct->turned_back;
         return true;
     }
+    if (number == SIGTRAP && pc >= direct->gates_start &&
+        pc < direct->gates_start + DIRECT_GATES * GATE_BYTES) {
+        /* After the far jump; what that stands for has not been executed. */
+        direct->cpu->direct_state.stepped = true;
+        registers[REG_EFL] &= ~(greg_t)EFLAGS_TF;
+        return true;
+    }
     return false;
 }
 

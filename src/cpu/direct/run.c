@@ -96,8 +96,9 @@ static void leave_by_gate(struct direct *direct)
     struct cpu *cpu = direct->cpu;
     uint32_t passed = cpu->eip;
     bool found = direct_find_gate(direct, passed, &cpu->eip);
+    cpu->direct_state.flags |= cpu->direct_state.stepped ? EFLAGS_TF : 0;
     direct_take_state(cpu);
-    if (found) {
+    if (found && !cpu->direct_state.stepped) {
         run_refused(direct);
     }
 }
@@ -116,6 +117,7 @@ static void run_directly(struct direct *direct)
         jit_make_live(cpu, true);
         state->eip = cpu->eip;
         state->flags = cpu_eflags(cpu);
+        state->stepped = false;
         direct->entries++;
         direct->statistics.entries++;
         uint32_t exit = direct->enter(cpu);
