@@ -203,10 +203,46 @@ static bool is_jumped_into(const struct scan *scan, unsigned first, unsigned end
     return false;
 }
 
-/* Whether decoding that begins at `first` comes to `at`. */
+/* Whether what follows is only reached from here: behind others code is entered from
+ * elsewhere, by a return or as a function. */
+static bool falls_through(const uint8_t *bytes)
+{
+    while (is_prefix(*bytes)) {
+        bytes++;
+    }
+    switch (bytes[0]) {
+    case 0x9a: /* CALL and JMP far */
+    case 0xea:
+    case 0xc2: /* RET, RETF, IRET */
+    case 0xc3:
+    case 0xca:
+    case 0xcb:
+    case 0xcf:
+    case 0xcc: /* INT3, INT, INTO, ICEBP, HLT */
+    case 0xcd:
+    case 0xce:
+    case 0xf1:
+    case 0xf4:
+    case 0xe8: /* CALL, JMP */
+    case 0xe9:
+    case 0xeb:
+        return false;
+    case 0xff: /* the same, indirect */
+        return reg_of(bytes[1]) < 2 || reg_of(bytes[1]) > 5;
+    case 0x0f: /* SYSCALL, UD2, SYSENTER */
+        return bytes[1] != 0x05 && bytes[1] != 0x0b && bytes[1] != 0x34;
+    default:
+        return true;
+    }
+}
+
+/* Whether decoding that begins at `first` comes to `at`, and execution, too. */
 static bool leads_to(const struct scan *scan, unsigned first, unsigned at)
 {
     while (first < at) {
+        if (!falls_through(scan->bytes + first)) {
+            return false;
+        }
         first += length_at(scan, first);
     }
     return first == at;
