@@ -14,7 +14,6 @@
  * what follows when it reads the engine's own page at the end of its address space. */
 #include "direct_sequence.h"
 #include "isa_steering.h"
-#include "pester.h"
 
 #include "cpu/core/fpu.h"
 #include "cpu/decoder/decoder.h"
@@ -96,34 +95,6 @@ static void start(struct sequence_test *test)
     for (unsigned side = 0; side < DIRECT_SIDES; side++) {
         duel_load_guest(&test->world.sides[side].fixture, &duel_case->before);
     }
-}
-
-/* Handlers of other signals than the engine's must not run in the CPU's thread: FS is
- * the guest's. The timer's go to the thread that kicks. */
-static void block_timer(int how)
-{
-    sigset_t signals;
-    sigemptyset(&signals);
-    sigaddset(&signals, SIGALRM);
-    pthread_sigmask(how, &signals, NULL);
-}
-
-static bool run_direct(struct sequence_test *test)
-{
-    struct pester pester;
-    if (!test->under_fire) {
-        return direct_world_run(&test->world, SIDE_DIRECT);
-    }
-    struct cpu *cpu = test->world.sides[SIDE_DIRECT].cpu;
-    atomic_store(&test->pacing.running, true);
-    assert_true(pester_start(&pester, cpu, &test->pacing.running));
-    block_timer(SIG_BLOCK);
-    bool halted = direct_world_run(&test->world, SIDE_DIRECT);
-    atomic_store(&test->pacing.running, false);
-    block_timer(SIG_UNBLOCK);
-    pester_stop(&pester);
-    cpu_set_interrupt_line(cpu, false);
-    return halted;
 }
 
 static void keep(struct sequence_test *test, enum direct_side side,
@@ -235,7 +206,10 @@ static bool leg(struct sequence_test *test)
     if (!direct_world_run(&test->world, SIDE_REFERENCE)) {
         return false; /* it goes on for ever */
     }
-    if (!run_direct(test)) {
+    bool halted = test->under_fire
+                      ? direct_world_run_under_fire(&test->world, &test->pacing)
+                      : direct_world_run(&test->world, SIDE_DIRECT);
+    if (!halted) {
         duel_differ(&test->result, "no halt\n");
         return false;
     }
@@ -302,9 +276,7 @@ static void run_cases(struct sequence_test *test, enum direct_paging paging)
     const char *only = getenv("FAUMACHINE_CASE");
     direct_world_create(&test->world, paging);
     sequence_lay_out(&test->world);
-    for (unsigned side = 0; side < DIRECT_SIDES; side++) {
-        pacing_create(&test->pacing, &test->world.sides[side].fixture);
-    }
+    direct_world_take_interrupts(&test->world, &test->pacing);
     for (unsigned i = paging; i < test->cases; i += DIRECT_PAGINGS) {
         if (!only || strtoul(only, NULL, 0) == i) {
             run_case(test, i);

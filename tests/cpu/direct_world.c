@@ -1,5 +1,7 @@
 #include "direct_world.h"
 
+#include "pester.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -160,6 +162,38 @@ bool direct_world_run(struct direct_world *world, enum direct_side side)
         why = cpu_fixture_run(fixture, free_running ? UINT64_MAX : BUDGET);
     }
     return why == CPU_EXIT_HALT;
+}
+
+void direct_world_take_interrupts(struct direct_world *world, struct pacing *pacing)
+{
+    for (unsigned side = 0; side < DIRECT_SIDES; side++) {
+        pacing_create(pacing, &world->sides[side].fixture);
+    }
+}
+
+/* Handlers of other signals than the engine's must not run in the CPU's thread: FS is
+ * the guest's. The timer's go to the thread that kicks. */
+static void block_timer(int how)
+{
+    sigset_t signals;
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGALRM);
+    pthread_sigmask(how, &signals, NULL);
+}
+
+bool direct_world_run_under_fire(struct direct_world *world, struct pacing *pacing)
+{
+    struct cpu *cpu = world->sides[SIDE_DIRECT].cpu;
+    struct pester pester;
+    atomic_store(&pacing->running, true);
+    assert_true(pester_start(&pester, cpu, &pacing->running));
+    block_timer(SIG_BLOCK);
+    bool halted = direct_world_run(world, SIDE_DIRECT);
+    atomic_store(&pacing->running, false);
+    block_timer(SIG_UNBLOCK);
+    pester_stop(&pester);
+    cpu_set_interrupt_line(cpu, false);
+    return halted;
 }
 
 static void print_if_direct(void *opaque, const char *name, uint64_t count)

@@ -55,6 +55,12 @@ bool direct_world_run(struct direct_world *world, enum direct_side side);
 /* Some of the engine's counters, in a line. */
 void direct_world_print_statistics(const struct direct_world *world);
 
+/* Interrupts of the side under direct execution come from here; there is room for their
+ * handler in both. */
+void direct_world_take_interrupts(struct direct_world *world, struct pacing *pacing);
+/* Runs the same side while it is kicked and interrupted at any moment. */
+bool direct_world_run_under_fire(struct direct_world *world, struct pacing *pacing);
+
 /* Whether RAM from `first` up to `end` is the same in both; else the place. */
 bool direct_world_ram_agrees(struct direct_world *world, gpa_t first, gpa_t end,
                              gpa_t *place);
