@@ -37,9 +37,15 @@ enum cpu_exit cpu_fixture_run(struct cpu_fixture *fixture, uint64_t budget)
 bool cpu_fixture_create(struct cpu_fixture *fixture, uint64_t ram_bytes,
                         struct error *error)
 {
-    const struct cpu_engine *engine = cpu_engine_find(tested_engine_name());
-    if (!engine) {
-        return error_set(error, "engine %s: not built in", tested_engine_name());
+    return cpu_fixture_create_with(fixture, tested_engine_name(), ram_bytes, error);
+}
+
+bool cpu_fixture_create_with(struct cpu_fixture *fixture, const char *engine,
+                             uint64_t ram_bytes, struct error *error)
+{
+    const struct cpu_engine *found = cpu_engine_find(engine);
+    if (!found) {
+        return error_set(error, "engine %s: not built in", engine);
     }
     return cpu_fixture_create_by(fixture, engine, NULL, ram_bytes, error);
 }

@@ -74,6 +74,9 @@ bool cpu_fixture_create(struct cpu_fixture *fixture, uint64_t ram_bytes,
 bool cpu_fixture_create_by(struct cpu_fixture *fixture, const struct cpu_engine *engine,
                            const char *syscall_redirect, uint64_t ram_bytes,
                            struct error *error);
+/* The same under an engine of the test's own choice. */
+bool cpu_fixture_create_with(struct cpu_fixture *fixture, const char *engine,
+                             uint64_t ram_bytes, struct error *error);
 void cpu_fixture_destroy(struct cpu_fixture *fixture);
 
 /* Runs the engine. */

@@ -11,7 +11,7 @@ enum { PAGE_FAULT_WRITE = 2 };
 static const uint32_t page_addresses[DUEL_PAGES] = {
     ORACLE_CODE, ORACLE_CODE + PAGE_BYTES, ORACLE_DATA, ORACLE_DATA + PAGE_BYTES};
 
-static void install_segments(struct cpu_fixture *fixture)
+void duel_install_segments(struct cpu_fixture *fixture)
 {
     for (unsigned i = 0; i < ORACLE_SEGMENTS; i++) {
         const struct oracle_segment *from = &oracle_segments[i];
@@ -50,7 +50,7 @@ bool duel_create(struct duel *duel, struct error *error)
     }
     struct cpu_fixture *fixture = &duel->fixture;
     cpu_fixture_protected_mode(fixture, 3);
-    install_segments(fixture);
+    duel_install_segments(fixture);
     for (unsigned i = 0; i < DUEL_PAGES; i++) {
         duel_protect(duel, i, ORACLE_WRITABLE);
     }
@@ -91,14 +91,14 @@ void duel_place_code(struct duel *duel, const struct duel_case *duel_case)
                       ORACLE_CODE_BYTES);
 }
 
-void duel_load_guest(struct duel *duel, const struct oracle_state *state)
+void duel_load_guest(struct cpu_fixture *fixture, const struct oracle_state *state)
 {
-    struct cpu *cpu = duel->fixture.cpu;
+    struct cpu *cpu = fixture->cpu;
     memcpy(cpu->regs, state->regs, sizeof(state->regs));
     cpu->eip = state->eip;
     cpu_set_eflags(cpu, state->eflags);
     for (unsigned i = 0; i < SEGMENT_COUNT; i++) {
-        cpu_fixture_load_segment(&duel->fixture, i, state->segments[i]);
+        cpu_fixture_load_segment(fixture, i, state->segments[i]);
     }
     memcpy(cpu->fpu.area, state->vector, XSAVE_AREA_BYTES);
     fpu_loaded(cpu);
@@ -108,9 +108,9 @@ void duel_load_guest(struct duel *duel, const struct oracle_state *state)
     cpu_update_mode(cpu);
 }
 
-static void keep_guest(struct duel *duel, struct duel_side *guest)
+void duel_keep_guest(struct cpu_fixture *fixture, struct duel_side *guest)
 {
-    struct cpu *cpu = duel->fixture.cpu;
+    struct cpu *cpu = fixture->cpu;
     struct oracle_state *state = &guest->state;
     memcpy(state->regs, cpu->regs, sizeof(state->regs));
     state->eip = cpu->eip;
@@ -122,7 +122,7 @@ static void keep_guest(struct duel *duel, struct duel_side *guest)
     /* Parked, our area is complete whatever its header says. */
     state->vector[FPU_AREA_XSTATE_BV] = XCR0_X87 | XCR0_SSE | XCR0_AVX;
     struct cpu_fixture_exception exception;
-    if (cpu_fixture_exception(&duel->fixture, &exception)) {
+    if (cpu_fixture_exception(fixture, &exception)) {
         guest->outcome.vector = exception.vector;
         guest->outcome.error = exception.error;
         guest->outcome.cr2 = cpu->cr2;
@@ -142,7 +142,7 @@ void duel_start(struct duel *duel, const struct duel_case *duel_case,
     memcpy(host_oracle_data(), duel_case->data, ORACLE_DATA_BYTES);
     memcpy(cpu_fixture_ram(&duel->fixture, DUEL_DATA_PHYSICAL), duel_case->data,
            ORACLE_DATA_BYTES);
-    duel_load_guest(duel, &duel_case->before);
+    duel_load_guest(&duel->fixture, &duel_case->before);
 }
 
 static void run_on_host(const struct duel_case *duel_case, struct duel_side *host)
@@ -176,7 +176,7 @@ static void run_on_guest(struct duel *duel, const struct duel_case *duel_case,
          * the HLT of their handlers is still to come. */
         cpu_fixture_run(&duel->fixture, 1);
     }
-    keep_guest(duel, guest);
+    duel_keep_guest(&duel->fixture, guest);
     memcpy(guest->data, cpu_fixture_ram(&duel->fixture, DUEL_DATA_PHYSICAL),
            ORACLE_DATA_BYTES);
 }
@@ -203,7 +203,7 @@ void duel_again(struct duel *duel, const struct duel_case *duel_case,
 {
     memcpy(cpu_fixture_ram(&duel->fixture, DUEL_DATA_PHYSICAL), duel_case->data,
            ORACLE_DATA_BYTES);
-    duel_load_guest(duel, &duel_case->before);
+    duel_load_guest(&duel->fixture, &duel_case->before);
     run_on_guest(duel, duel_case, &result->host.outcome, &result->guest);
     judge(duel, duel_case, result);
 }

@@ -112,7 +112,12 @@ void duel_protect(struct duel *duel, unsigned page, enum oracle_rights rights);
  * takes others, and goes on with the instruction; then the next leg can come. */
 bool duel_resume(struct duel *duel, struct random *random, struct duel_result *result);
 
-void duel_load_guest(struct duel *duel, const struct oracle_state *state);
+/* For any guest, in the fixture's protected mode: the descriptors that oracle_segments
+ * tells of; a state; what has become of it and of vector registers, with the exception
+ * that ended it if there was one. */
+void duel_install_segments(struct cpu_fixture *fixture);
+void duel_load_guest(struct cpu_fixture *fixture, const struct oracle_state *state);
+void duel_keep_guest(struct cpu_fixture *fixture, struct duel_side *guest);
 
 /* Everything needed to understand a failure, to standard output. */
 void duel_print(const struct duel_case *duel_case, const struct duel_result *result);

@@ -12,4 +12,7 @@ __attribute__((format(printf, 2, 3))) void duel_differ(struct duel_result *resul
 void duel_compare(struct duel *duel, const struct duel_case *duel_case,
                   struct duel_result *result);
 
+/* The same of all but the code area. False: memory is not to be compared, either. */
+bool duel_compare_states(const struct duel_case *duel_case, struct duel_result *result);
+
 #endif

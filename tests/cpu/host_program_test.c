@@ -72,7 +72,7 @@ static void change_code_in_guest(struct program_test *test, struct random *rando
                         true);
         state.regs[REGISTER_ECX] = page | (address & PAGE_OFFSET_MASK);
     }
-    duel_load_guest(duel, &state);
+    duel_load_guest(&duel->fixture, &state);
     assert_int_equal(cpu_fixture_run(&duel->fixture, 1), CPU_EXIT_BUDGET);
     assert_int_equal(duel->fixture.cpu->eip, HELPER + 2);
     if (alias) {

@@ -248,7 +248,8 @@ struct direct_state {
     uint64_t address; /* …the address that trapped, … */
     uint32_t error;   /* …the processor's error code, … */
     uint32_t trap;    /* …its vector, … */
-    uint32_t signal;  /* …and the signal's number */
+    uint32_t signal;  /* …the signal's number… */
+    bool stepped;     /* …and whether it is the trap flag's */
 };
 
 struct instruction;

@@ -120,8 +120,8 @@ bool direct_handle_signal(void *opaque, int number, const siginfo_t *info,
 bool direct_after_signal(struct direct *direct);
 /* Likewise, by a tracer, behind an INT 80h. */
 void direct_after_redirection(struct direct *direct);
-/* The host's flags become the guest's. */
-void direct_take_flags(struct cpu *cpu);
+/* The host's flags and segment registers become the guest's. The latter may raise. */
+void direct_take_state(struct cpu *cpu);
 
 /* examine.c */
 int direct_examine(void *opaque, gla_t page, uint32_t ram_page, bool fetched);

@@ -31,13 +31,21 @@ static void emit_fs_base(struct emitter *e, int32_t base)
     over[-1] = (uint8_t)(e->at - over);
 }
 
+/* C is not to run with the guest's flags: of NT, IRET would mean another thing, of AC
+ * misaligned accesses would trap. push 2; popfq. */
+static void emit_plain_flags(struct emitter *e)
+{
+    EMIT(e, 0x6a, EFLAGS_ALWAYS_ONE, 0x9d);
+}
+
 /* Back to C: nothing of the guest's state is left in the host's registers but vectors.
  */
 static void emit_return(struct emitter *e, uint32_t exit)
 {
     emit_store_constant8(e, 0, STATE_AT(dispatch));
     emit_fs_base(e, STATE_AT(host_fs_base));
-    EMIT(e, 0xfc); /* cld */
+    emit_load64(e, HOST_RSP, HOST_CPU, CPU_AT(translated.host_stack));
+    emit_plain_flags(e);
     jit_emit_leave(e, exit);
 }
 
@@ -110,6 +118,7 @@ static void make_signal_entry(struct direct *direct)
 {
     struct emitter *e = &direct->emitter;
     direct->signal_entry = emit_here(e);
+    emit_plain_flags(e);
     emit_constant64(e, HOST_RAX, 0);
     direct->host_fs_site = emit_here(e) - 8;
     EMIT(e, 0xf3, 0x48, 0x0f, 0xae, 0xd0); /* wrfsbase rax */

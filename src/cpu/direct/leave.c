@@ -51,6 +51,7 @@ static void come_out(struct direct *direct, int number, const siginfo_t *info,
         cpu->regs[REGISTER_EAX] = (uint32_t)info->si_syscall;
         cpu->eip = (uint32_t)(uintptr_t)info->si_call_addr;
     }
+    state->stepped = number == SIGTRAP && info->si_code == TRAP_TRACE;
     registers[REG_R15] = (greg_t)(uintptr_t)cpu;
     registers[REG_RIP] = (greg_t)(uintptr_t)cpu->jit->exit_trap;
     registers[REG_CSGSFS] = (registers[REG_CSGSFS] & ~(greg_t)0xffff) | HOST_CODE_64;
@@ -74,10 +75,17 @@ bool direct_handle_signal(void *opaque, int number, const siginfo_t *info,
         registers[REG_RIP] = (greg_t)(uintptr_t)direct->turned_back;
         return true;
     }
+    if (number == SIGTRAP && pc >= direct->gates_start &&
+        pc < direct->gates_start + DIRECT_GATES * GATE_BYTES) {
+        /* After the far jump; what that stands for has not been executed. */
+        direct->cpu->direct_state.stepped = true;
+        registers[REG_EFL] &= ~(greg_t)EFLAGS_TF;
+        return true;
+    }
     return false;
 }
 
-void direct_take_flags(struct cpu *cpu)
+static void take_flags(struct cpu *cpu)
 {
     uint32_t flags = (uint32_t)cpu->direct_state.flags;
     uint32_t changed = (cpu_eflags(cpu) ^ flags) & FLAGS_OF_USER;
@@ -104,6 +112,12 @@ static void take_segments(struct cpu *cpu)
     }
 }
 
+void direct_take_state(struct cpu *cpu)
+{
+    take_flags(cpu);
+    take_segments(cpu);
+}
+
 static uint8_t byte_at(struct cpu *cpu, uint32_t eip)
 {
     return mmu_fetch_byte(cpu, eip);
@@ -115,17 +129,23 @@ static uint32_t trapped_instruction(struct cpu *cpu, uint8_t opcode)
     return cpu->eip - (byte_at(cpu, cpu->eip - 1) == opcode ? 1 : INT_BYTES);
 }
 
-/* Single steps of the guest are ours from the trap on. */
+/* Without a fault of ours if nothing is there. */
+static bool is_icebp(struct cpu *cpu, uint32_t eip)
+{
+    const uint8_t *page = mmu_peek_code(cpu, eip & ~(uint32_t)PAGE_OFFSET_MASK);
+    return page && page[eip & PAGE_OFFSET_MASK] == OPCODE_INT1;
+}
+
+/* Single steps of the guest are ours from the trap on; the instruction may have cleared
+ * TF. Otherwise it was ICEBP; some
+ * hypervisors leave EIP at it, and not behind. */
 static void after_debug_trap(struct cpu *cpu)
 {
-    if (cpu->system_flags & EFLAGS_TF) {
+    if (cpu->direct_state.stepped) {
         cpu->dr[6] |= DR6_SINGLE_STEP;
         cpu_raise(cpu, EXCEPTION_DB);
     }
-    /* Some virtual hosts leave EIP at the instruction. */
-    if (byte_at(cpu, cpu->eip) != OPCODE_INT1) {
-        cpu->eip = trapped_instruction(cpu, OPCODE_INT1);
-    }
+    cpu->eip -= is_icebp(cpu, cpu->eip) ? 0 : 1;
 }
 
 static bool reach(struct direct *direct)
@@ -149,18 +169,25 @@ static void rewind_int80(struct direct *direct)
 
 void direct_after_redirection(struct direct *direct)
 {
-    direct_take_flags(direct->cpu);
-    take_segments(direct->cpu);
     rewind_int80(direct);
+    direct_take_state(direct->cpu);
     run_loop_interpret_few(direct->cpu, 1);
+}
+
+/* Whether guest code may be entered again after it has changed what it can change
+ * unnoticed. On the way in, TF would trap too early. */
+static bool may_go_on(const struct cpu *cpu)
+{
+    return !(cpu->system_flags & (EFLAGS_TF | EFLAGS_AC)) &&
+           cpu->segments[SEGMENT_DS].kind == SEGMENT_FLAT &&
+           cpu->segments[SEGMENT_ES].kind == SEGMENT_FLAT;
 }
 
 bool direct_after_signal(struct direct *direct)
 {
     struct cpu *cpu = direct->cpu;
     struct direct_state *state = &cpu->direct_state;
-    direct_take_flags(cpu);
-    take_segments(cpu);
+    direct_take_state(cpu);
     if (state->signal == SIGURG) {
         direct->statistics.kicks++;
         return false;
@@ -169,7 +196,7 @@ bool direct_after_signal(struct direct *direct)
         rewind_int80(direct);
     } else if (state->trap == EXCEPTION_PF) {
         if (reach(direct)) {
-            return true;
+            return may_go_on(cpu);
         }
         direct->statistics.soft_traps++;
         uint32_t ram_page;
@@ -184,6 +211,8 @@ bool direct_after_signal(struct direct *direct)
         cpu->eip = trapped_instruction(cpu, OPCODE_INTO);
     }
     direct->statistics.other_traps++;
-    run_loop_interpret_few(cpu, 1);
+    if (!(cpu->system_flags & EFLAGS_TF)) { /* else the run loop steps it */
+        run_loop_interpret_few(cpu, 1);
+    }
     return false;
 }

@@ -6,6 +6,8 @@ enum {
     ASK_DECODER = 0xff,
     PROBE_BYTES = 15,
     ESCAPE = 0x0f,
+    OPCODE_SYSCALL = 0x105, /* 0F 05 */
+    OPCODE_XSAVEC = 0x1c7,  /* 0F C7, and others */
     MODRM_REGISTER = 0xc0,
     MODRM_LONGEST = 0x84, /* [SIB + disp32] */
     LONGEST_EXTRA = 5,    /* bytes that follow it */
@@ -74,6 +76,11 @@ void lengths_create(struct lengths *lengths, uint32_t mode)
             learn(lengths, opcode);
         }
     }
+    /* The guest's processor does not have all of these, but the host's does, and there
+     * is code that asks first. */
+    lengths->immediate[OPCODE_SYSCALL] = lengths->immediate[OPCODE_XSAVEC] = 0;
+    lengths->modrm[OPCODE_SYSCALL] = false;
+    lengths->modrm[OPCODE_XSAVEC] = true;
 }
 
 /* ModRM with what belongs to it, 32-bit addresses (SDM vol. 2, tables 2-2 and 2-3). */

@@ -95,7 +95,10 @@ static void leave_by_gate(struct direct *direct)
 {
     struct cpu *cpu = direct->cpu;
     uint32_t passed = cpu->eip;
-    if (direct_find_gate(direct, passed, &cpu->eip)) {
+    bool found = direct_find_gate(direct, passed, &cpu->eip);
+    cpu->direct_state.flags |= cpu->direct_state.stepped ? EFLAGS_TF : 0;
+    direct_take_state(cpu);
+    if (found && !cpu->direct_state.stepped) {
         run_refused(direct);
     }
 }
@@ -124,6 +127,7 @@ static void run_directly(struct direct *direct)
         jit_make_live(cpu, true);
         state->eip = cpu->eip;
         state->flags = cpu_eflags(cpu);
+        state->stepped = false;
         direct->entries++;
         direct->statistics.entries++;
         uint32_t exit = direct->enter(cpu);
@@ -135,7 +139,6 @@ static void run_directly(struct direct *direct)
             again = direct_after_signal(direct);
         } else if (exit == DIRECT_EXIT_GATE) {
             direct->statistics.gates++;
-            direct_take_flags(cpu);
             leave_by_gate(direct);
         } else if (exit == DIRECT_EXIT_REDIRECTED) {
             direct_after_redirection(direct);

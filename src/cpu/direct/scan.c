@@ -8,7 +8,8 @@ enum {
     GUESSES = 15,
     WINDOW_MAXIMUM = 16,
     FUNCTION_ALIGNMENT = 16,
-    PADDING = 4, /* bytes */
+    PADDING = 4,         /* bytes */
+    MODRM_MARKED = 0x20, /* with opcodes of which some forms are marked */
     OPCODE_NOP = 0x90,
     OPCODE_INT3 = 0xcc,
 };
@@ -106,7 +107,7 @@ static bool is_marked(const struct scan *scan, unsigned at)
     }
     switch (bytes[0]) {
     case 0x0f:
-        return left < 3 || is_marked_0f(bytes[1], bytes[2]);
+        return left < 2 || is_marked_0f(bytes[1], left < 3 ? MODRM_MARKED : bytes[2]);
     case 0x8c: /* MOV of segment registers */
     case 0x8e:
         return left < 2 || reg_of(bytes[1]) < SEGMENT_COUNT;
@@ -233,10 +234,46 @@ static bool is_jumped_into(const struct scan *scan, unsigned first, unsigned end
     return false;
 }
 
-/* Whether decoding that begins at `first` comes to `at`. */
+/* Whether what follows is only reached from here: behind others code is entered from
+ * elsewhere, by a return or as a function. */
+static bool falls_through(const uint8_t *bytes)
+{
+    while (is_prefix(*bytes)) {
+        bytes++;
+    }
+    switch (bytes[0]) {
+    case 0x9a: /* CALL and JMP far */
+    case 0xea:
+    case 0xc2: /* RET, RETF, IRET */
+    case 0xc3:
+    case 0xca:
+    case 0xcb:
+    case 0xcf:
+    case 0xcc: /* INT3, INT, INTO, ICEBP, HLT */
+    case 0xcd:
+    case 0xce:
+    case 0xf1:
+    case 0xf4:
+    case 0xe8: /* CALL, JMP */
+    case 0xe9:
+    case 0xeb:
+        return false;
+    case 0xff: /* the same, indirect */
+        return reg_of(bytes[1]) < 2 || reg_of(bytes[1]) > 5;
+    case 0x0f: /* SYSCALL, UD2, SYSENTER */
+        return bytes[1] != 0x05 && bytes[1] != 0x0b && bytes[1] != 0x34;
+    default:
+        return true;
+    }
+}
+
+/* Whether decoding that begins at `first` comes to `at`, and execution, too. */
 static bool leads_to(const struct scan *scan, unsigned first, unsigned at)
 {
     while (first < at) {
+        if (!falls_through(scan->bytes + first)) {
+            return false;
+        }
         first += length_at(scan, first);
     }
     return first == at;
@@ -286,16 +323,19 @@ static unsigned find_window(const struct scan *scan, unsigned start)
 static void add_mark(const struct scan *scan, unsigned at, unsigned start,
                      struct scan_marks *out)
 {
-    if (out->count == SCAN_MARKS || start < scan->page) {
-        out->doubtful |= start >= scan->page;
+    if (out->count == SCAN_MARKS) {
+        out->doubtful = true;
         return;
     }
+    bool prefixes_before = start < scan->page; /* HLT traps with them, too */
+    start = prefixes_before ? at : start;
     unsigned end = start + length_at(scan, start), before = scan->page;
     if (out->count) {
         before += out->marks[out->count - 1].start;
         before += length_at(scan, before);
     }
-    unsigned bytes = enters_kernel(scan, at) ? find_window(scan, start) : 0;
+    unsigned bytes =
+        enters_kernel(scan, at) && !prefixes_before ? find_window(scan, start) : 0;
     bytes = bytes && end - bytes >= before ? bytes : 0;
     out->marks[out->count].start = (uint16_t)(start - scan->page);
     out->marks[out->count].window =
@@ -304,11 +344,27 @@ static void add_mark(const struct scan *scan, unsigned at, unsigned start,
     out->count++;
 }
 
+/* Whether an instruction that begins in the page before may be meant because of how it
+ * goes on in this one: when that page was examined, another may have followed it. */
+static bool crosses_into(const struct scan *scan)
+{
+    unsigned last = scan->page - 1;
+    if (scan->page < SCAN_BEFORE) {
+        return false;
+    }
+    bool three = scan->bytes[last - 1] == 0x0f && has_begun(scan, last - 1) &&
+                 (scan->bytes[last] == 0xae || scan->bytes[last] == 0xc7);
+    return (is_marked(scan, last) && find_start(scan, last) != SCAN_NONE) ||
+           (three && is_marked(scan, last - 1)) ||
+           (is_prefix(scan->bytes[last]) && is_marked(scan, scan->page) &&
+            !has_begun(scan, scan->page) && find_start(scan, scan->page) != SCAN_NONE);
+}
+
 static void find_marks(struct scan *scan, struct scan_marks *out)
 {
     unsigned first = scan->page + scan->code, end = scan->page + scan->code_end;
     out->count = 0;
-    out->doubtful = false;
+    out->doubtful = crosses_into(scan);
     for (unsigned at = first;
          at <= scan->count && at < sizeof(scan->bytes) && !out->doubtful; at++) {
         if (at >= end && !is_prefix(scan->bytes[at - 1])) {

@@ -48,7 +48,8 @@ struct scan_marks {
     bool doubtful; /* something may be one of these instructions, or there are too many
                     */
     struct {
-        uint16_t start; /* in the page, of the instruction, prefixes included */
+        /* In the page, of the instruction; with its prefixes as far as they are. */
+        uint16_t start;
         /* Of instructions that enter the kernel: at least 7 bytes up to its end that
          * are whole instructions, to which no jump in the page leads but to the first;
          * or SCAN_NONE. */
