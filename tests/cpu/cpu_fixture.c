@@ -47,7 +47,7 @@ bool cpu_fixture_create_with(struct cpu_fixture *fixture, const char *engine,
     if (!found) {
         return error_set(error, "engine %s: not built in", engine);
     }
-    return cpu_fixture_create_by(fixture, engine, NULL, ram_bytes, error);
+    return cpu_fixture_create_by(fixture, found, NULL, ram_bytes, error);
 }
 
 bool cpu_fixture_create_by(struct cpu_fixture *fixture, const struct cpu_engine *engine,
