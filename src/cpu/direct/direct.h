@@ -108,7 +108,8 @@ bool direct_handle_signal(void *opaque, int number, const siginfo_t *info,
 /* Guest code has come out by a signal: makes `struct cpu` say where it is, and does
  * what is to be done. Whether it may go on at once. */
 bool direct_after_signal(struct direct *direct);
-/* The host's flags and segment registers become the guest's. The latter may raise. */
+/* The host's flags and segment registers become the guest's, and what is derived from
+ * MXCSR follows. Segments may raise. */
 void direct_take_state(struct cpu *cpu);
 
 /* examine.c */
