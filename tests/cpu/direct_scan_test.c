@@ -215,13 +215,30 @@ static void test_windows(void **state)
     }
 }
 
-/* What follows in the next page may change without a write to this one. */
+/* What the page behind decides: as it is mapped now, or anything if it is not. When
+ * that page is examined, it must be what does not make a marked instruction of it. */
 static void test_end_of_the_page(void **state)
 {
     static const struct example cut[] = {{2, {0x0f, 0x84}}, {2, {0xcd, 0x20}}};
     struct scan_test *test = *state;
     for (unsigned i = 0; i < ARRAY_LENGTH(cut); i++) {
-        marks_each_at(test, PAGE_BYTES - 1, cut[i].bytes, cut[i].count);
+        fill(test);
+        put(test, PAGE_BYTES - 1, cut[i].bytes, cut[i].count);
+        find(test, 0);
+        assert_false(test->marks.doubtful);
+        assert_int_equal(test->marks.count, 0);
+        test->scan.count = test->scan.page + PAGE_BYTES;
+        find(test, 0);
+        assert_false(test->marks.doubtful);
+        assert_true(is_marked_at(test, PAGE_BYTES - 1));
+    }
+    static const struct example crossing[] = {{2, {0x0f, 0xa2}},
+                                              {3, {0x0f, 0xae, 0x20}}};
+    for (unsigned i = 0; i < ARRAY_LENGTH(crossing); i++) {
+        fill(test);
+        put(test, 1 - (int)crossing[i].count, crossing[i].bytes, crossing[i].count);
+        find(test, SCAN_NONE);
+        assert_true(test->marks.doubtful);
     }
 }
 

@@ -129,6 +129,16 @@ uint32_t fpu_mxcsr(const struct cpu *cpu)
     return mxcsr;
 }
 
+static void note_mxcsr(struct cpu *cpu, uint32_t value)
+{
+    cpu->fpu.simd_unmasked = (value & MXCSR_MASKS) != MXCSR_MASKS;
+}
+
+void fpu_mxcsr_changed(struct cpu *cpu)
+{
+    note_mxcsr(cpu, fpu_mxcsr(cpu));
+}
+
 void fpu_set_mxcsr(struct cpu *cpu, uint32_t value)
 {
     if (cpu->fpu.live) {
@@ -136,7 +146,7 @@ void fpu_set_mxcsr(struct cpu *cpu, uint32_t value)
     } else {
         fpu_area_put32(cpu, FPU_AREA_MXCSR, value);
     }
-    cpu->fpu.simd_unmasked = (value & MXCSR_MASKS) != MXCSR_MASKS;
+    note_mxcsr(cpu, value);
 }
 
 void fpu_run_elsewhere(struct cpu *cpu)

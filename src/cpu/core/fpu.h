@@ -121,5 +121,7 @@ uint32_t fpu_mxcsr(const struct cpu *cpu);
 void fpu_run_elsewhere(struct cpu *cpu);
 /* `value` has no reserved bits. */
 void fpu_set_mxcsr(struct cpu *cpu, uint32_t value);
+/* Guest code may have changed it that was not looked at. */
+void fpu_mxcsr_changed(struct cpu *cpu);
 
 #endif

@@ -120,7 +120,8 @@ bool direct_handle_signal(void *opaque, int number, const siginfo_t *info,
 bool direct_after_signal(struct direct *direct);
 /* Likewise, by a tracer, behind an INT 80h. */
 void direct_after_redirection(struct direct *direct);
-/* The host's flags and segment registers become the guest's. The latter may raise. */
+/* The host's flags and segment registers become the guest's, and what is derived from
+ * MXCSR follows. Segments may raise. */
 void direct_take_state(struct cpu *cpu);
 
 /* examine.c */

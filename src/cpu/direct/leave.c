@@ -4,6 +4,7 @@
 #include "cpu/direct/direct.h"
 
 #include "cpu/core/exception.h"
+#include "cpu/core/fpu.h"
 #include "cpu/interpreter/run_loop.h"
 #include "cpu/interpreter/system.h"
 #include "cpu/mmu/access.h"
@@ -115,6 +116,7 @@ static void take_segments(struct cpu *cpu)
 void direct_take_state(struct cpu *cpu)
 {
     take_flags(cpu);
+    fpu_mxcsr_changed(cpu);
     take_segments(cpu);
 }
 

@@ -355,9 +355,7 @@ static bool crosses_into(const struct scan *scan)
     bool three = scan->bytes[last - 1] == 0x0f && has_begun(scan, last - 1) &&
                  (scan->bytes[last] == 0xae || scan->bytes[last] == 0xc7);
     return (is_marked(scan, last) && find_start(scan, last) != SCAN_NONE) ||
-           (three && is_marked(scan, last - 1)) ||
-           (is_prefix(scan->bytes[last]) && is_marked(scan, scan->page) &&
-            !has_begun(scan, scan->page) && find_start(scan, scan->page) != SCAN_NONE);
+           (three && is_marked(scan, last - 1));
 }
 
 static void find_marks(struct scan *scan, struct scan_marks *out)
