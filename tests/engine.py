@@ -1,7 +1,7 @@
 """The engine that runs the guests of a test.
 
-FAUMACHINE_ENGINE names it; without, it is the interpreter. tests/meson.build lists those
-that tests are run with.
+FAUMACHINE_ENGINE names it; without, it is the interpreter. NAME@WAY also says how system
+calls are redirected. tests/meson.build lists those that tests are run with.
 """
 
 import os
@@ -12,10 +12,16 @@ SKIPPED = 77
 NAME = os.environ.get("FAUMACHINE_ENGINE") or "interpreter"
 
 
+def words(name=NAME):
+    """What the command line needs for an engine of that name."""
+    engine, _, way = name.partition("@")
+    return ["-engine", engine, *(["-syscall-redirect", way] if way else [])]
+
+
 def options(program):
     """What the program's command line needs. If this build does not have the engine,
     that is said in a line and the test ends as skipped."""
-    chosen = ["-engine", NAME]
+    chosen = words()
     if subprocess.run([program, *chosen, "-version"], stdout=subprocess.DEVNULL,
                       stderr=subprocess.DEVNULL, check=False).returncode:
         print(f"engine {NAME}: not built in: skipped")

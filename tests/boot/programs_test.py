@@ -166,7 +166,7 @@ class Machine:
             os.symlink(os.path.join(self._kernel, "vmlinuz"),
                        os.path.join(folder, "vmlinuz"))
             guest = boot.Guest.on_pipes(
-                [self._program, "-engine", engine_name,
+                [self._program, *engine.words(engine_name),
                  *boot.kernel_options(folder, ""), "-snapshot", "-hda",
                  os.path.join(self._image, "root.img"), "-nographic", "-no-reboot"])
             found = [self._follow(guest, case) for case in cases]
