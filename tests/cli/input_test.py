@@ -36,7 +36,7 @@ class BadInput(harness.TestCase):
         self.refuse("-m", "3585", disk, hint="3584")
         self.refuse("-m", "1T", disk, hint="-m 1T")
         self.refuse("-m", hint="needs a value")
-        self.refuse("-engine", "direct", disk, hint="-engine direct")
+        self.refuse("-engine", "warp", disk, hint="-engine warp")
         self.refuse("-nographic", "-serial", "nowhere", disk, hint="nowhere")
         self.refuse("-serial", "stdio", "-serial", "stdio", disk, hint="in use")
         self.refuse("-serial", "file:" + self.path("no/such"), disk, hint="no/such")
