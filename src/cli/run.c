@@ -67,7 +67,9 @@ int run_machine(const struct options *options)
     if (!signals_start(&signals, &result.error)) {
         return status_of(&result);
     }
-    struct machine *machine = machine_create(&options->machine, &result.error);
+    struct machine_config config = options->machine;
+    config.escaped = sandbox_stop_escaped;
+    struct machine *machine = machine_create(&config, &result.error);
     if (machine && start(machine, options->sandbox, &result.error)) {
         signals_set_machine(&signals, machine);
         result = machine_run(machine, 0);

@@ -43,6 +43,12 @@ static void add_number(struct text *text, unsigned number)
     add(text, digits + first);
 }
 
+static void print(const struct text *text)
+{
+    ssize_t ignored = write(STDERR_FILENO, text->bytes, text->length);
+    (void)ignored;
+}
+
 static void report(unsigned system_call, unsigned architecture)
 {
     bool is_x32 = architecture == AUDIT_ARCH_X86_64 && (system_call & X32_CALL);
@@ -54,8 +60,17 @@ static void report(unsigned system_call, unsigned architecture)
                : is_x32                        ? " (x32)"
                                                : " (x86-64)");
     add(&text, ", which it may not: the machine was stopped\n");
-    ssize_t ignored = write(STDERR_FILENO, text.bytes, text.length);
-    (void)ignored;
+    print(&text);
+}
+
+void sandbox_stop_escaped(void)
+{
+    struct text text = {.length = 0};
+    terminal_restore();
+    add(&text, "faumachine: guest code left 32-bit mode, which it may not: the machine "
+               "was stopped\n");
+    print(&text);
+    _exit(SANDBOX_EXIT_STATUS);
 }
 
 static void stop(int number, siginfo_t *info, void *context)

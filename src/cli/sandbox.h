@@ -13,4 +13,8 @@ enum { SANDBOX_EXIT_STATUS = 4 };
  * allowed restores the terminal, prints one line and ends the process. */
 bool sandbox_enter(struct error *error);
 
+/* Likewise for guest code that is found where only the simulator's may be, in a sandbox
+ * or not. Async-signal-safe. */
+_Noreturn void sandbox_stop_escaped(void);
+
 #endif

@@ -32,6 +32,7 @@ struct machine_config {
     bool serial_multiplexed; /* Ctrl-A commands on the line on stdio (-nographic) */
     const char *engine;      /* cpu_engine_find(); refused if not built in */
     const char *syscall_redirect; /* of engine direct: redirect.h; NULL: auto */
+    void (*escaped)(void);        /* of engine direct: struct cpu_wiring; or NULL */
     const struct cpu_engine *engine_override; /* this one, whatever its name; or NULL */
     enum clock_kind clock;
     int64_t epoch_s; /* RTC at power-on, seconds since 1970 UTC */

@@ -215,6 +215,7 @@ bool pc_create(struct machine *machine, struct error *error)
         .acknowledge_interrupt = acknowledge_interrupt,
         .set_ferr = set_ferr,
         .opaque = machine,
+        .escaped = machine->config.escaped,
     };
     if (!firmware_load_bios(&machine->memory, machine->config.bios, &machine->roms,
                             error) ||

@@ -204,6 +204,10 @@ struct cpu_wiring {
     /* FERR#: an unmasked x87 exception waits while CR0.NE is clear; may be NULL. */
     void (*set_ferr)(void *opaque, bool level);
     void *opaque;
+    /* Code that the host's processor executes for the guest has left 32-bit mode: ends
+     * the process. In a signal's handler. NULL: what it does next is its own business.
+     */
+    void (*escaped)(void);
 };
 
 /* What translated code and the engine tell each other (cpu/jit). */

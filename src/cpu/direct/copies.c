@@ -101,6 +101,9 @@ bool direct_copy_enters(const struct direct *direct, unsigned number, uint32_t e
 
 bool direct_find_gate(struct direct *direct, uint32_t passed, uint32_t *eip)
 {
+    if (passed >> PAGE_SHIFT >= DIRECT_COPIES) {
+        return false; /* a hostile guest has jumped right behind the gate */
+    }
     const struct copy *copy = &direct->copies[passed >> PAGE_SHIFT];
     gla_t page;
     if (!views_executable_at(direct->cpu, copy->ram_page, &page)) {

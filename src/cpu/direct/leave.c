@@ -59,6 +59,16 @@ static void come_out(struct direct *direct, int number, const siginfo_t *info,
     registers[REG_EFL] &= ~(greg_t)(EFLAGS_DF | EFLAGS_TF | EFLAGS_NT | EFLAGS_AC);
 }
 
+/* Whether 64-bit code is not the simulator's: guest code has jumped there. Below 4 GiB
+ * there is nothing but the guest's memory and, at its end, our page, which does not
+ * fault. Forbidden system calls (SIGSYS) are for who forbids them. */
+static bool has_escaped(int number, uintptr_t pc)
+{
+    bool fault =
+        number == SIGSEGV || number == SIGBUS || number == SIGILL || number == SIGFPE;
+    return number != SIGSYS && (pc < DIRECT_PAGE || (fault && pc <= UINT32_MAX));
+}
+
 bool direct_handle_signal(void *opaque, int number, const siginfo_t *info,
                           void *context)
 {
@@ -71,6 +81,9 @@ bool direct_handle_signal(void *opaque, int number, const siginfo_t *info,
     if ((registers[REG_CSGSFS] & 0xffff) == HOST_CODE_32 && !sent) {
         come_out(direct, number, info, registers);
         return true;
+    }
+    if (has_escaped(number, (uintptr_t)pc) && direct->cpu->wiring.escaped) {
+        direct->cpu->wiring.escaped();
     }
     if (number == SIGURG && pc >= direct->entering && pc < direct->entering_end) {
         registers[REG_RIP] = (greg_t)(uintptr_t)direct->turned_back;
