@@ -21,8 +21,8 @@ sys.path.append(str(pathlib.Path(__file__).resolve().parents[1]))
 import engine
 
 LIMIT_S = 30
-PROGRAM = sys.argv[1]
-BIOS = sys.argv[2]
+PROGRAM = os.path.abspath(sys.argv[1])
+BIOS = os.path.abspath(sys.argv[2])
 ENGINE = engine.options(PROGRAM)
 
 
