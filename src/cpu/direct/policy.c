@@ -4,18 +4,23 @@
 #include "cpu/mmu/mmu.h"
 
 enum {
-    SLOWER_SHIFT = 2,    /* what is lost in translated code: a fourth of the time */
-    GAIN_SHIFT = 3,      /* weight of the newest of the programs that began: 1/8 */
-    EXPLORE = 8,         /* one of so many begins in the JIT, to see */
-    FIRST_MAPPINGS = 16, /* that any program has, whatever is mapped now */
-    BUSY_MAPS = 500,     /* an owner computes if it has for so many pages' time */
-    RECENT_MAPS = 1000,  /* …and ran within that of so many */
+    SLOWER_SHIFT = 2,     /* what is lost in translated code: a fourth of the time */
+    GAIN_SHIFT = 3,       /* weight of the newest of the programs that began: 1/8 */
+    BRIEF_VISIT = 1200,   /* cycles in ring 3 between two visits of ring 0 */
+    VISIT_SHIFT = 4,      /* weight of the newest visit: 1/16 */
+    VISITS_DIRECT = 4096, /* after one that was spent in translating */
+    EXPLORE_SELDOM = 64,  /* one of so many programs begins in the JIT, to see */
+    EXPLORE_OFTEN = 4,    /* …if the last one was a surprise */
+    FIRST_MAPPINGS = 16,  /* that any program has, whatever is mapped now */
+    BUSY_MAPS = 500,      /* an owner computes if it has for so many pages' time */
+    RECENT_MAPS = 1000,   /* …and ran within that of so many */
 };
 
 void policy_create(struct policy *policy, bool always, int fd)
 {
     policy->always = always;
     policy->gain = 1;
+    policy->explore = EXPLORE_OFTEN;
     direct_costs_measure(&policy->costs, fd);
 }
 
@@ -74,6 +79,8 @@ static void learn(struct policy *policy, struct tenant *tenant, uint64_t mapping
     if (tenant->began) {
         int64_t gain =
             (int64_t)loss(tenant) - (int64_t)price_of_beginning(policy, mappings);
+        policy->explore =
+            (gain > 0) == (policy->gain > 0) ? EXPLORE_SELDOM : EXPLORE_OFTEN;
         policy->gain += (gain - policy->gain) >> GAIN_SHIFT;
     }
     tenant->began = false;
@@ -82,7 +89,8 @@ static void learn(struct policy *policy, struct tenant *tenant, uint64_t mapping
 static void take_window(struct cpu *cpu, struct policy *policy, unsigned id)
 {
     struct tenant *before = &policy->tenants[policy->owner];
-    *before = (struct tenant){.last = before->last, .known = before->known};
+    *before = (struct tenant){
+        .last = before->last, .visit = 4 * BRIEF_VISIT, .known = before->known};
     policy->owner = id;
     policy->tenants[id].in_jit = policy->tenants[id].translating = 0;
     policy->tenants[id].direct = 0;
@@ -97,9 +105,11 @@ static bool begin(struct cpu *cpu, struct policy *policy, struct tenant *tenant,
     bool program = !returns_from_call(cpu);
     learn(policy, tenant, FIRST_MAPPINGS);
     *tenant = (struct tenant){.last = now,
+                              .visit = 4 * BRIEF_VISIT,
                               .began = program,
                               .owner_direct = policy->tenants[policy->owner].direct};
-    if (!program || owner_is_busy(policy, now) || ++policy->beginnings % EXPLORE == 0) {
+    if (!program || owner_is_busy(policy, now) ||
+        ++policy->beginnings % policy->explore == 0) {
         return false;
     }
     return policy->gain > 0;
@@ -115,6 +125,25 @@ static bool has_lost_enough(struct cpu *cpu, const struct policy *policy,
                      (views_mappings(cpu, id) + FIRST_MAPPINGS) *
                          (policy->costs.unmap + page_cost(policy));
     return tenant->in_jit > 2 * owner_used && loss(tenant) > price;
+}
+
+/* To go in and out costs more than translated code that is there already: for who does
+ * little between two system calls. */
+static bool is_brief(struct tenant *tenant)
+{
+    if (tenant->not_brief) {
+        tenant->not_brief--;
+        return false;
+    }
+    return tenant->visit < BRIEF_VISIT;
+}
+
+static void note_visit(struct tenant *tenant, uint64_t took, uint64_t translating)
+{
+    tenant->visit += ((int64_t)took - tenant->visit) >> VISIT_SHIFT;
+    if (translating > took / 2) {
+        tenant->not_brief = VISITS_DIRECT;
+    }
 }
 
 bool policy_enter(struct cpu *cpu, struct policy *policy)
@@ -152,7 +181,7 @@ bool policy_enter(struct cpu *cpu, struct policy *policy)
         policy->since = now;
         policy->translated_since = cpu->jit->statistics.translating_cycles;
     }
-    return views_is_low(cpu);
+    return views_is_low(cpu) && !is_brief(tenant);
 }
 
 void policy_leave(struct cpu *cpu, struct policy *policy)
@@ -162,13 +191,15 @@ void policy_leave(struct cpu *cpu, struct policy *policy)
     }
     struct tenant *tenant = &policy->tenants[policy->current];
     uint64_t now = __builtin_ia32_rdtsc(), took = now - policy->since;
+    uint64_t translating =
+        cpu->jit->statistics.translating_cycles - policy->translated_since;
     tenant->last = now;
+    note_visit(tenant, took, translating);
     if (policy->current == policy->owner) {
         tenant->direct += took;
     } else {
         tenant->in_jit += took;
-        tenant->translating +=
-            cpu->jit->statistics.translating_cycles - policy->translated_since;
+        tenant->translating += translating;
     }
     policy->current = 0;
 }

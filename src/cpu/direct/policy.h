@@ -27,8 +27,10 @@ struct tenant {
     uint64_t direct;       /* in ring 3, directly, since it has the window */
     uint64_t last;         /* when it was in ring 3 last */
     uint64_t owner_direct; /* `direct` of the window's owner when `in_jit` was 0 */
-    bool known;            /* it has been in ring 3, with something mapped */
-    bool began;            /* it is a program that has begun, in the JIT */
+    int64_t visit;      /* average of what ring 3 takes between two visits of ring 0 */
+    uint32_t not_brief; /* so many visits are not to be taken for brief ones */
+    bool known;         /* it has been in ring 3, with something mapped */
+    bool began;         /* it is a program that has begun, in the JIT */
 };
 
 struct policy {
@@ -39,7 +41,7 @@ struct policy {
     unsigned current; /* who is in ring 3; 0: nobody is */
     uint64_t since, translated_since;
     int64_t gain; /* of programs that began in the JIT, had they begun directly */
-    unsigned beginnings;
+    unsigned beginnings, explore; /* one of so many of them begins in the JIT */
     uint64_t taken_early, taken_late;
 };
 
