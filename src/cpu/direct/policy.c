@@ -20,7 +20,7 @@ void policy_create(struct policy *policy, bool always, int fd)
 {
     policy->always = always;
     policy->gain = 1;
-    policy->explore = EXPLORE_OFTEN;
+    policy->explore = EXPLORE_SELDOM;
     direct_costs_measure(&policy->costs, fd);
 }
 
