@@ -1,6 +1,6 @@
 #include "cpu/direct/policy.h"
 
-#include "cpu/jit/jit.h"
+#include "cpu/direct/direct.h"
 #include "cpu/mmu/mmu.h"
 
 enum {
@@ -138,9 +138,13 @@ static bool is_brief(struct tenant *tenant)
     return tenant->visit < BRIEF_VISIT;
 }
 
-static void note_visit(struct tenant *tenant, uint64_t took, uint64_t translating)
+/* Traps are part of the way out: what the program does is the rest. */
+static void note_visit(const struct policy *policy, struct tenant *tenant,
+                       uint64_t took, uint64_t translating, uint64_t traps)
 {
-    tenant->visit += ((int64_t)took - tenant->visit) >> VISIT_SHIFT;
+    int64_t own = (int64_t)(took - traps * policy->costs.trap);
+    own = own > 0 ? own : 0;
+    tenant->visit += (own - tenant->visit) >> VISIT_SHIFT;
     if (translating > took / 2) {
         tenant->not_brief = VISITS_DIRECT;
     }
@@ -180,6 +184,7 @@ bool policy_enter(struct cpu *cpu, struct policy *policy)
         policy->current = id;
         policy->since = now;
         policy->translated_since = cpu->jit->statistics.translating_cycles;
+        policy->traps_since = cpu->direct->statistics.other_traps;
     }
     return views_is_low(cpu) && !is_brief(tenant);
 }
@@ -194,7 +199,8 @@ void policy_leave(struct cpu *cpu, struct policy *policy)
     uint64_t translating =
         cpu->jit->statistics.translating_cycles - policy->translated_since;
     tenant->last = now;
-    note_visit(tenant, took, translating);
+    note_visit(policy, tenant, took, translating,
+               cpu->direct->statistics.other_traps - policy->traps_since);
     if (policy->current == policy->owner) {
         tenant->direct += took;
     } else {

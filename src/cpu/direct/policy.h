@@ -39,7 +39,7 @@ struct policy {
     struct tenant tenants[VIEWS_MAXIMUM];
     unsigned owner;   /* number of its view; 0: nobody */
     unsigned current; /* who is in ring 3; 0: nobody is */
-    uint64_t since, translated_since;
+    uint64_t since, translated_since, traps_since;
     int64_t gain; /* of programs that began in the JIT, had they begun directly */
     unsigned beginnings, explore; /* one of so many of them begins in the JIT */
     uint64_t taken_early, taken_late;
