@@ -9,6 +9,7 @@ import os
 import pathlib
 import pty
 import select
+import signal
 import subprocess
 import sys
 import tempfile
@@ -24,6 +25,8 @@ LIMIT_S = 30
 PROGRAM = os.path.abspath(sys.argv[1])
 BIOS = os.path.abspath(sys.argv[2])
 ENGINE = engine.options(PROGRAM)
+# Who started the test may ignore it (nohup); the programs under test shall not.
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 def run(*options, **keywords):
