@@ -100,7 +100,9 @@ enum touch world_touch(struct world *world, gla_t linear, bool write)
         assert_int_equal(cpu->cr2, linear);
         return TOUCH_FAULT;
     }
-    return views_reach(cpu, linear, write ? MMU_WRITE : MMU_READ) == VIEWS_MAPPED ? TOUCH_MAPPED : TOUCH_SOFT;
+    return views_reach(cpu, linear, write ? MMU_WRITE : MMU_READ) == VIEWS_MAPPED
+               ? TOUCH_MAPPED
+               : TOUCH_SOFT;
 }
 
 static uint8_t *window_page(struct world *world, gla_t linear)
