@@ -26,7 +26,7 @@ static void return_turns(void)
 
 /* A process that has nothing but a window: what the engine would do for it, another
  * process does. UD2 stands for a system call that the host redirects. */
-static void on_stub_trap(int number, siginfo_t *info, void *context)
+static void on_window_trap(int number, siginfo_t *info, void *context)
 {
     world->handover->pass(0);
     world->handover->await(1);
@@ -38,9 +38,9 @@ static void on_trap(int number, siginfo_t *info, void *context)
     ((ucontext_t *)context)->uc_mcontext.gregs[REG_RIP] += 2;
 }
 
-static void run_stub(void)
+static void run_window(void)
 {
-    on_signal(SIGILL, on_stub_trap);
+    on_signal(SIGILL, on_window_trap);
     while (!world->over) {
         __asm__ volatile("ud2");
     }
@@ -107,9 +107,10 @@ void print_handovers(unsigned repetitions, unsigned other_cpu)
     }
     print_row("a trap (UD2: signal and return), one process", values, repetitions);
     for (unsigned i = 0; i < repetitions; i++) {
-        values[i] = round_trip_us(&by_futex, cpu, run_stub);
+        values[i] = round_trip_us(&by_futex, cpu, run_window);
     }
-    print_row("a trap of a stub, handed to the engine and back", values, repetitions);
+    print_row("a trap of a window process, handed to the engine and back", values,
+              repetitions);
 }
 
 /* In KiB: a line of a file in /proc, such as "VmPTE:". */

@@ -248,8 +248,7 @@ struct direct_state {
     uint64_t host_fs_base;
     uint64_t armed;   /* address of a byte: 0 if a tracer is to be told of guest code */
     bool untraced;    /* that byte if there is none */
-    uint64_t pc;      /* where a signal came, … */
-    uint64_t address; /* …the address that trapped, … */
+    uint64_t address; /* of a signal: the address that trapped, … */
     uint32_t error;   /* …the processor's error code, … */
     uint32_t trap;    /* …its vector, … */
     uint32_t signal;  /* …the signal's number… */

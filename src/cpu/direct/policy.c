@@ -89,8 +89,7 @@ static void learn(struct policy *policy, struct tenant *tenant, uint64_t mapping
 static void take_window(struct cpu *cpu, struct policy *policy, unsigned id)
 {
     struct tenant *before = &policy->tenants[policy->owner];
-    *before = (struct tenant){
-        .last = before->last, .visit = 4 * BRIEF_VISIT, .known = before->known};
+    *before = (struct tenant){.last = before->last, .visit = 4 * BRIEF_VISIT};
     policy->owner = id;
     policy->tenants[id].in_jit = policy->tenants[id].translating = 0;
     policy->tenants[id].direct = 0;

@@ -29,7 +29,6 @@ struct tenant {
     uint64_t owner_direct; /* `direct` of the window's owner when `in_jit` was 0 */
     int64_t visit;      /* average of what ring 3 takes between two visits of ring 0 */
     uint32_t not_brief; /* so many visits are not to be taken for brief ones */
-    bool known;         /* it has been in ring 3, with something mapped */
     bool began;         /* it is a program that has begun, in the JIT */
 };
 
