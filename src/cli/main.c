@@ -6,6 +6,7 @@
 #include "cli/log_items.h"
 #include "cli/options.h"
 #include "cli/run.h"
+#include "machine/added_devices.h"
 
 /* A file opened later must not become standard input, output or error because the
  * parent has closed one of them. */
@@ -46,6 +47,13 @@ static int print_log_items(void)
     return cli_flush_output();
 }
 
+static int print_devices(void)
+{
+    puts("What -device can add, and its properties (-device NAME,PROPERTY=VALUE,…):\n");
+    added_devices_describe(print_line, stdout);
+    return cli_flush_output();
+}
+
 static int print_version(void)
 {
     puts("faumachine " FAUMACHINE_VERSION);
@@ -68,6 +76,8 @@ int main(int argc, char *argv[])
         return print_version();
     case OPTIONS_LOG_ITEMS:
         return print_log_items();
+    case OPTIONS_DEVICES:
+        return print_devices();
     case OPTIONS_LOCKSTEP:
         return run_lockstep(&options);
     case OPTIONS_RUN:

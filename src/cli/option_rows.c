@@ -149,7 +149,21 @@ static bool apply_no_reboot(struct parser *parser, const char *value,
 
 static bool apply_device(struct parser *parser, const char *value, struct error *error)
 {
-    return value_parse_device(value, &parser->options->machine.debug_exit_port, error);
+    const char **devices = parser->options->machine.devices;
+    unsigned count = 0;
+    if (strcmp(value, "help") == 0) {
+        parser->options->action = OPTIONS_DEVICES;
+        return true;
+    }
+    while (count < MACHINE_ADDED_DEVICES && devices[count]) {
+        count++;
+    }
+    if (count == MACHINE_ADDED_DEVICES) {
+        return error_set(error, "-device %s: that would be more than %d", value,
+                         MACHINE_ADDED_DEVICES);
+    }
+    devices[count] = value;
+    return true;
 }
 
 /* NULL if there is none of that name. `option`: who asks. */
@@ -298,8 +312,8 @@ static const struct option_row rows[] = {
      "serial line: stdio, mon:stdio, file:F, pty, unix:F[,server][,nowait],\n"
      "                       null, none (up to two)"},
     {"debugcon", "DEV", apply_debugcon, "debug port 0x402: stdio, file:F, null"},
-    {"device", "isa-debug-exit[,iobase=PORT]", apply_device,
-     "\n                       a port that ends the run"},
+    {"device", "NAME[,KEY=VALUE…]", apply_device,
+     "add a device; -device help lists them"},
     {"no-reboot", NULL, apply_no_reboot, "a reset of the machine ends the run"},
     {"rtc", "base=TIME", apply_rtc, "utc, localtime or YYYY-MM-DDTHH:MM:SS"},
     {"clock", "KIND", apply_clock, "host (real time) or counted (reproducible)"},

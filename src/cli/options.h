@@ -16,6 +16,7 @@ enum options_action {
     OPTIONS_HELP,
     OPTIONS_VERSION,
     OPTIONS_LOG_ITEMS, /* -d help */
+    OPTIONS_DEVICES,   /* -device help */
 };
 
 struct options {

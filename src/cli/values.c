@@ -11,7 +11,6 @@
 #include "machine/machine.h"
 
 enum {
-    DEBUG_EXIT_DEFAULT_PORT = 0x501, /* QEMU's default for isa-debug-exit */
     LONGEST_WORD = 63,
 };
 
@@ -173,52 +172,6 @@ bool value_parse_rtc(const char *text, int64_t *epoch_s, struct error *error)
                      "-rtc %s: give base=utc, base=localtime or "
                      "base=YYYY-MM-DDTHH:MM:SS",
                      text);
-}
-
-/* A number in C notation from 0 to `maximum`. */
-static bool parse_number(const char *text, unsigned long maximum, unsigned long *number)
-{
-    char *end;
-    errno = 0;
-    *number = strtoul(text, &end, 0);
-    return isdigit((unsigned char)*text) && !*end && errno == 0 && *number <= maximum;
-}
-
-bool value_parse_device(const char *text, uint16_t *port, struct error *error)
-{
-    char copy[256];
-    if ((size_t)snprintf(copy, sizeof(copy), "%s", text) >= sizeof(copy)) {
-        return error_set(error, "-device: more than 255 characters");
-    }
-    char *rest = NULL;
-    const char *name = strtok_r(copy, ",", &rest);
-    if (!name || strcmp(name, "isa-debug-exit") != 0) {
-        return error_set(error, "-device %s: the only device to add is isa-debug-exit",
-                         text);
-    }
-    *port = DEBUG_EXIT_DEFAULT_PORT;
-    for (const char *property = strtok_r(NULL, ",", &rest); property;
-         property = strtok_r(NULL, ",", &rest)) {
-        unsigned long number;
-        if (strncmp(property, "iobase=", 7) == 0) {
-            if (!parse_number(property + 7, UINT16_MAX, &number) || number == 0) {
-                return error_set(error, "-device %s: iobase is a port, 1 to 0xffff",
-                                 text);
-            }
-            *port = (uint16_t)number;
-        } else if (strncmp(property, "iosize=", 7) == 0) {
-            /* The port answers to any width of access. */
-            if (!parse_number(property + 7, 4, &number) || number == 0) {
-                return error_set(error, "-device %s: iosize is 1 to 4", text);
-            }
-        } else {
-            return error_set(error,
-                             "-device %s: isa-debug-exit has the properties iobase and "
-                             "iosize",
-                             text);
-        }
-    }
-    return true;
 }
 
 static size_t smaller(size_t a, size_t b)

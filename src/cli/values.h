@@ -14,9 +14,6 @@ bool value_parse_memory(const char *text, uint64_t *bytes, struct error *error);
  * the guest's RTC shows at power-on. */
 bool value_parse_rtc(const char *text, int64_t *epoch_s, struct error *error);
 
-/* "isa-debug-exit[,iobase=PORT][,iosize=BYTES]". */
-bool value_parse_device(const char *text, uint16_t *port, struct error *error);
-
 /* "1000000", "50M": a number of instructions; K, M and G are thousands, millions and
  * thousands of millions. `option`: whose value it is. */
 bool value_parse_count(const char *option, const char *text, uint64_t *count,

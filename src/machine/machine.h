@@ -14,6 +14,7 @@
 enum {
     MACHINE_DISKS = 4,
     MACHINE_SERIAL_LINES = 2,
+    MACHINE_ADDED_DEVICES = 16,
     MACHINE_MINIMUM_RAM_MIB = 4,
     MACHINE_MAXIMUM_RAM_MIB = 3584,
 };
@@ -40,9 +41,9 @@ struct machine_config {
     bool halt_ends;  /* counted clock: so does a CPU that only input could wake */
     const char *debug_console; /* port 0x402: character specification */
     bool show_guest_errors;
-    uint32_t trace_items;     /* enum trace_item */
-    const char *trace_file;   /* where both go; NULL: standard error */
-    uint16_t debug_exit_port; /* isa-debug-exit; 0: none */
+    uint32_t trace_items;   /* enum trace_item */
+    const char *trace_file; /* where both go; NULL: standard error */
+    const char *devices[MACHINE_ADDED_DEVICES]; /* -device: "name,property=value,…" */
 };
 
 enum machine_end {

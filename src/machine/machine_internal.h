@@ -5,6 +5,7 @@
 #include "base/lock.h"
 #include "base/trace.h"
 #include "bus/device.h"
+#include "bus/pci.h"
 #include "cpu/core/engine.h"
 #include "devices/coprocessor_error.h"
 #include "devices/fw_cfg.h"
@@ -60,6 +61,7 @@ struct machine {
     struct coprocessor_error *coprocessor_error;
     struct i8259 *pic;
     struct mc146818 *rtc;
+    struct pci_bus *pci;
     struct fw_cfg *fw_cfg;
     struct vga *vga;
     struct piix3_ide *ide;
@@ -84,6 +86,12 @@ struct machine {
     bool untold_deadline;
     uint64_t run_until; /* cpu.retired at which machine_run() returns */
 };
+
+/* Takes over a device: it is reset, saved and destroyed by its class. Returns it; NULL
+ * is fine. */
+void *pc_add_device(struct machine *machine, void *device);
+/* The first slot of the PCI bus without a function, or -1. */
+int pc_free_slot(const struct machine *machine);
 
 /* Makes all devices and wires them; false with a clear line in `error`. */
 bool pc_create(struct machine *machine, struct error *error);

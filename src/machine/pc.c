@@ -13,6 +13,7 @@
 #include "devices/port92.h"
 #include "firmware/acpi.h"
 #include "firmware/linux_boot.h"
+#include "machine/added_devices.h"
 #include "machine/machine_internal.h"
 
 #include <assert.h>
@@ -32,6 +33,7 @@ enum {
     PORT_COM2 = 0x2f8,
     PORT_DEBUG_CONSOLE = 0x402,
     SLOT_VGA = 2,
+    DEBUG_EXIT_DEFAULT_PORT = 0x501, /* QEMU's */
 };
 
 /* CMOS bytes that SeaBIOS and older systems read sizes from. */
@@ -110,8 +112,7 @@ static void set_ferr(void *opaque, bool level)
     coprocessor_error_set(machine->coprocessor_error, level);
 }
 
-/* Takes over a device; all are reset, saved and destroyed by their class. */
-static void *add(struct machine *machine, void *device)
+void *pc_add_device(struct machine *machine, void *device)
 {
     assert(machine->device_count < MACHINE_DEVICES);
     if (device) {
@@ -120,6 +121,37 @@ static void *add(struct machine *machine, void *device)
     return device;
 }
 
+int pc_free_slot(const struct machine *machine)
+{
+    for (int slot = 0; slot < PCI_SLOTS; slot++) {
+        if (!machine->pci->functions[slot * PCI_FUNCTIONS_PER_SLOT]) {
+            return slot;
+        }
+    }
+    return -1;
+}
+
+static bool add_debug_exit(struct machine *machine, struct properties *properties,
+                           struct error *error)
+{
+    uint64_t port = DEBUG_EXIT_DEFAULT_PORT, bytes = 0;
+    /* The port answers to any width of access. */
+    if (!properties_take_number(properties, "iobase", 1, UINT16_MAX, &port, error) ||
+        !properties_take_number(properties, "iosize", 1, 4, &bytes, error)) {
+        return false;
+    }
+    pc_add_device(machine, isa_debug_exit_create(&machine->log, &machine->ports,
+                                                 (uint16_t)port, debug_exit, machine));
+    return true;
+}
+
+const struct added_device isa_debug_exit_added = {
+    .name = "isa-debug-exit",
+    .properties = "iobase and iosize",
+    .help = "a port that ends the run",
+    .create = add_debug_exit,
+};
+
 static void create_isa_devices(struct machine *machine)
 {
     struct log *log = &machine->log;
@@ -127,38 +159,39 @@ static void create_isa_devices(struct machine *machine)
     struct clock *clock = &machine->clock;
     struct isa_interrupts *isa = &machine->isa;
 
-    machine->pic =
-        add(machine, i8259_create(log, ports, irq_line_to(cpu_interrupt, machine, 0)));
+    machine->pic = pc_add_device(
+        machine, i8259_create(log, ports, irq_line_to(cpu_interrupt, machine, 0)));
     isa->controller = i8259_set_irq;
     isa->opaque = machine->pic;
-    struct i8254 *pit = add(
+    struct i8254 *pit = pc_add_device(
         machine, i8254_create(log, ports, clock, isa_interrupts_line(isa, IRQ_TIMER)));
-    add(machine, port61_create(log, ports, clock, pit));
-    add(machine, port92_create(log, ports, irq_line_to(a20_line, machine, A20_PORT92),
-                               irq_line_to(reset_line, machine, 0)));
-    machine->rtc = add(
+    pc_add_device(machine, port61_create(log, ports, clock, pit));
+    pc_add_device(machine,
+                  port92_create(log, ports, irq_line_to(a20_line, machine, A20_PORT92),
+                                irq_line_to(reset_line, machine, 0)));
+    machine->rtc = pc_add_device(
         machine, mc146818_create(log, ports, clock, isa_interrupts_line(isa, IRQ_RTC)));
-    add(machine, i8237_create(log, ports, &machine->memory));
-    add(machine, i8042_create(log, ports, clock, isa_interrupts_line(isa, IRQ_KEYBOARD),
-                              isa_interrupts_line(isa, IRQ_MOUSE),
-                              irq_line_to(a20_line, machine, A20_KEYBOARD),
-                              irq_line_to(reset_line, machine, 0)));
-    machine->coprocessor_error =
-        add(machine, coprocessor_error_create(
-                         log, ports, isa_interrupts_line(isa, IRQ_COPROCESSOR)));
-    machine->uarts[0] = add(machine, ns16550a_create(log, ports, clock, PORT_COM1,
-                                                     isa_interrupts_line(isa, IRQ_COM1),
-                                                     machine->consoles[0].line));
-    machine->uarts[1] = add(machine, ns16550a_create(log, ports, clock, PORT_COM2,
-                                                     isa_interrupts_line(isa, IRQ_COM2),
-                                                     machine->consoles[1].line));
+    pc_add_device(machine, i8237_create(log, ports, &machine->memory));
+    pc_add_device(machine, i8042_create(log, ports, clock,
+                                        isa_interrupts_line(isa, IRQ_KEYBOARD),
+                                        isa_interrupts_line(isa, IRQ_MOUSE),
+                                        irq_line_to(a20_line, machine, A20_KEYBOARD),
+                                        irq_line_to(reset_line, machine, 0)));
+    machine->coprocessor_error = pc_add_device(
+        machine, coprocessor_error_create(log, ports,
+                                          isa_interrupts_line(isa, IRQ_COPROCESSOR)));
+    machine->uarts[0] =
+        pc_add_device(machine, ns16550a_create(log, ports, clock, PORT_COM1,
+                                               isa_interrupts_line(isa, IRQ_COM1),
+                                               machine->consoles[0].line));
+    machine->uarts[1] =
+        pc_add_device(machine, ns16550a_create(log, ports, clock, PORT_COM2,
+                                               isa_interrupts_line(isa, IRQ_COM2),
+                                               machine->consoles[1].line));
     if (machine->consoles[CONSOLE_DEBUG].character) {
-        add(machine, debug_console_create(log, ports, PORT_DEBUG_CONSOLE,
-                                          machine->consoles[CONSOLE_DEBUG].line));
-    }
-    if (machine->config.debug_exit_port) {
-        add(machine, isa_debug_exit_create(log, ports, machine->config.debug_exit_port,
-                                           debug_exit, machine));
+        pc_add_device(machine,
+                      debug_console_create(log, ports, PORT_DEBUG_CONSOLE,
+                                           machine->consoles[CONSOLE_DEBUG].line));
     }
 }
 
@@ -167,22 +200,23 @@ static bool create_pci_devices(struct machine *machine, struct error *error)
     struct log *log = &machine->log;
     struct port_space *ports = &machine->ports;
     struct isa_interrupts *isa = &machine->isa;
-    struct i440fx *bridge =
-        add(machine, i440fx_create(log, ports, &machine->memory, &machine->ram));
+    struct i440fx *bridge = pc_add_device(
+        machine, i440fx_create(log, ports, &machine->memory, &machine->ram));
     struct pci_bus *bus = i440fx_bus(bridge);
-    add(machine, piix3_create(log, ports, bus, isa_interrupts_from_pci, isa,
-                              irq_line_to(reset_line, machine, 0)));
-    machine->ide =
-        add(machine, piix3_ide_create(log, ports, bus, &machine->memory,
-                                      isa_interrupts_line(isa, IRQ_IDE_PRIMARY),
-                                      isa_interrupts_line(isa, IRQ_IDE_SECONDARY)));
-    add(machine,
-        piix4_pm_create(log, ports, bus, &machine->clock,
-                        isa_interrupts_line(isa, IRQ_SCI), power_off, machine));
+    machine->pci = bus;
+    pc_add_device(machine, piix3_create(log, ports, bus, isa_interrupts_from_pci, isa,
+                                        irq_line_to(reset_line, machine, 0)));
+    machine->ide = pc_add_device(
+        machine, piix3_ide_create(log, ports, bus, &machine->memory,
+                                  isa_interrupts_line(isa, IRQ_IDE_PRIMARY),
+                                  isa_interrupts_line(isa, IRQ_IDE_SECONDARY)));
+    pc_add_device(machine, piix4_pm_create(log, ports, bus, &machine->clock,
+                                           isa_interrupts_line(isa, IRQ_SCI), power_off,
+                                           machine));
     const struct firmware_image *rom = &machine->roms.vga_bios;
-    machine->vga =
-        add(machine, vga_create(log, ports, &machine->memory, &machine->clock, bus,
-                                SLOT_VGA, rom->bytes, rom->length, error));
+    machine->vga = pc_add_device(machine, vga_create(log, ports, &machine->memory,
+                                                     &machine->clock, bus, SLOT_VGA,
+                                                     rom->bytes, rom->length, error));
     return machine->vga != NULL;
 }
 
@@ -223,7 +257,8 @@ bool pc_create(struct machine *machine, struct error *error)
         return false;
     }
     create_isa_devices(machine);
-    return create_pci_devices(machine, error) && attach_disks(machine, error);
+    return create_pci_devices(machine, error) && attach_disks(machine, error) &&
+           added_devices_create(machine, error);
 }
 
 static void set_cmos16(struct machine *machine, uint8_t index, uint64_t value)
@@ -250,8 +285,8 @@ static void fill_cmos(struct machine *machine)
 bool pc_prepare_firmware(struct machine *machine, struct error *error)
 {
     const struct machine_config *config = &machine->config;
-    machine->fw_cfg =
-        add(machine, fw_cfg_create(&machine->log, &machine->ports, &machine->memory));
+    machine->fw_cfg = pc_add_device(
+        machine, fw_cfg_create(&machine->log, &machine->ports, &machine->memory));
     fill_cmos(machine);
     fw_cfg_add_i64(machine->fw_cfg, FW_CFG_RAM_SIZE, machine->ram.bytes);
     fw_cfg_add_i16(machine->fw_cfg, FW_CFG_NOGRAPHIC, config->serial_multiplexed);

@@ -37,6 +37,11 @@ class BadInput(harness.TestCase):
         self.refuse("-m", "1T", disk, hint="-m 1T")
         self.refuse("-m", hint="needs a value")
         self.refuse("-engine", "warp", disk, hint="-engine warp")
+        for device, hint in (("e", "no such device"), ("isa-debug-exit,irq=5", "iobase"),
+                             ("isa-debug-exit,iobase=0x10000", "from 1 to 65535"),
+                             ("isa-debug-exit,iobase=", "iobase="),
+                             ("isa-debug-exit,iosize=9", "from 1 to 4")):
+            self.refuse("-device", device, "-display", "none", disk, hint=hint)
         self.refuse("-nographic", "-serial", "nowhere", disk, hint="nowhere")
         self.refuse("-serial", "stdio", "-serial", "stdio", disk, hint="in use")
         self.refuse("-serial", "file:" + self.path("no/such"), disk, hint="no/such")

@@ -71,7 +71,7 @@ static void defaults(void **state)
     assert_null(machine->serial[1]);
     assert_false(machine->snapshot || machine->no_reboot || machine->show_guest_errors);
     assert_false(options.statistics);
-    assert_int_equal(machine->debug_exit_port, 0);
+    assert_null(machine->devices[0]);
 }
 
 static void files(void **state)
@@ -194,15 +194,18 @@ static void consoles(void **state)
 static void devices(void **state)
 {
     (void)state;
-    accept("x -device isa-debug-exit,iobase=0xf4,iosize=0x04");
-    assert_int_equal(options.machine.debug_exit_port, 0xf4);
-    accept("x -device isa-debug-exit");
-    assert_int_equal(options.machine.debug_exit_port, 0x501);
-    refuse("x -device e1000", "isa-debug-exit");
-    refuse("x -device isa-debug-exit,iobase=0x10000", "port");
-    refuse("x -device isa-debug-exit,iobase=", "port");
-    refuse("x -device isa-debug-exit,iosize=9", "iosize");
-    refuse("x -device isa-debug-exit,irq=5", "iobase");
+    accept("x -device isa-debug-exit,iobase=0xf4,iosize=0x04 -device b");
+    assert_string_equal(options.machine.devices[0],
+                        "isa-debug-exit,iobase=0xf4,iosize=0x04");
+    assert_string_equal(options.machine.devices[1], "b");
+    assert_null(options.machine.devices[2]);
+    accept("x -device a -device help");
+    assert_int_equal(options.action, OPTIONS_DEVICES);
+    char many[512] = "x";
+    for (unsigned i = 0; i <= MACHINE_ADDED_DEVICES; i++) {
+        strcat(many, " -device a");
+    }
+    refuse(many, "more than 16");
 }
 
 static void engines(void **state)

@@ -29,7 +29,7 @@ bool fuzz_make_machine(struct fuzz *fuzz, const char *engine)
         .engine = engine,
         .clock = CLOCK_KIND_COUNTED,
         .epoch_s = EPOCH_S,
-        .debug_exit_port = 0xf4,
+        .devices = {"isa-debug-exit,iobase=0xf4"},
     };
     struct error error;
     fuzz->machine = machine_create(&config, &error);

@@ -14,7 +14,7 @@ enum {
     FAULTY_LOOP = 4,           /* instructions */
     FAULTY_ADDRESS = 0x123456, /* of the byte in RAM that is changed */
     FAULTY_WIDTH = 10,         /* of what needs a run without a stop */
-    FAULTY_EXIT_PORT = 0x501,
+    FAULTY_EXIT_PORT = 0x501,  /* isa-debug-exit's default */
 };
 
 /* A guest that counts in AX and BX, and adds that up in memory, for ever. */

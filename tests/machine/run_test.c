@@ -25,7 +25,7 @@ enum {
 
 /* A machine whose BIOS is `code`, to be run from f000:0000. */
 static struct machine *create(const uint8_t *code, size_t length, enum clock_kind clock,
-                              uint16_t exit_port)
+                              const char *exit_device)
 {
     static uint8_t bios[BIOS_BYTES];
     static const uint8_t jump_to_start[] = {0xe9, 0x0d, 0x00};
@@ -41,7 +41,7 @@ static struct machine *create(const uint8_t *code, size_t length, enum clock_kin
         .bios = path,
         .engine = tested_engine_name(),
         .clock = clock,
-        .debug_exit_port = exit_port,
+        .devices = {exit_device},
     };
     struct error error = {.text = ""};
     struct machine *machine = machine_create(&config, &error);
@@ -72,7 +72,7 @@ static struct machine_result run_beside(struct machine *machine,
 
 static void run_and_stop(const uint8_t *code, size_t length, enum clock_kind clock)
 {
-    struct machine *machine = create(code, length, clock, 0);
+    struct machine *machine = create(code, length, clock, NULL);
     struct machine_result result = run_beside(machine, stop_soon);
     assert_int_equal(result.end, MACHINE_END_STOPPED);
     machine_destroy(machine);
@@ -132,7 +132,7 @@ static void halted_in_nmi_handler(void **state)
         0xb0, 0x10, 0xe6, 0x40, /* mov al, 0x10; out 0x40, al */
         0xfb, 0xf4, 0xeb, 0xfd, /* sti; hlt; jmp back to the hlt */
     };
-    struct machine *machine = create(code, sizeof(code), CLOCK_KIND_COUNTED, 0);
+    struct machine *machine = create(code, sizeof(code), CLOCK_KIND_COUNTED, NULL);
     struct machine_result result = run_beside(machine, raise_second_nmi);
     assert_int_equal(result.end, MACHINE_END_STOPPED);
     assert_true(time_went_on);
@@ -167,7 +167,6 @@ static void *type_a_key(void *opaque)
  * is: the halted CPU must hear of it, on a counted clock too. */
 static void input_wakes_by_timer(void **state)
 {
-    enum { EXIT_PORT = 0x501 };
     static const uint8_t code[] = {
         0x31, 0xc0, 0x8e, 0xd8,             /* xor ax, ax; mov ds, ax */
         0x8e, 0xd0, 0xbc, 0x00, 0x70,       /* mov ss, ax; mov sp, 0x7000 */
@@ -185,7 +184,7 @@ static void input_wakes_by_timer(void **state)
     };
     for (enum clock_kind clock = CLOCK_KIND_HOST; clock <= CLOCK_KIND_COUNTED;
          clock++) {
-        struct machine *machine = create(code, sizeof(code), clock, EXIT_PORT);
+        struct machine *machine = create(code, sizeof(code), clock, "isa-debug-exit");
         struct machine_result result = run_beside(machine, type_a_key);
         assert_int_equal(result.end, MACHINE_END_DEBUG_EXIT);
         machine_destroy(machine);
@@ -211,7 +210,7 @@ static void *ask_for_time(void *opaque)
 static void time_for_another_thread(void **state)
 {
     static const uint8_t code[] = {0xf4};
-    struct machine *machine = create(code, sizeof(code), CLOCK_KIND_COUNTED, 0);
+    struct machine *machine = create(code, sizeof(code), CLOCK_KIND_COUNTED, NULL);
     struct cpu *cpu = &machine->cpu;
     const struct instruction *blocks = calloc(64, sizeof(*blocks));
     assert_non_null(blocks);
