@@ -55,6 +55,11 @@ static const int plain[] = {
     SCMP_SYS(close),
     /* the next client of a socket that is listened on */
     SCMP_SYS(accept4),
+    /* the end of a companion process */
+    SCMP_SYS(wait4),
+    SCMP_SYS(shutdown),
+    /* messages to and from companion processes */
+    SCMP_SYS(recvfrom),
     /* who we are, for tgkill() and the terminal; the end */
     SCMP_SYS(getpid),
     SCMP_SYS(gettid),
