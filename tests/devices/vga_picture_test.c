@@ -766,7 +766,7 @@ static void test_parts_and_wholes(void **state)
         if (round % 40 == 0) {
             random_mode(bench);
             draw(bench, &parts, false);
-            draw(bench, &whole, false);
+            draw(bench, &whole, true);
         }
         for (unsigned changes = below(4); changes; changes--) {
             random_change(bench);
