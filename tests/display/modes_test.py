@@ -2,8 +2,8 @@
 """The picture of each standard mode, and of Bochs VBE, with noise in video memory, is
 what QEMU draws.
 
-    modes_test.py DRAW_MODES DISK TABLE           compares with QEMU's pictures by hash
-    modes_test.py DRAW_MODES DISK TABLE QEMU      has QEMU draw them, pixel by pixel, and
+    modes_test.py DRAW_GUEST DISK TABLE           compares with QEMU's pictures by hash
+    modes_test.py DRAW_GUEST DISK TABLE QEMU      has QEMU draw them, pixel by pixel, and
                                                   writes the table
 
 What QEMU is known to do in another way than the hardware is made equal before: the low
@@ -72,9 +72,9 @@ def digest(picture):
     return f"{width}x{height} {hashlib.sha256(pixels).hexdigest()[:32]}"
 
 
-def draw(draw_modes, disk, folder):
+def draw(draw_guest, disk, folder):
     """All pictures, from one run of the disk."""
-    subprocess.run([draw_modes, disk, folder], check=True, timeout=RUN_LIMIT_S)
+    subprocess.run([draw_guest, folder, f"disk={disk}"], check=True, timeout=RUN_LIMIT_S)
     pictures = []
     for number, (name, bits) in enumerate(MODES):
         picture = read_ppm(pathlib.Path(folder, f"{number}.ppm"))
@@ -162,9 +162,9 @@ def compare_with_qemu(pictures, qemu, disk, table, folder):
 
 def main():
     """Compares all modes."""
-    draw_modes, disk, table, *qemu = sys.argv[1:]
+    draw_guest, disk, table, *qemu = sys.argv[1:]
     with tempfile.TemporaryDirectory() as folder:
-        pictures = draw(draw_modes, disk, folder)
+        pictures = draw(draw_guest, disk, folder)
         if qemu:
             good = compare_with_qemu(pictures, qemu[0], disk, table, folder)
         else:
