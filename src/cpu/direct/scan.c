@@ -2,9 +2,11 @@
 
 #include "cpu/core/instruction.h"
 #include "cpu/decoder/decoder.h"
+#include "cpu/direct/ordinary.h"
 
 enum {
-    LEAD = 48, /* within which decoding finds the right place */
+    AROUND = 64, /* bytes on either side of what is marked that have to be code */
+    LEAD = 48,   /* within which decoding finds the right place */
     GUESSES = 15,
     WINDOW_MAXIMUM = 16,
     FUNCTION_ALIGNMENT = 16,
@@ -210,6 +212,30 @@ static bool is_reached(const struct scan *scan, unsigned at, bool by_all)
     return reached > guesses / 2;
 }
 
+/* Whether what is decoded at an instruction, before and behind it is what
+ * programs are made of. Else it may be a table that they read, which has to stay as it
+ * is. */
+static bool is_among_code(const struct scan *scan, unsigned start)
+{
+    unsigned low = scan->code ? scan->page + scan->code : 0;
+    unsigned high =
+        scan->code_end < PAGE_BYTES ? scan->page + scan->code_end : scan->count;
+    unsigned end = high - start > AROUND ? start + AROUND : high;
+    unsigned at = start - low > AROUND ? start - AROUND : low;
+    while (at < start && !(has_begun(scan, at) && comes_to(scan, at, start))) {
+        at++;
+    }
+    while (at < end) {
+        unsigned length = length_at(scan, at);
+        bool known = at + length <= end && at + length < scan->count;
+        if (known && !is_ordinary_instruction(scan->bytes + at, length)) {
+            return false;
+        }
+        at += length;
+    }
+    return true;
+}
+
 static bool is_relative_jump(const uint8_t *bytes)
 {
     while (is_prefix(*bytes)) {
@@ -373,7 +399,7 @@ static void find_marks(struct scan *scan, struct scan_marks *out)
         }
         int start = find_start(scan, at);
         bool reached = is_reached(scan, at, start == SCAN_NONE);
-        if (start != SCAN_NONE && reached) {
+        if (start != SCAN_NONE && reached && is_among_code(scan, (unsigned)start)) {
             add_mark(scan, at, (unsigned)start, out);
         } else if (start != SCAN_NONE || (at < end && reached)) {
             out->doubtful = true;

@@ -11,7 +11,8 @@
  * these is taken for one if decoding comes to it, from some bytes before the page or
  * from where it was entered. Decoding that begins at a wrong place finds the right one
  * within a few instructions; if that which begins a little before does not agree,
- * nobody can tell. PUSH and POP
+ * nobody can tell. Nor if something around there is no ordinary code: then it may be a
+ * table, whose bytes programs read. PUSH and POP
  * of segment registers by their opcodes of one byte, which data is full of, count in
  * pages that load segment registers otherwise, and where a PUSH is followed by a POP
  * into another register (docs/fidelity.md). Thread: the CPU's own. */
