@@ -7,8 +7,7 @@ enum {
 
 /* A bit for each opcode of one byte that is ordinary; the lowest is that of x0. Not:
  * PUSH and POP of segments, decimal adjustments, BOUND, ARPL, ports, far transfers,
- * ENTER, XLAT, LOOPE, LOOPNE, HLT, CLI, STI, STD, INT3 and its like but for filling,
- * 16-bit addresses, segments ES and SS. */
+ * ENTER, XLAT, LOOPE, LOOPNE, HLT, CLI, STI, INTO, ICEBP, segments ES and SS. */
 static const uint16_t ordinary[16] = {
     0xbf3f, /* 0x: ADD, OR, 0F */
     0x3f3f, /* 1x: ADC, SBB */
@@ -25,7 +24,7 @@ static const uint16_t ordinary[16] = {
     0x32ff, /* cx: shifts, RET, VEX, MOV, LEAVE, INT3, INT */
     0xff0f, /* dx: shifts, x87 */
     0x0b0c, /* ex: LOOP, JECXZ, CALL, JMP */
-    0xd3ed, /* fx: LOCK, REP, CMC, groups, CLC, CLD */
+    0xf3ed, /* fx: LOCK, REP, CMC, groups, CLC, CLD, STD */
 };
 
 /* Likewise, of those behind 0F. Not: privileged ones, 3DNow!, those that do not exist,
@@ -57,7 +56,7 @@ static bool has_bit(const uint16_t table[16], uint8_t opcode)
 static bool is_prefix(uint8_t byte)
 {
     return byte == 0x66 || byte == 0xf0 || byte == 0xf2 || byte == 0xf3 ||
-           byte == 0x2e || byte == 0x3e || byte == 0x64 || byte == 0x65;
+           byte == 0x2e || byte == 0x3e || byte == 0x64 || byte == 0x65 || byte == 0x67;
 }
 
 static bool is_near(const uint8_t *distance)
