@@ -77,27 +77,31 @@ static bool find_sections(struct cpu *cpu, gla_t image, const Elf32_Ehdr *header
     return true;
 }
 
-/* True if there is an image at `image`. Without sections: what lies in one page with
- * the header and before the entry point is data. */
+/* True if there is an image at `image`; `*told`: its sections tell where code is.
+ * Without them: what lies in one page with the header and before the entry point is
+ * data. */
 static bool find_in(struct cpu *cpu, gla_t image, uint32_t page_offset, unsigned *first,
-                    unsigned *end)
+                    unsigned *end, bool *told)
 {
     Elf32_Ehdr header;
     if (!copy_in(cpu, image, &header, sizeof(header)) || !is_image(&header)) {
         return false;
     }
-    if (!find_sections(cpu, image, &header, page_offset, first, end) &&
-        page_offset == 0 && header.e_type == ET_DYN && header.e_entry < PAGE_BYTES) {
+    *told = find_sections(cpu, image, &header, page_offset, first, end);
+    if (!*told && page_offset == 0 && header.e_type == ET_DYN &&
+        header.e_entry < PAGE_BYTES) {
         *first = header.e_entry;
     }
     return true;
 }
 
-void elf_image_find_code(struct cpu *cpu, gla_t page, unsigned *first, unsigned *end)
+bool elf_image_find_code(struct cpu *cpu, gla_t page, unsigned *first, unsigned *end)
 {
-    for (uint32_t back = 0; back <= PAGES_BACK && page >= back * PAGE_BYTES; back++) {
-        if (find_in(cpu, page - back * PAGE_BYTES, back * PAGE_BYTES, first, end)) {
-            return;
-        }
+    bool found = false, told = false;
+    for (uint32_t back = 0; back <= PAGES_BACK && page >= back * PAGE_BYTES && !found;
+         back++) {
+        found = find_in(cpu, page - back * PAGE_BYTES, back * PAGE_BYTES, first, end,
+                        &told);
     }
+    return told;
 }

@@ -8,8 +8,9 @@
 
 #include "cpu/core/cpu.h"
 
-/* If the page belongs to such an image: the part of it that holds all the code in it,
- * from `*first` up to `*end`. Otherwise these keep what they have. */
-void elf_image_find_code(struct cpu *cpu, gla_t page, unsigned *first, unsigned *end);
+/* If the page belongs to such an image: true, and the part of it that holds all the
+ * code in it, from `*first` up to `*end`. Otherwise these keep what they have. True if
+ * the image's sections told. */
+bool elf_image_find_code(struct cpu *cpu, gla_t page, unsigned *first, unsigned *end);
 
 #endif

@@ -10,7 +10,10 @@ enum {
     REWRITES = 8,              /* in a row, before a page is refused for that */
     ENTRIES_BETWEEN = 2000,    /* rewrites that are farther apart are not in a row */
     ENTRIES_REFUSED = 1000000, /* how long such a page stays refused */
-    REFUSED_FOR_REWRITES = -3, /* a verdict: VIEWS_REFUSED, for some time */
+    ENTRIES_UNTIL_KNOWN = 500, /* until the page before may be there to be looked at */
+    /* Verdicts: VIEWS_REFUSED, for some time. */
+    REFUSED_FOR_REWRITES = -3,
+    REFUSED_FOR_NOW = -4, /* the page before was not there */
 };
 
 static void copy_bytes(uint8_t *to, const uint8_t *from, unsigned count)
@@ -33,7 +36,7 @@ static void begin_scan(struct direct *direct, gla_t page, uint32_t ram_page,
     scan->count = scan->page + PAGE_BYTES + (next ? SCAN_BEHIND : 0);
     scan->code = 0;
     scan->code_end = PAGE_BYTES;
-    elf_image_find_code(cpu, page, &scan->code, &scan->code_end);
+    scan->code_is_known = elf_image_find_code(cpu, page, &scan->code, &scan->code_end);
     scan->lengths = &direct->lengths;
     scan->vex_allowed = direct->vex_allowed;
     scan->mark_int80 = direct->mark_int80;
@@ -71,15 +74,23 @@ static int look_at(struct direct *direct, gla_t page, uint32_t ram_page)
                    : direct_make_copy(direct, ram_page, scan.bytes + scan.page, &marks);
     direct->statistics.refused += copy < 0;
     direct->statistics.copied += copy >= 0;
-    return copy < 0 ? VIEWS_REFUSED : copy + 1;
+    int refused = scan.page ? VIEWS_REFUSED : REFUSED_FOR_NOW;
+    return copy < 0 ? refused : copy + 1;
+}
+
+static bool is_refused_for_long_enough(const struct direct *direct,
+                                       const struct verdict *verdict)
+{
+    uint32_t entries = direct->entries - verdict->since;
+    return (verdict->shown == REFUSED_FOR_REWRITES && entries > ENTRIES_REFUSED) ||
+           (verdict->shown == REFUSED_FOR_NOW && entries > ENTRIES_UNTIL_KNOWN);
 }
 
 int direct_examine(void *opaque, gla_t page, uint32_t ram_page, bool fetched)
 {
     struct direct *direct = opaque;
     struct verdict *verdict = &direct->verdicts[ram_page];
-    if (verdict->shown == REFUSED_FOR_REWRITES &&
-        direct->entries - verdict->since > ENTRIES_REFUSED) {
+    if (is_refused_for_long_enough(direct, verdict)) {
         *verdict = (struct verdict){.shown = VIEWS_UNKNOWN};
     }
     if (verdict->shown == VIEWS_UNKNOWN && fetched) {
@@ -88,7 +99,7 @@ int direct_examine(void *opaque, gla_t page, uint32_t ram_page, bool fetched)
                              : (int16_t)look_at(direct, page, ram_page);
         verdict->since = direct->entries;
     }
-    if (verdict->shown == REFUSED_FOR_REWRITES ||
+    if (verdict->shown == REFUSED_FOR_REWRITES || verdict->shown == REFUSED_FOR_NOW ||
         (verdict->shown > VIEWS_AS_IT_IS &&
          !direct_copy_fits(direct, (unsigned)verdict->shown - 1, page))) {
         return VIEWS_REFUSED;

@@ -7,7 +7,7 @@ enum {
 
 /* A bit for each opcode of one byte that is ordinary; the lowest is that of x0. Not:
  * PUSH and POP of segments, decimal adjustments, BOUND, ARPL, ports, far transfers,
- * ENTER, XLAT, LOOPE, LOOPNE, HLT, CLI, STI, INTO, ICEBP, segments ES and SS. */
+ * ENTER, XLAT, LOOPE, LOOPNE, CLI, STI, INTO, ICEBP, segments ES and SS. */
 static const uint16_t ordinary[16] = {
     0xbf3f, /* 0x: ADD, OR, 0F */
     0x3f3f, /* 1x: ADC, SBB */
@@ -24,7 +24,7 @@ static const uint16_t ordinary[16] = {
     0x32ff, /* cx: shifts, RET, VEX, MOV, LEAVE, INT3, INT */
     0xff0f, /* dx: shifts, x87 */
     0x0b0c, /* ex: LOOP, JECXZ, CALL, JMP */
-    0xf3ed, /* fx: LOCK, REP, CMC, groups, CLC, CLD, STD */
+    0xf3fd, /* fx: LOCK, REP, CMC, groups, CLC, CLD, STD */
 };
 
 /* Likewise, of those behind 0F. Not: privileged ones, 3DNow!, those that do not exist,
@@ -66,55 +66,63 @@ static bool is_near(const uint8_t *distance)
     return bytes > -FARTHEST_JUMP && bytes < FARTHEST_JUMP;
 }
 
-static bool is_ordinary_0f(const uint8_t *bytes, unsigned length)
+/* `bytes`: behind 0F. */
+static bool is_ordinary_0f(const uint8_t *bytes, unsigned available)
 {
-    if (length < 2 || !has_bit(ordinary_0f, bytes[1])) {
+    if (!has_bit(ordinary_0f, bytes[0])) {
         return false;
     }
-    if (bytes[1] == 0x01) { /* SGDT and the like have memory, XGETBV has none */
-        return length > 2 && bytes[2] >= CODE_FORM;
+    if (bytes[0] == 0x01) { /* SGDT and the like have memory; XGETBV, XEND have none */
+        return available < 2 || bytes[1] >= CODE_FORM;
     }
-    return (bytes[1] & 0xf0) != 0x80 || length < 6 || is_near(bytes + 2);
+    return (bytes[0] & 0xf0) != 0x80 || available < 5 || is_near(bytes + 1);
 }
 
-bool is_ordinary_instruction(const uint8_t *bytes, unsigned length)
+/* `next`: ModRM, or an immediate. */
+static bool is_ordinary_form(uint8_t opcode, uint8_t next)
 {
-    while (length > 1 && is_prefix(*bytes)) {
-        bytes++;
-        length--;
-    }
-    if (!has_bit(ordinary, bytes[0])) {
-        return false;
-    }
-    uint8_t next = length > 1 ? bytes[1] : 0;
-    switch (bytes[0]) {
+    unsigned reg = next >> 3 & 7;
+    switch (opcode) {
     case 0x00: /* ADD of a byte to memory: what numbers with zeros are */
         return next >= CODE_FORM;
-    case 0x0f:
-        return is_ordinary_0f(bytes, length);
     case 0x62: /* in place of BOUND, LES, LDS: EVEX, VEX */
     case 0xc4:
     case 0xc5:
         return next >= CODE_FORM;
     case 0x8c: /* MOV of a selector: programs have it in a register */
     case 0x8e:
-        return next >= CODE_FORM && (next >> 3 & 7) < 6;
+        return next >= CODE_FORM && reg < 6;
     case 0x8d: /* LEA has no register form */
         return next < CODE_FORM;
-    case 0x8f: /* POP, MOV: one of a group of eight */
-    case 0xc6:
+    case 0x8f: /* POP: one of a group of eight */
+        return reg == 0;
+    case 0xc6: /* MOV; XABORT, XBEGIN */
     case 0xc7:
-        return (next >> 3 & 7) == 0;
+        return reg == 0 || next == 0xf8;
     case 0xcd:
         return next == 0x80;
-    case 0xe8:
-    case 0xe9:
-        return length < 5 || is_near(bytes + 1);
     case 0xfe: /* INC, DEC */
-        return (next >> 3 & 7) < 2;
+        return reg < 2;
     case 0xff: /* but not what is far */
-        return (next >> 3 & 7) != 3 && (next >> 3 & 7) != 5 && (next >> 3 & 7) != 7;
+        return reg != 3 && reg != 5 && reg != 7;
     default:
         return true;
     }
+}
+
+bool is_ordinary_instruction(const uint8_t *bytes, unsigned available)
+{
+    while (available > 1 && is_prefix(*bytes)) {
+        bytes++;
+        available--;
+    }
+    if (available < 2 || !has_bit(ordinary, bytes[0])) {
+        return available < 2;
+    }
+    if (bytes[0] == 0x0f) {
+        return is_ordinary_0f(bytes + 1, available - 1);
+    }
+    bool jump = bytes[0] == 0xe8 || bytes[0] == 0xe9;
+    return is_ordinary_form(bytes[0], bytes[1]) &&
+           (!jump || available < 5 || is_near(bytes + 1));
 }

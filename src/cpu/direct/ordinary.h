@@ -9,7 +9,7 @@
 
 #include "base/types.h"
 
-/* The instruction at `bytes`, `length` long. One that does not exist is none. */
-bool is_ordinary_instruction(const uint8_t *bytes, unsigned length);
+/* The instruction at `bytes`, of which so many are there; what is cut off may be. */
+bool is_ordinary_instruction(const uint8_t *bytes, unsigned available);
 
 #endif

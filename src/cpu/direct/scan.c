@@ -217,18 +217,15 @@ static bool is_reached(const struct scan *scan, unsigned at, bool by_all)
  * is. */
 static bool is_among_code(const struct scan *scan, unsigned start)
 {
-    unsigned low = scan->code ? scan->page + scan->code : 0;
-    unsigned high =
-        scan->code_end < PAGE_BYTES ? scan->page + scan->code_end : scan->count;
-    unsigned end = high - start > AROUND ? start + AROUND : high;
-    unsigned at = start - low > AROUND ? start - AROUND : low;
+    unsigned end = scan->count - start > AROUND ? start + AROUND : scan->count;
+    unsigned at = start > AROUND ? start - AROUND : 0;
     while (at < start && !(has_begun(scan, at) && comes_to(scan, at, start))) {
         at++;
     }
     while (at < end) {
         unsigned length = length_at(scan, at);
-        bool known = at + length <= end && at + length < scan->count;
-        if (known && !is_ordinary_instruction(scan->bytes + at, length)) {
+        if (at + length <= end &&
+            !is_ordinary_instruction(scan->bytes + at, scan->count - at)) {
             return false;
         }
         at += length;
@@ -384,7 +381,15 @@ static bool crosses_into(const struct scan *scan)
            (three && is_marked(scan, last - 1));
 }
 
-static void find_marks(struct scan *scan, struct scan_marks *out)
+/* The first bytes of a page, with nothing known of the one before, are often the end of
+ * an instruction that begins there: rather that than one that programs do not have. */
+static bool is_rather_an_end(const struct scan *scan, unsigned at, int entered)
+{
+    return scan->page == 0 && at < SCAN_BEHIND && (int)at != entered &&
+           !is_ordinary_instruction(scan->bytes + at, scan->count - at);
+}
+
+static void find_marks(struct scan *scan, int entered, struct scan_marks *out)
 {
     unsigned first = scan->page + scan->code, end = scan->page + scan->code_end;
     out->count = 0;
@@ -394,12 +399,14 @@ static void find_marks(struct scan *scan, struct scan_marks *out)
         if (at >= end && !is_prefix(scan->bytes[at - 1])) {
             break; /* no instruction that begins in the page has its opcode there */
         }
-        if (__builtin_expect(!is_marked(scan, at), 1)) {
+        if (__builtin_expect(!is_marked(scan, at), 1) ||
+            is_rather_an_end(scan, at, entered)) {
             continue;
         }
         int start = find_start(scan, at);
         bool reached = is_reached(scan, at, start == SCAN_NONE);
-        if (start != SCAN_NONE && reached && is_among_code(scan, (unsigned)start)) {
+        if (start != SCAN_NONE && reached &&
+            (scan->code_is_known || is_among_code(scan, (unsigned)start))) {
             add_mark(scan, at, (unsigned)start, out);
         } else if (start != SCAN_NONE || (at < end && reached)) {
             out->doubtful = true;
@@ -429,10 +436,10 @@ void scan_find_marks(struct scan *scan, int entered, struct scan_marks *out)
     }
     decode_from(scan, scan->code ? first : 0, end);
     scan->mark_pushes = false;
-    find_marks(scan, out);
+    find_marks(scan, entered, out);
     if (!out->doubtful && has_load(scan, out)) {
         /* Selectors that are saved here are loaded here. */
         scan->mark_pushes = true;
-        find_marks(scan, out);
+        find_marks(scan, entered, out);
     }
 }

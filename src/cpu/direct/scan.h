@@ -36,6 +36,7 @@ struct scan {
     unsigned page; /* where it begins */
     unsigned count;
     unsigned code, code_end; /* in the page: where there is code, as far as is known */
+    bool code_is_known;      /* somebody has said so, who knows */
     const struct lengths *lengths;
     bool vex_allowed; /* VEX-encoded instructions are as good as others */
     bool mark_pushes; /* set by scan_find_marks() */
