@@ -29,6 +29,8 @@ void aml_end(struct aml *aml);
 void aml_scope(struct aml *aml, const char *name);
 void aml_device(struct aml *aml, const char *name);
 /* `serialized`: needed by methods that create names. */
+/* `number`: as the MADT has it. */
+void aml_processor(struct aml *aml, const char *name, uint8_t number);
 void aml_method(struct aml *aml, const char *name, unsigned arguments, bool serialized);
 void aml_name(struct aml *aml, const char *name);
 void aml_pci_region(struct aml *aml, const char *name, uint8_t offset, uint8_t bytes);
@@ -51,12 +53,14 @@ void aml_or(struct aml *aml);
 void aml_no_target(struct aml *aml);
 void aml_if(struct aml *aml); /* predicate, statements, aml_end */
 void aml_return(struct aml *aml);
+void aml_notify(struct aml *aml); /* a device's path, a value */
 /* CreateDWordField: a buffer, an offset in it, the name for the four bytes there. */
 void aml_dword_field(struct aml *aml);
 
 /* A resource template: descriptors, then aml_end. Ranges include both ends. */
 void aml_resources(struct aml *aml);
 void aml_resource_ports(struct aml *aml, uint16_t first, uint8_t count);
+void aml_resource_memory(struct aml *aml, uint32_t first, uint32_t bytes);
 void aml_resource_irq(struct aml *aml, unsigned irq); /* edge, not shared */
 /* Level, active high, shared: any of the interrupts in `mask` (bit n: n), 0: none. */
 void aml_resource_shared_irq(struct aml *aml, uint16_t mask);

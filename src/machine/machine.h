@@ -41,8 +41,12 @@ struct machine_config {
     bool halt_ends;  /* counted clock: so does a CPU that only input could wake */
     const char *debug_console; /* port 0x402: character specification */
     bool show_guest_errors;
-    uint32_t trace_items;   /* enum trace_item */
-    const char *trace_file; /* where both go; NULL: standard error */
+    uint32_t trace_items;        /* enum trace_item */
+    const char *trace_file;      /* where both go; NULL: standard error */
+    bool no_apic;                /* neither local nor I/O APIC */
+    bool no_hpet, no_acpi;       /* no HPET; no ACPI tables */
+    const char *parallel;        /* character specification; NULL: no port */
+    const char *watchdog_action; /* watchdog.h; NULL: reset */
     const char *devices[MACHINE_ADDED_DEVICES]; /* -device: "name,property=value,…" */
 };
 

@@ -8,7 +8,6 @@
 #include "devices/i8254.h"
 #include "devices/isa_debug_exit.h"
 #include "devices/piix3.h"
-#include "devices/piix4_pm.h"
 #include "devices/port61.h"
 #include "devices/port92.h"
 #include "firmware/acpi.h"
@@ -19,11 +18,9 @@
 #include <assert.h>
 
 enum {
-    IRQ_TIMER = 0,
     IRQ_KEYBOARD = 1,
     IRQ_COM2 = 3,
     IRQ_COM1 = 4,
-    IRQ_RTC = 8,
     IRQ_SCI = 9,
     IRQ_MOUSE = 12,
     IRQ_COPROCESSOR = 13,
@@ -53,16 +50,6 @@ enum {
 };
 
 /* Wires to the machine itself. */
-
-static void cpu_interrupt(void *opaque, unsigned number, bool level)
-{
-    struct machine *machine = opaque;
-    (void)number;
-    cpu_set_interrupt_line(&machine->cpu, level);
-    if (level) {
-        pthread_cond_signal(&machine->wake);
-    }
-}
 
 static void reset_line(void *opaque, unsigned number, bool level)
 {
@@ -98,12 +85,6 @@ static void debug_exit(void *opaque, uint32_t value)
     machine->debug_exit_requested = true;
     machine->debug_exit_value = value;
     machine_wake_cpu(machine);
-}
-
-static uint8_t acknowledge_interrupt(void *opaque)
-{
-    struct machine *machine = opaque;
-    return i8259_acknowledge(machine->pic);
 }
 
 static void set_ferr(void *opaque, bool level)
@@ -159,18 +140,15 @@ static void create_isa_devices(struct machine *machine)
     struct clock *clock = &machine->clock;
     struct isa_interrupts *isa = &machine->isa;
 
-    machine->pic = pc_add_device(
-        machine, i8259_create(log, ports, irq_line_to(cpu_interrupt, machine, 0)));
-    isa->controller = i8259_set_irq;
-    isa->opaque = machine->pic;
+    interrupts_create(machine);
     struct i8254 *pit = pc_add_device(
-        machine, i8254_create(log, ports, clock, isa_interrupts_line(isa, IRQ_TIMER)));
+        machine, i8254_create(log, ports, clock, interrupts_timer_line(machine)));
     pc_add_device(machine, port61_create(log, ports, clock, pit));
     pc_add_device(machine,
                   port92_create(log, ports, irq_line_to(a20_line, machine, A20_PORT92),
                                 irq_line_to(reset_line, machine, 0)));
     machine->rtc = pc_add_device(
-        machine, mc146818_create(log, ports, clock, isa_interrupts_line(isa, IRQ_RTC)));
+        machine, mc146818_create(log, ports, clock, interrupts_rtc_line(machine)));
     pc_add_device(machine, i8237_create(log, ports, &machine->memory));
     pc_add_device(machine, i8042_create(log, ports, clock,
                                         isa_interrupts_line(isa, IRQ_KEYBOARD),
@@ -210,9 +188,10 @@ static bool create_pci_devices(struct machine *machine, struct error *error)
         machine, piix3_ide_create(log, ports, bus, &machine->memory,
                                   isa_interrupts_line(isa, IRQ_IDE_PRIMARY),
                                   isa_interrupts_line(isa, IRQ_IDE_SECONDARY)));
-    pc_add_device(machine, piix4_pm_create(log, ports, bus, &machine->clock,
-                                           isa_interrupts_line(isa, IRQ_SCI), power_off,
-                                           machine));
+    machine->power =
+        pc_add_device(machine, piix4_pm_create(log, ports, bus, &machine->clock,
+                                               isa_interrupts_line(isa, IRQ_SCI),
+                                               power_off, machine));
     const struct firmware_image *rom = &machine->roms.vga_bios;
     machine->vga = pc_add_device(machine, vga_create(log, ports, &machine->memory,
                                                      &machine->clock, bus, SLOT_VGA,
@@ -246,7 +225,6 @@ bool pc_create(struct machine *machine, struct error *error)
         .ports = &machine->ports,
         .trace = machine->trace.items ? &machine->trace : NULL,
         .syscall_redirect = machine->config.syscall_redirect,
-        .acknowledge_interrupt = acknowledge_interrupt,
         .set_ferr = set_ferr,
         .opaque = machine,
         .escaped = machine->config.escaped,
@@ -290,7 +268,14 @@ bool pc_prepare_firmware(struct machine *machine, struct error *error)
     fill_cmos(machine);
     fw_cfg_add_i64(machine->fw_cfg, FW_CFG_RAM_SIZE, machine->ram.bytes);
     fw_cfg_add_i16(machine->fw_cfg, FW_CFG_NOGRAPHIC, config->serial_multiplexed);
-    acpi_add_tables(machine->fw_cfg, machine->ram.bytes);
+    const struct acpi_machine described = {
+        .ram_bytes = machine->ram.bytes,
+        .apic = !config->no_apic,
+        .hpet = !config->no_hpet,
+    };
+    if (!config->no_acpi) {
+        acpi_add_tables(machine->fw_cfg, &described);
+    }
     return !config->kernel ||
            linux_boot_prepare(machine->fw_cfg, machine->ram.bytes, config->kernel,
                               config->initrd, config->append, error);

@@ -201,6 +201,8 @@ struct cpu_wiring {
     const char *syscall_redirect; /* of engine direct (redirect.h); NULL: auto */
     /* INTA cycle: the vector of the interrupt to take. */
     uint8_t (*acknowledge_interrupt)(void *opaque);
+    /* IA32_APIC_BASE has been written; NULL: there is no local APIC. */
+    void (*set_apic_base)(void *opaque, uint64_t base);
     /* FERR#: an unmasked x87 exception waits while CR0.NE is clear; may be NULL. */
     void (*set_ferr)(void *opaque, bool level);
     void *opaque;
@@ -353,6 +355,9 @@ struct cpu_statistics {
     uint64_t decoding_cycles; /* of the host's time stamp counter */
 };
 
+/* In IA32_APIC_BASE; the CPU has no local APIC for software while it is clear. */
+#define CPU_APIC_ENABLED (1ULL << 11)
+
 extern const struct state_field cpu_fields[];
 enum { CPU_STATE_VERSION = 1 };
 
@@ -417,6 +422,9 @@ uint32_t cpu_port_read(struct cpu *cpu, uint16_t port, unsigned width);
 void cpu_port_write(struct cpu *cpu, uint16_t port, uint32_t value, unsigned width);
 uint32_t cpu_physical_read(struct cpu *cpu, gpa_t address, unsigned width);
 void cpu_physical_write(struct cpu *cpu, gpa_t address, uint32_t value, unsigned width);
+
+/* Tells the local APIC of apic_base. */
+void cpu_place_apic(struct cpu *cpu);
 
 /* The time stamp counter: 1 GHz of virtual time plus offset. */
 uint64_t cpu_tsc(struct cpu *cpu);

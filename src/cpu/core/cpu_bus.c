@@ -65,6 +65,13 @@ void cpu_physical_write(struct cpu *cpu, gpa_t address, uint32_t value, unsigned
     lock_release(cpu->wiring.lock);
 }
 
+void cpu_place_apic(struct cpu *cpu)
+{
+    leave_cpu(cpu);
+    cpu->wiring.set_apic_base(cpu->wiring.opaque, cpu->apic_base);
+    lock_release(cpu->wiring.lock);
+}
+
 uint64_t cpu_tsc(struct cpu *cpu)
 {
     if (FPU_PARK_ALWAYS || !clock_keeps_vectors(cpu->wiring.clock)) {
