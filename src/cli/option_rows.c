@@ -311,7 +311,7 @@ static const struct option_row rows[] = {
     {"display", "none", apply_display, "no display"},
     {"serial", "DEV", apply_serial,
      "serial line: stdio, mon:stdio, file:F, pty, unix:F[,server][,nowait],\n"
-     "                       null, none (up to two)"},
+     "                       null, none (up to four)"},
     {"parallel", "DEV", option_apply_parallel,
      "parallel port: file:F, null, none (default: there is none)"},
     {"debugcon", "DEV", apply_debugcon, "debug port 0x402: stdio, file:F, null"},

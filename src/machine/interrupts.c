@@ -121,11 +121,23 @@ struct irq_line interrupts_timer_line(struct machine *machine)
                : isa_interrupts_line(&machine->isa, IRQ_TIMER);
 }
 
+/* Power management listens, too. */
+static void from_rtc(void *opaque, unsigned number, bool level)
+{
+    struct machine *machine = opaque;
+    (void)number;
+    irq_set(&machine->rtc_line, level);
+    if (level && machine->power) {
+        piix4_pm_rtc_alarm(machine->power);
+    }
+}
+
 struct irq_line interrupts_rtc_line(struct machine *machine)
 {
-    return machine->hpet
-               ? irq_line_to(hpet_set_legacy_source, machine->hpet, HPET_RTC_LINE)
-               : isa_interrupts_line(&machine->isa, IRQ_RTC);
+    machine->rtc_line = machine->hpet ? irq_line_to(hpet_set_legacy_source,
+                                                    machine->hpet, HPET_RTC_LINE)
+                                      : isa_interrupts_line(&machine->isa, IRQ_RTC);
+    return irq_line_to(from_rtc, machine, 0);
 }
 
 void interrupts_raise_nmi(struct machine *machine)

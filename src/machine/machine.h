@@ -13,7 +13,7 @@
 
 enum {
     MACHINE_DISKS = 4,
-    MACHINE_SERIAL_LINES = 2,
+    MACHINE_SERIAL_LINES = 4,
     MACHINE_ADDED_DEVICES = 16,
     MACHINE_MINIMUM_RAM_MIB = 4,
     MACHINE_MAXIMUM_RAM_MIB = 3584,
@@ -82,6 +82,11 @@ bool machine_power_on(struct machine *machine, struct error *error);
  * again to go on after MACHINE_END_BUDGET, which comes `instructions` after the call
  * (0: never). */
 struct machine_result machine_run(struct machine *machine, uint64_t instructions);
+
+/* Somebody presses a button for a moment: the guest is told, and does what it likes.
+ * With the machine lock held, as callbacks of the event loop have it. */
+void machine_press_power_button(struct machine *machine);
+void machine_press_sleep_button(struct machine *machine);
 
 /* Ends machine_run() soon. Async-signal-safe. */
 void machine_stop(struct machine *machine);

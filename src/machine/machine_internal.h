@@ -34,15 +34,16 @@ enum { UNTOLD_INSTRUCTIONS = 10000, UNTOLD_NS = 500000 };
 /* Sources of the A20 line: it is open while any of them says so. */
 enum a20_source { A20_KEYBOARD, A20_PORT92, A20_SOURCES };
 
-/* A serial line's host side. The last one is the debug console's. */
+/* The host side of a serial line, and of what else sends bytes. */
 struct machine_console {
     struct character *character;
     struct serial_line line;
 };
 
 enum {
-    MACHINE_CONSOLES = MACHINE_SERIAL_LINES + 1,
-    CONSOLE_DEBUG = MACHINE_SERIAL_LINES
+    CONSOLE_DEBUG = MACHINE_SERIAL_LINES,
+    CONSOLE_PARALLEL,
+    MACHINE_CONSOLES,
 };
 
 struct machine {
@@ -75,6 +76,7 @@ struct machine {
     struct piix3_ide *ide;
     struct ns16550a *uarts[MACHINE_SERIAL_LINES];
     struct isa_interrupts isa;
+    struct irq_line rtc_line; /* where its interrupt goes on to */
     bool a20_sources[A20_SOURCES];
 
     struct machine_console consoles[MACHINE_CONSOLES];
@@ -112,11 +114,16 @@ void pc_reset(struct machine *machine);
 /* The interrupt controllers and the HPET: first of all devices, as all others are wired
  * to them. */
 void interrupts_create(struct machine *machine);
+/* Power management; once the PCI bus is there. */
+void power_create(struct machine *machine);
 /* Where the 8254 and the RTC are wired to. */
 struct irq_line interrupts_timer_line(struct machine *machine);
 struct irq_line interrupts_rtc_line(struct machine *machine);
 /* A non-maskable interrupt, by the local APIC if there is one. */
 void interrupts_raise_nmi(struct machine *machine);
+
+/* Serial and parallel ports, and the debug console, once `consoles` are open. */
+void communication_create(struct machine *machine);
 
 bool consoles_open(struct machine *machine, struct error *error);
 /* The UARTs exist now: input may flow. */

@@ -1,7 +1,6 @@
 /* The PC: which chips there are, and which wire goes where. As QEMU's machine "pc":
  * i440FX, PIIX3 with IDE, PIIX4 power management, a PCI VGA in slot 2. */
 #include "bus/pci.h"
-#include "devices/debug_console.h"
 #include "devices/i440fx.h"
 #include "devices/i8042.h"
 #include "devices/i8237.h"
@@ -19,16 +18,10 @@
 
 enum {
     IRQ_KEYBOARD = 1,
-    IRQ_COM2 = 3,
-    IRQ_COM1 = 4,
-    IRQ_SCI = 9,
     IRQ_MOUSE = 12,
     IRQ_COPROCESSOR = 13,
     IRQ_IDE_PRIMARY = 14,
     IRQ_IDE_SECONDARY = 15,
-    PORT_COM1 = 0x3f8,
-    PORT_COM2 = 0x2f8,
-    PORT_DEBUG_CONSOLE = 0x402,
     SLOT_VGA = 2,
     DEBUG_EXIT_DEFAULT_PORT = 0x501, /* QEMU's */
 };
@@ -70,13 +63,6 @@ static void a20_line(void *opaque, unsigned source, bool level)
         open |= machine->a20_sources[i];
     }
     cpu_set_a20(&machine->cpu, open);
-}
-
-static void power_off(void *opaque)
-{
-    struct machine *machine = opaque;
-    machine->power_off_requested = true;
-    machine_wake_cpu(machine);
 }
 
 static void debug_exit(void *opaque, uint32_t value)
@@ -158,19 +144,7 @@ static void create_isa_devices(struct machine *machine)
     machine->coprocessor_error = pc_add_device(
         machine, coprocessor_error_create(log, ports,
                                           isa_interrupts_line(isa, IRQ_COPROCESSOR)));
-    machine->uarts[0] =
-        pc_add_device(machine, ns16550a_create(log, ports, clock, PORT_COM1,
-                                               isa_interrupts_line(isa, IRQ_COM1),
-                                               machine->consoles[0].line));
-    machine->uarts[1] =
-        pc_add_device(machine, ns16550a_create(log, ports, clock, PORT_COM2,
-                                               isa_interrupts_line(isa, IRQ_COM2),
-                                               machine->consoles[1].line));
-    if (machine->consoles[CONSOLE_DEBUG].character) {
-        pc_add_device(machine,
-                      debug_console_create(log, ports, PORT_DEBUG_CONSOLE,
-                                           machine->consoles[CONSOLE_DEBUG].line));
-    }
+    communication_create(machine);
 }
 
 static bool create_pci_devices(struct machine *machine, struct error *error)
@@ -188,10 +162,7 @@ static bool create_pci_devices(struct machine *machine, struct error *error)
         machine, piix3_ide_create(log, ports, bus, &machine->memory,
                                   isa_interrupts_line(isa, IRQ_IDE_PRIMARY),
                                   isa_interrupts_line(isa, IRQ_IDE_SECONDARY)));
-    machine->power =
-        pc_add_device(machine, piix4_pm_create(log, ports, bus, &machine->clock,
-                                               isa_interrupts_line(isa, IRQ_SCI),
-                                               power_off, machine));
+    power_create(machine);
     const struct firmware_image *rom = &machine->roms.vga_bios;
     machine->vga = pc_add_device(machine, vga_create(log, ports, &machine->memory,
                                                      &machine->clock, bus, SLOT_VGA,

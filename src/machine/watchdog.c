@@ -18,11 +18,6 @@ static void power_off(struct machine *machine)
     machine_wake_cpu(machine);
 }
 
-static void shut_down(struct machine *machine)
-{
-    piix4_pm_power_button(machine->power);
-}
-
 static void nothing(struct machine *machine)
 {
     (void)machine;
@@ -32,7 +27,7 @@ static const struct {
     const char *name;
     void (*act)(struct machine *machine);
 } actions[] = {
-    {"reset", reset},        {"shutdown", shut_down},
+    {"reset", reset},        {"shutdown", machine_press_power_button},
     {"poweroff", power_off}, {"inject-nmi", interrupts_raise_nmi},
     {"none", nothing},
 };
