@@ -31,7 +31,6 @@ enum opcode {
     OP_REGION = 0x80,
     OP_FIELD = 0x81,
     OP_DEVICE = 0x82,
-    OP_PROCESSOR = 0x83,
 };
 
 enum {
@@ -177,17 +176,6 @@ void aml_device(struct aml *aml, const char *name)
     put8(aml, OP_DEVICE);
     open_body(aml);
     aml_path(aml, name);
-}
-
-void aml_processor(struct aml *aml, const char *name, uint8_t number)
-{
-    put8(aml, OP_EXTENDED);
-    put8(aml, OP_PROCESSOR);
-    open_body(aml);
-    aml_path(aml, name);
-    put8(aml, number);
-    put32(aml, 0); /* no register block */
-    put8(aml, 0);
 }
 
 void aml_method(struct aml *aml, const char *name, unsigned arguments, bool serialized)

@@ -29,8 +29,6 @@ void aml_end(struct aml *aml);
 void aml_scope(struct aml *aml, const char *name);
 void aml_device(struct aml *aml, const char *name);
 /* `serialized`: needed by methods that create names. */
-/* `number`: as the MADT has it. */
-void aml_processor(struct aml *aml, const char *name, uint8_t number);
 void aml_method(struct aml *aml, const char *name, unsigned arguments, bool serialized);
 void aml_name(struct aml *aml, const char *name);
 void aml_pci_region(struct aml *aml, const char *name, uint8_t offset, uint8_t bytes);

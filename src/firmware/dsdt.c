@@ -232,6 +232,16 @@ static void write_fw_cfg(struct aml *aml)
     aml_end(aml);
 }
 
+/* As a device, which newer specifications want. _UID is the MADT's number. */
+static void write_processor(struct aml *aml)
+{
+    aml_device(aml, "CPU0");
+    aml_name(aml, "_HID");
+    aml_string(aml, "ACPI0007");
+    name_integer(aml, "_UID", 0);
+    aml_end(aml);
+}
+
 static void write_hpet(struct aml *aml)
 {
     aml_device(aml, "HPET");
@@ -271,12 +281,8 @@ static void write_sleep_button(struct aml *aml)
 
 void dsdt_write(struct aml *aml, const struct dsdt_machine *machine)
 {
-    aml_scope(aml, "\\_PR");
-    aml_processor(aml, "CPU0", 0);
-    aml_end(aml);
-    aml_end(aml);
-
     aml_scope(aml, "\\_SB");
+    write_processor(aml);
     write_pci_root(aml, machine->pci_memory_first);
     if (machine->hpet) {
         write_hpet(aml);
