@@ -322,6 +322,12 @@ struct cpu {
     bool single_step;         /* TF was set when the current instruction began */
     uint32_t dr6_pending;     /* debug conditions met by the current instruction */
 
+    struct { /* where devices' registers were reached last: cpu_bus.c */
+        const struct memory_region *region;
+        gpa_t first, last;
+        uint32_t generation; /* of the memory map; 0: nowhere */
+    } device;
+
     _Atomic uint32_t request;       /* CPU_REQUEST_… */
     void (*nudge)(struct cpu *cpu); /* told of requests by the engine's wish; or NULL */
     atomic_bool a20_line;           /* what CPU_REQUEST_A20 shall put into a20_mask */
