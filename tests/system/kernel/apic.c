@@ -50,7 +50,7 @@ static void wait_for_clock(void)
     do {
         outb(0x43, 0xe2);
     } while (!(inb(PIT) & 0x80));
-    for (unsigned i = 0; i < SPINS && (count < 0x100 || count > 0x8000); i++) {
+    for (unsigned i = 0; i < SPINS && (count < 0x100 || count > 0x1000); i++) {
         outb(0x43, 0x00);
         count = inb(PIT);
         count |= (uint32_t)inb(PIT) << 8;
