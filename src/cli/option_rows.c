@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "cli/log_items.h"
+#include "cli/option_machine.h"
 #include "cli/options_internal.h"
 #include "cli/values.h"
 #include "cpu/direct/redirect.h"
@@ -310,10 +311,18 @@ static const struct option_row rows[] = {
     {"display", "none", apply_display, "no display"},
     {"serial", "DEV", apply_serial,
      "serial line: stdio, mon:stdio, file:F, pty, unix:F[,server][,nowait],\n"
-     "                       null, none (up to two)"},
+     "                       null, none (up to four)"},
+    {"parallel", "DEV", option_apply_parallel,
+     "parallel port: file:F, null, none (default: there is none)"},
     {"debugcon", "DEV", apply_debugcon, "debug port 0x402: stdio, file:F, null"},
     {"device", "NAME[,KEY=VALUE…]", apply_device,
      "add a device; -device help lists them"},
+    {"watchdog-action", "ACTION", option_apply_watchdog_action,
+     "reset, shutdown, poweroff, inject-nmi or none"},
+    {"action", "watchdog=ACTION", option_apply_action, "the same"},
+    {"machine", "pc[,KEY=on|off…]", option_apply_machine,
+     "with or without apic, hpet, acpi (default: all on)"},
+    {"M", "pc[,KEY=on|off…]", option_apply_machine, NULL},
     {"no-reboot", NULL, apply_no_reboot, "a reset of the machine ends the run"},
     {"rtc", "base=TIME", apply_rtc, "utc, localtime or YYYY-MM-DDTHH:MM:SS"},
     {"clock", "KIND", apply_clock, "host (real time) or counted (reproducible)"},

@@ -146,6 +146,7 @@ static bool finish_lockstep(struct parser *parser, struct error *error)
         return error_set(error, "-until must lie behind -from; give a larger number");
     }
     return brings_no_input("debugcon", machine->debug_console, error) &&
+           brings_no_input("parallel", machine->parallel, error) &&
            (parser->engines_given ||
             option_apply_engines(parser, "interpreter,jit", error));
 }

@@ -126,6 +126,18 @@ void piix4_pm_power_button(struct piix4_pm *pm)
     update_sci(pm);
 }
 
+void piix4_pm_sleep_button(struct piix4_pm *pm)
+{
+    pm->gpe_status |= 1U << PIIX4_PM_SLEEP_BUTTON_EVENT;
+    update_sci(pm);
+}
+
+void piix4_pm_rtc_alarm(struct piix4_pm *pm)
+{
+    pm->pm1_status |= EVENT_RTC;
+    update_sci(pm);
+}
+
 /* -- PM registers -- */
 
 static void control_write(struct piix4_pm *pm, uint16_t value)

@@ -7,6 +7,7 @@
 
 static const struct added_device *const rows[] = {
     &isa_debug_exit_added,
+    &i6300esb_added,
 };
 
 static bool create(struct machine *machine, const char *text, struct error *error)

@@ -20,6 +20,8 @@ struct added_device {
 
 /* Of pc.c. */
 extern const struct added_device isa_debug_exit_added;
+/* Of watchdog.c. */
+extern const struct added_device i6300esb_added;
 
 /* All that the configuration names, in that order. */
 bool added_devices_create(struct machine *machine, struct error *error);

@@ -13,7 +13,7 @@
 
 enum {
     MACHINE_DISKS = 4,
-    MACHINE_SERIAL_LINES = 2,
+    MACHINE_SERIAL_LINES = 4,
     MACHINE_ADDED_DEVICES = 16,
     MACHINE_MINIMUM_RAM_MIB = 4,
     MACHINE_MAXIMUM_RAM_MIB = 3584,
@@ -41,8 +41,12 @@ struct machine_config {
     bool halt_ends;  /* counted clock: so does a CPU that only input could wake */
     const char *debug_console; /* port 0x402: character specification */
     bool show_guest_errors;
-    uint32_t trace_items;   /* enum trace_item */
-    const char *trace_file; /* where both go; NULL: standard error */
+    uint32_t trace_items;        /* enum trace_item */
+    const char *trace_file;      /* where both go; NULL: standard error */
+    bool no_apic;                /* neither local nor I/O APIC */
+    bool no_hpet, no_acpi;       /* no HPET; no ACPI tables */
+    const char *parallel;        /* character specification; NULL: no port */
+    const char *watchdog_action; /* watchdog.h; NULL: reset */
     const char *devices[MACHINE_ADDED_DEVICES]; /* -device: "name,property=value,…" */
 };
 
@@ -78,6 +82,11 @@ bool machine_power_on(struct machine *machine, struct error *error);
  * again to go on after MACHINE_END_BUDGET, which comes `instructions` after the call
  * (0: never). */
 struct machine_result machine_run(struct machine *machine, uint64_t instructions);
+
+/* Somebody presses a button for a moment: the guest is told, and does what it likes.
+ * With the machine lock held, as callbacks of the event loop have it. */
+void machine_press_power_button(struct machine *machine);
+void machine_press_sleep_button(struct machine *machine);
 
 /* Ends machine_run() soon. Async-signal-safe. */
 void machine_stop(struct machine *machine);

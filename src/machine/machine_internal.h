@@ -9,10 +9,14 @@
 #include "cpu/core/engine.h"
 #include "devices/coprocessor_error.h"
 #include "devices/fw_cfg.h"
+#include "devices/hpet.h"
 #include "devices/i8259.h"
+#include "devices/io_apic.h"
+#include "devices/local_apic.h"
 #include "devices/mc146818.h"
 #include "devices/ns16550a.h"
 #include "devices/piix3_ide.h"
+#include "devices/piix4_pm.h"
 #include "devices/vga.h"
 #include "firmware/rom.h"
 #include "host/console/character.h"
@@ -30,15 +34,16 @@ enum { UNTOLD_INSTRUCTIONS = 10000, UNTOLD_NS = 500000 };
 /* Sources of the A20 line: it is open while any of them says so. */
 enum a20_source { A20_KEYBOARD, A20_PORT92, A20_SOURCES };
 
-/* A serial line's host side. The last one is the debug console's. */
+/* The host side of a serial line, and of what else sends bytes. */
 struct machine_console {
     struct character *character;
     struct serial_line line;
 };
 
 enum {
-    MACHINE_CONSOLES = MACHINE_SERIAL_LINES + 1,
-    CONSOLE_DEBUG = MACHINE_SERIAL_LINES
+    CONSOLE_DEBUG = MACHINE_SERIAL_LINES,
+    CONSOLE_PARALLEL,
+    MACHINE_CONSOLES,
 };
 
 struct machine {
@@ -60,13 +65,18 @@ struct machine {
     unsigned device_count;
     struct coprocessor_error *coprocessor_error;
     struct i8259 *pic;
+    struct local_apic *local_apic; /* NULL, as the next two: not there */
+    struct io_apic *io_apic;
+    struct hpet *hpet;
     struct mc146818 *rtc;
     struct pci_bus *pci;
     struct fw_cfg *fw_cfg;
+    struct piix4_pm *power;
     struct vga *vga;
     struct piix3_ide *ide;
     struct ns16550a *uarts[MACHINE_SERIAL_LINES];
     struct isa_interrupts isa;
+    struct irq_line rtc_line; /* where its interrupt goes on to */
     bool a20_sources[A20_SOURCES];
 
     struct machine_console consoles[MACHINE_CONSOLES];
@@ -74,6 +84,7 @@ struct machine {
 
     /* Why the run loop has to look up; set with the lock held. */
     bool reset_requested, power_off_requested, debug_exit_requested;
+    bool init_requested; /* INIT: of the CPU alone */
     uint32_t debug_exit_value;
     bool halted_for_good; /* and config.halt_ends: the CPU's thread only */
     pthread_cond_t wake;  /* the CPU's thread sleeps on it in HLT; with `lock` */
@@ -99,6 +110,20 @@ bool pc_create(struct machine *machine, struct error *error);
 bool pc_prepare_firmware(struct machine *machine, struct error *error);
 /* Both phases of a reset of all devices, then the CPU. */
 void pc_reset(struct machine *machine);
+
+/* The interrupt controllers and the HPET: first of all devices, as all others are wired
+ * to them. */
+void interrupts_create(struct machine *machine);
+/* Power management; once the PCI bus is there. */
+void power_create(struct machine *machine);
+/* Where the 8254 and the RTC are wired to. */
+struct irq_line interrupts_timer_line(struct machine *machine);
+struct irq_line interrupts_rtc_line(struct machine *machine);
+/* A non-maskable interrupt, by the local APIC if there is one. */
+void interrupts_raise_nmi(struct machine *machine);
+
+/* Serial and parallel ports, and the debug console, once `consoles` are open. */
+void communication_create(struct machine *machine);
 
 bool consoles_open(struct machine *machine, struct error *error);
 /* The UARTs exist now: input may flow. */

@@ -26,7 +26,7 @@ static bool wants_attention(const struct machine *machine)
 {
     return machine->stop_requested || machine->reset_requested ||
            machine->power_off_requested || machine->debug_exit_requested ||
-           machine->halted_for_good;
+           machine->init_requested || machine->halted_for_good;
 }
 
 /* Whether a halted CPU would go on. */
@@ -106,7 +106,7 @@ static uint64_t budget(struct machine *machine)
 
 static void reset(struct machine *machine)
 {
-    machine->reset_requested = false;
+    machine->reset_requested = machine->init_requested = false;
     pc_reset(machine);
     /* cpu_reset() looks at the clock through the bus, which takes the lock. */
     lock_release(&machine->lock);
@@ -145,6 +145,10 @@ static bool attend(struct machine *machine, struct machine_result *result)
     }
     if (machine->reset_requested) {
         reset(machine);
+    }
+    if (machine->init_requested) {
+        machine->init_requested = false;
+        cpu_init_signal(&machine->cpu);
     }
     if (machine->cpu.retired >= machine->run_until) {
         result->end = MACHINE_END_BUDGET;

@@ -167,6 +167,31 @@ static void clocks(void **state)
     refuse("x -clock fast", "host and counted");
 }
 
+/* What the PC is made of, and what its watchdog does. */
+static void parts(void **state)
+{
+    (void)state;
+    const struct machine_config *machine = &options.machine;
+    accept("x");
+    assert_false(machine->no_apic || machine->no_hpet || machine->no_acpi);
+    accept("x -machine pc,apic=off,hpet=off");
+    assert_true(machine->no_apic && machine->no_hpet && !machine->no_acpi);
+    accept("x -M acpi=off");
+    assert_true(machine->no_acpi && !machine->no_apic);
+    accept("x -machine type=pc -machine hpet=off -M apic=off,hpet=on");
+    assert_true(machine->no_apic && !machine->no_hpet);
+    refuse("x -machine q35", "only machine is pc");
+    refuse("x -machine pc,apic=maybe", "on");
+    refuse("x -machine pc,apci=off", "apci");
+    accept("x -watchdog-action poweroff");
+    assert_string_equal(machine->watchdog_action, "poweroff");
+    accept("x -action watchdog=inject-nmi");
+    assert_string_equal(machine->watchdog_action, "inject-nmi");
+    refuse("x -watchdog-action bark", "inject-nmi");
+    refuse("x -action watchdog=bark", "inject-nmi");
+    refuse("x -action panic=none", "watchdog=");
+}
+
 static void consoles(void **state)
 {
     (void)state;
@@ -187,7 +212,15 @@ static void consoles(void **state)
     assert_false(machine->serial_multiplexed);
     accept("x -display none -nographic");
     assert_string_equal(machine->serial[0], "stdio");
-    refuse("x -serial null -serial null -serial null", "2 serial lines");
+    accept("x -serial null -serial null -serial null -serial file:f");
+    assert_string_equal(machine->serial[3], "file:f");
+    refuse("x -serial null -serial null -serial null -serial null -serial null",
+           "4 serial lines");
+    accept("x -parallel file:printed");
+    assert_string_equal(machine->parallel, "file:printed");
+    accept("x -parallel none");
+    assert_null(machine->parallel);
+    refuse("x -parallel null -parallel null", "one parallel port");
     refuse("x -display gtk", "-display none");
 }
 
@@ -343,12 +376,19 @@ static void edit_distance(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(defaults),         cmocka_unit_test(files),
-        cmocka_unit_test(memory),           cmocka_unit_test(clocks),
-        cmocka_unit_test(consoles),         cmocka_unit_test(devices),
-        cmocka_unit_test(engines),          cmocka_unit_test(lockstep),
-        cmocka_unit_test(logged_items),     cmocka_unit_test(unknown_options),
-        cmocka_unit_test(help_and_version), cmocka_unit_test(edit_distance),
+        cmocka_unit_test(defaults),
+        cmocka_unit_test(files),
+        cmocka_unit_test(memory),
+        cmocka_unit_test(clocks),
+        cmocka_unit_test(consoles),
+        cmocka_unit_test(devices),
+        cmocka_unit_test(engines),
+        cmocka_unit_test(lockstep),
+        cmocka_unit_test(logged_items),
+        cmocka_unit_test(unknown_options),
+        cmocka_unit_test(help_and_version),
+        cmocka_unit_test(edit_distance),
+        cmocka_unit_test(parts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

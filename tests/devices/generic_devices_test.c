@@ -81,7 +81,9 @@ static int setup(void **state)
         .bios = fixture.bios,
         .vga_bios = fixture.vga_bios,
         .disks = {fixture.disk},
-        .serial = {"null", "null"},
+        .serial = {"null", "null", "null", "null"},
+        .parallel = "null",
+        .devices = {"i6300esb"},
         .clock = CLOCK_KIND_COUNTED,
     };
     struct error error;
@@ -154,7 +156,7 @@ static void access_some_memory(struct fixture *fixture)
 /* Functions that are there, and mostly registers that decode something. */
 static void access_some_config(struct fixture *fixture)
 {
-    static const uint8_t devfns[] = {0, 8, 9, 11, 16};
+    static const uint8_t devfns[] = {0, 8, 9, 11, 16, 24};
     static const uint8_t offsets[] = {4,    0x10, 0x20, 0x30, 0x40,
                                       0x58, 0x5c, 0x60, 0x80};
     uint32_t devfn = devfns[below(fixture, sizeof(devfns))];

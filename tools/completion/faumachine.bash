@@ -5,7 +5,8 @@ _faumachine()
     local current=${COMP_WORDS[COMP_CWORD]}
     local previous=${COMP_WORDS[COMP_CWORD - 1]}
     local options="-m -hda -hdb -hdc -hdd -snapshot -kernel -initrd -append -bios
-        -nographic -display -serial -debugcon -device -no-reboot -rtc -clock -engine
+        -nographic -display -serial -parallel -debugcon -device -watchdog-action -action
+        -machine -M -no-reboot -rtc -clock -engine
         -syscall-redirect -sandbox -d -D -stats -help -version"
     if [[ ${COMP_WORDS[1]} == lockstep ]]; then
         options+=" -engines -every -from -until"
@@ -33,7 +34,28 @@ _faumachine()
         return
         ;;
     -device)
-        mapfile -t COMPREPLY < <(compgen -W "isa-debug-exit,iobase=0xf4" -- "$current")
+        mapfile -t COMPREPLY < <(compgen -W "isa-debug-exit,iobase=0xf4 i6300esb" \
+            -- "$current")
+        return
+        ;;
+    -parallel)
+        compopt -o nospace
+        mapfile -t COMPREPLY < <(compgen -W "file: null none" -- "$current")
+        return
+        ;;
+    -machine | -M)
+        mapfile -t COMPREPLY < <(compgen -W "pc pc,apic=off pc,hpet=off pc,acpi=off" \
+            -- "$current")
+        return
+        ;;
+    -watchdog-action)
+        mapfile -t COMPREPLY < <(compgen -W "reset shutdown poweroff inject-nmi none" \
+            -- "$current")
+        return
+        ;;
+    -action)
+        mapfile -t COMPREPLY < <(compgen -P watchdog= \
+            -W "reset shutdown poweroff inject-nmi none" -- "${current#watchdog=}")
         return
         ;;
     -rtc)

@@ -328,5 +328,7 @@ enum cpu_exit run_loop(struct cpu *cpu, uint64_t budget, run_next_function *run_
         why = CPU_EXIT_TRIPLE_FAULT;
     }
     fpu_park(cpu);
+    /* Without the bits between the flags, which engines leave differently. */
+    cpu->arithmetic = arithmetic_flags_from(arithmetic_flags_get(cpu->arithmetic));
     return why;
 }
