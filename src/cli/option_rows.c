@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "cli/log_items.h"
+#include "cli/option_media.h"
 #include "cli/options_internal.h"
 #include "cli/values.h"
 #include "cpu/direct/redirect.h"
@@ -32,6 +33,11 @@ bool option_set_disk(struct parser *parser, size_t index, const char *value,
                      struct error *error)
 {
     const char **disk = &parser->options->machine.disks[index];
+    const char *cdrom = parser->options->machine.cdroms[index];
+    if (cdrom) {
+        return error_set(error, "'%s' and '%s' are both to be hd%c; use one of them",
+                         cdrom, value, (char)('a' + index));
+    }
     if (*disk) {
         return error_set(error,
                          "'%s' and '%s' are both to be hd%c; use -hda, -hdb, -hdc and "
@@ -300,6 +306,14 @@ static const struct option_row rows[] = {
     {"hdb", "FILE", apply_hdb, "primary slave"},
     {"hdc", "FILE", apply_hdc, "secondary master"},
     {"hdd", "FILE", apply_hdd, "secondary slave"},
+    {"cdrom", "FILE", option_apply_cdrom, "image in the CD-ROM drive (which is hdc)"},
+    {"fda", "FILE", option_apply_fda, "image in floppy drive A"},
+    {"fdb", "FILE", option_apply_fdb, "in floppy drive B"},
+    {"boot", "[order=]LETTERS", option_apply_boot,
+     "order (default cad) of a floppy, c disk, d CD-ROM, n network;\n"
+     "                       once=LETTERS, menu=on, splash-time=MS"},
+    {"nodefaults", NULL, option_apply_no_defaults,
+     "no CD-ROM or floppy drive that is not asked for"},
     {"snapshot", NULL, apply_snapshot, "leave the images alone; changes are temporary"},
     {"kernel", "FILE", apply_kernel, "boot this Linux (bzImage) or Multiboot kernel"},
     {"initrd", "FILE", apply_initrd, "its initial RAM disk"},

@@ -9,6 +9,7 @@ struct parser {
     struct options *options;
     unsigned serial_lines; /* -serial so far */
     bool no_graphic;
+    bool no_defaults; /* -nodefaults */
     bool display_given;
     bool rtc_given;
     bool clock_given;

@@ -195,6 +195,7 @@ void machine_destroy(struct machine *machine)
             log_warning(&machine->log, "%s", error.text);
         }
     }
+    media_destroy(machine);
     struct error error;
     if (!trace_close(&machine->trace, &error)) {
         log_warning(&machine->log, "%s", error.text);

@@ -13,6 +13,7 @@
 
 enum {
     MACHINE_DISKS = 4,
+    MACHINE_FLOPPIES = 2,
     MACHINE_SERIAL_LINES = 2,
     MACHINE_ADDED_DEVICES = 16,
     MACHINE_MINIMUM_RAM_MIB = 4,
@@ -21,6 +22,17 @@ enum {
 
 struct cpu_engine;
 
+enum { BOOT_ORDER_DEVICES = 3 };
+
+/* What the firmware is to start, and in which order: letters as QEMU has them, a and b
+ * for floppies, c for disks, d for CD-ROMs, n for the network. */
+struct boot_choice {
+    char order[BOOT_ORDER_DEVICES + 1]; /* empty: "cad" */
+    char once[BOOT_ORDER_DEVICES + 1];  /* until the first reset; empty: as `order` */
+    bool menu;                          /* the user may choose */
+    uint32_t menu_wait_ms;              /* for so long; 0: as the firmware likes */
+};
+
 /* Strings belong to the caller and live as long as the machine; NULL means absent. */
 struct machine_config {
     uint64_t ram_bytes;
@@ -28,7 +40,13 @@ struct machine_config {
     const char *vga_bios; /* NULL: Debian's SeaVGABIOS */
     const char *kernel, *initrd, *append;
     const char *disks[MACHINE_DISKS]; /* hda to hdd */
+    /* Drives with removable media and the images in them; "": an empty drive. A CD-ROM
+     * drive takes the place of the disk of that number. */
+    const char *cdroms[MACHINE_DISKS];
+    const char *floppies[MACHINE_FLOPPIES];
+    bool floppies_read_only[MACHINE_FLOPPIES];
     bool snapshot;
+    struct boot_choice boot;
     const char *serial[MACHINE_SERIAL_LINES]; /* character specifications */
     bool serial_multiplexed; /* Ctrl-A commands on the line on stdio (-nographic) */
     const char *engine;      /* cpu_engine_find(); refused if not built in */

@@ -9,6 +9,7 @@
 #include "cpu/core/engine.h"
 #include "devices/coprocessor_error.h"
 #include "devices/fw_cfg.h"
+#include "devices/i8237.h"
 #include "devices/i8259.h"
 #include "devices/mc146818.h"
 #include "devices/ns16550a.h"
@@ -20,6 +21,7 @@
 #include "host/storage/block.h"
 #include "machine/isa_interrupts.h"
 #include "machine/machine.h"
+#include "machine/media.h"
 
 enum { MACHINE_DEVICES = 32 };
 
@@ -61,6 +63,7 @@ struct machine {
     struct coprocessor_error *coprocessor_error;
     struct i8259 *pic;
     struct mc146818 *rtc;
+    struct i8237 *dma;
     struct pci_bus *pci;
     struct fw_cfg *fw_cfg;
     struct vga *vga;
@@ -71,6 +74,7 @@ struct machine {
 
     struct machine_console consoles[MACHINE_CONSOLES];
     struct block_backend *disks[MACHINE_DISKS];
+    struct media media;
 
     /* Why the run loop has to look up; set with the lock held. */
     bool reset_requested, power_off_requested, debug_exit_requested;
@@ -99,6 +103,11 @@ bool pc_create(struct machine *machine, struct error *error);
 bool pc_prepare_firmware(struct machine *machine, struct error *error);
 /* Both phases of a reset of all devices, then the CPU. */
 void pc_reset(struct machine *machine);
+
+/* The order of boot devices, in CMOS; at the first reset it may be another one. */
+void boot_order_reset(struct machine *machine);
+/* The boot menu, in fw_cfg. */
+void boot_order_tell_firmware(struct machine *machine);
 
 bool consoles_open(struct machine *machine, struct error *error);
 /* The UARTs exist now: input may flow. */

@@ -1,0 +1,14 @@
+/* cli/option_media.h: the options about drives with removable media, and what to boot
+ * from. Thread: any. */
+#ifndef CLI_OPTION_MEDIA_H
+#define CLI_OPTION_MEDIA_H
+
+#include "cli/options_internal.h"
+
+option_apply option_apply_cdrom, option_apply_fda, option_apply_fdb, option_apply_boot,
+    option_apply_no_defaults;
+
+/* The drives that a PC has if nobody says otherwise. */
+void option_add_default_drives(struct parser *parser);
+
+#endif
