@@ -102,8 +102,8 @@ static bool advance(struct i82077 *fdc)
     fdc->sector = 1;
     if ((fdc->command[0] & COMMAND_MULTI_TRACK) && fdc->transfer != FDC_READ_TRACK) {
         fdc->head ^= 1;
-        fdc->side ^= 1;
-        if (fdc->side == 1) {
+        if (fdc->side == 0) {
+            fdc->side = 1;
             return true;
         }
     }

@@ -105,6 +105,55 @@ static void files(void **state)
     refuse("x --snapshot=on", "takes no value");
 }
 
+static void media(void **state)
+{
+    (void)state;
+    const struct machine_config *machine = &options.machine;
+    accept("x.img");
+    assert_string_equal(machine->cdroms[2], "");
+    assert_string_equal(machine->floppies[0], "");
+    assert_null(machine->floppies[1]);
+    accept("x.img -nodefaults");
+    assert_null(machine->cdroms[2]);
+    assert_null(machine->floppies[0]);
+    accept("-cdrom c.iso -fda a -fdb b");
+    assert_string_equal(machine->cdroms[2], "c.iso");
+    assert_string_equal(machine->floppies[0], "a");
+    assert_string_equal(machine->floppies[1], "b");
+    accept("-hdc y");
+    assert_null(machine->cdroms[2]);
+    refuse("-hdc y -cdrom c", "hdc");
+    refuse("-cdrom c -hdc y", "hdc");
+    refuse("-cdrom c -cdrom d", "hdc");
+    refuse("-fda a -fda b", "-fda");
+}
+
+static void boot_order(void **state)
+{
+    (void)state;
+    const struct boot_choice *boot = &options.machine.boot;
+    accept("x");
+    assert_string_equal(boot->order, "");
+    assert_false(boot->menu);
+    accept("x -boot d");
+    assert_string_equal(boot->order, "d");
+    accept("x -boot order=cdn,once=a,menu=on,splash-time=900");
+    assert_string_equal(boot->order, "cdn");
+    assert_string_equal(boot->once, "a");
+    assert_true(boot->menu);
+    assert_int_equal(boot->menu_wait_ms, 900);
+    accept("x -boot d -boot menu=on");
+    assert_string_equal(boot->order, "d");
+    assert_true(boot->menu);
+    refuse("x -boot order=x", "letters");
+    refuse("x -boot once=cc", "each once");
+    refuse("x -boot cadn", "one to 3");
+    refuse("x -boot order=", "one to 3");
+    refuse("x -boot menu=maybe", "on or off");
+    refuse("x -boot strict=on", "strict");
+    refuse("x -boot splash-time=70000", "65535");
+}
+
 static void memory(void **state)
 {
     (void)state;
@@ -343,12 +392,20 @@ static void edit_distance(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(defaults),         cmocka_unit_test(files),
-        cmocka_unit_test(memory),           cmocka_unit_test(clocks),
-        cmocka_unit_test(consoles),         cmocka_unit_test(devices),
-        cmocka_unit_test(engines),          cmocka_unit_test(lockstep),
-        cmocka_unit_test(logged_items),     cmocka_unit_test(unknown_options),
-        cmocka_unit_test(help_and_version), cmocka_unit_test(edit_distance),
+        cmocka_unit_test(defaults),
+        cmocka_unit_test(files),
+        cmocka_unit_test(media),
+        cmocka_unit_test(boot_order),
+        cmocka_unit_test(memory),
+        cmocka_unit_test(clocks),
+        cmocka_unit_test(consoles),
+        cmocka_unit_test(devices),
+        cmocka_unit_test(engines),
+        cmocka_unit_test(lockstep),
+        cmocka_unit_test(logged_items),
+        cmocka_unit_test(unknown_options),
+        cmocka_unit_test(help_and_version),
+        cmocka_unit_test(edit_distance),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -81,6 +81,8 @@ static int setup(void **state)
         .bios = fixture.bios,
         .vga_bios = fixture.vga_bios,
         .disks = {fixture.disk},
+        .cdroms = {NULL, NULL, fixture.bios, ""},
+        .floppies = {fixture.vga_bios, ""},
         .serial = {"null", "null"},
         .clock = CLOCK_KIND_COUNTED,
     };
