@@ -288,6 +288,8 @@ uint16_t atapi_profile(const struct ata_drive *drive)
                                              : ATAPI_PROFILE_CD_ROM;
 }
 
+/* A guest that shuts the tray itself has an event to fetch, but no unit attention, as on
+ * QEMU: Linux takes one for a change of discs that it has to refuse to read. */
 void atapi_move_tray(struct ata_drive *drive, bool open)
 {
     struct atapi *atapi = &drive->atapi;
@@ -297,7 +299,6 @@ void atapi_move_tray(struct ata_drive *drive, bool open)
     atapi->tray_open = open;
     if (drive->block) {
         atapi->event = open ? ATAPI_EVENT_MEDIUM_REMOVAL : ATAPI_EVENT_NEW_MEDIUM;
-        atapi->medium_attention = !open;
     }
     removable_tell_tray(&atapi->removable, open);
 }
@@ -318,6 +319,7 @@ static void insert(void *opaque, struct block_device *medium)
     drive->atapi.tray_open = true;
     drive->block = medium;
     drive->host_error_told = false;
+    drive->atapi.medium_attention = true;
     atapi_move_tray(drive, false);
 }
 

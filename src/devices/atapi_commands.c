@@ -124,8 +124,8 @@ static void get_event_status(struct ata_drive *drive)
     data[3] = 1 << MEDIA;
     if (media) {
         data[4] = atapi->event;
-        data[5] = (uint8_t)((atapi->tray_open ? TRAY_OPEN : 0) |
-                            (drive->block ? MEDIUM_PRESENT : 0));
+        /* What lies in an open tray cannot be told. */
+        data[5] = atapi->tray_open ? TRAY_OPEN : drive->block ? MEDIUM_PRESENT : 0;
     }
     if (media && room > HEADER) {
         atapi->event = ATAPI_EVENT_NONE;
