@@ -150,6 +150,15 @@ static bool finish_lockstep(struct parser *parser, struct error *error)
             option_apply_engines(parser, "interpreter,jit", error));
 }
 
+static bool has_drives(const struct machine_config *machine)
+{
+    bool any = false;
+    for (unsigned i = 0; i < MACHINE_DISKS; i++) {
+        any |= machine->drives[i].image.file != NULL;
+    }
+    return any;
+}
+
 /* Defaults that depend on several options, and combinations that make no sense. */
 static bool finish(struct parser *parser, struct error *error)
 {
@@ -158,8 +167,7 @@ static bool finish(struct parser *parser, struct error *error)
         return error_set(error, "-%s goes with -kernel FILE",
                          machine->initrd ? "initrd" : "append");
     }
-    if (!machine->kernel && !machine->disks[0] && !machine->disks[1] &&
-        !machine->disks[2] && !machine->disks[3] && !machine->bios) {
+    if (!machine->kernel && !machine->bios && !has_drives(machine)) {
         return error_set(error, "nothing to boot: name a disk image, or -kernel FILE "
                                 "(-help lists the options)");
     }

@@ -1,4 +1,5 @@
-/* IDENTIFY DEVICE: ATA/ATAPI-6 section 8.15, table 27. */
+/* IDENTIFY DEVICE: ATA/ATAPI-6 section 8.15, table 27; ATA8-ACS-2 for words 105 and
+ * 169. */
 #include "devices/ata_internal.h"
 
 #include <stdio.h>
@@ -37,6 +38,8 @@ enum {
     WORD_ULTRA_DMA = 88,
     WORD_HARDWARE_RESET = 93,
     WORD_LBA48_SECTORS = 100,
+    WORD_RANGE_BLOCKS = 105,
+    WORD_DATA_SET_MANAGEMENT = 169,
     WORD_INTEGRITY = 255,
 };
 
@@ -157,6 +160,12 @@ void ata_identify(const struct ata_drive *drive, uint8_t *page)
     words[WORD_MULTIPLE] = drive->multiple ? 0x100 | drive->multiple : 0;
     words[WORD_MULTIWORD_DMA] = modes(drive, 0x07, ATA_TRANSFER_MULTIWORD_DMA);
     words[WORD_ULTRA_DMA] = modes(drive, 0x3f, ATA_TRANSFER_ULTRA_DMA);
+    if (drive->block->discards) {
+        /* Hosts do not believe it of older drives. */
+        words[WORD_MAJOR_VERSION] = 0x01fe; /* up to ATA8-ACS */
+        words[WORD_RANGE_BLOCKS] = ATA_RANGE_BLOCKS;
+        words[WORD_DATA_SET_MANAGEMENT] = 1; /* TRIM */
+    }
     words[WORD_INTEGRITY] = 0xa5;
     memcpy(page, words, sizeof(words));
     uint8_t sum = 0;

@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/types.h"
 #include "clock/clock.h"
+#include "host/storage/block.h"
 
 #include <stdio.h>
 
@@ -21,13 +22,22 @@ enum {
 
 struct cpu_engine;
 
+enum machine_media { MACHINE_MEDIA_DISK, MACHINE_MEDIA_CDROM };
+
+/* A drive of the IDE controller, if `image.file` is not NULL. */
+struct machine_drive {
+    enum machine_media media;
+    struct block_options image; /* -snapshot of the machine is for all of them */
+};
+
 /* Strings belong to the caller and live as long as the machine; NULL means absent. */
 struct machine_config {
     uint64_t ram_bytes;
     const char *bios;     /* NULL: Debian's SeaBIOS */
     const char *vga_bios; /* NULL: Debian's SeaVGABIOS */
     const char *kernel, *initrd, *append;
-    const char *disks[MACHINE_DISKS]; /* hda to hdd */
+    struct machine_drive drives[MACHINE_DISKS]; /* hda to hdd */
+    enum block_engine_kind disk_engine; /* host clock: who reads and writes images */
     bool snapshot;
     const char *serial[MACHINE_SERIAL_LINES]; /* character specifications */
     bool serial_multiplexed; /* Ctrl-A commands on the line on stdio (-nographic) */

@@ -59,8 +59,8 @@ static void defaults(void **state)
     const struct machine_config *machine = &options.machine;
     assert_int_equal(options.action, OPTIONS_RUN);
     assert_int_equal(machine->ram_bytes, 128 << 20);
-    assert_string_equal(machine->disks[0], "x.img");
-    assert_null(machine->disks[1]);
+    assert_string_equal(machine->drives[0].image.file, "x.img");
+    assert_null(machine->drives[1].image.file);
     assert_null(machine->bios);
     assert_string_equal(machine->engine, cpu_engine_find("auto")->name);
     assert_int_equal(machine->clock, CLOCK_KIND_HOST);
@@ -80,10 +80,10 @@ static void files(void **state)
     accept("run -hda a --hdb b --hdc=c -hdd d -kernel k -initrd i -append t -bios s "
            "-snapshot -no-reboot -stats -d guest_errors -debugcon file:F");
     const struct machine_config *machine = &options.machine;
-    assert_string_equal(machine->disks[0], "a");
-    assert_string_equal(machine->disks[1], "b");
-    assert_string_equal(machine->disks[2], "c");
-    assert_string_equal(machine->disks[3], "d");
+    assert_string_equal(machine->drives[0].image.file, "a");
+    assert_string_equal(machine->drives[1].image.file, "b");
+    assert_string_equal(machine->drives[2].image.file, "c");
+    assert_string_equal(machine->drives[3].image.file, "d");
     assert_string_equal(machine->kernel, "k");
     assert_string_equal(machine->initrd, "i");
     assert_string_equal(machine->append, "t");
@@ -92,9 +92,9 @@ static void files(void **state)
     assert_true(machine->snapshot && machine->no_reboot && machine->show_guest_errors);
     assert_true(options.statistics);
     accept("-snapshot -- -odd-name");
-    assert_string_equal(machine->disks[0], "-odd-name");
+    assert_string_equal(machine->drives[0].image.file, "-odd-name");
     accept("run run");
-    assert_string_equal(machine->disks[0], "run");
+    assert_string_equal(machine->drives[0].image.file, "run");
     refuse("a b", "-hdb");
     refuse("-hda a b", "-hdb");
     refuse("-initrd i x", "-kernel");
@@ -266,7 +266,7 @@ static void lockstep(void **state)
     assert_int_equal(config->every, 10000);
     assert_int_equal(config->from, 2000000);
     assert_int_equal(config->until, 3000000000);
-    assert_string_equal(config->machine.disks[0], "x");
+    assert_string_equal(config->machine.drives[0].image.file, "x");
     assert_int_equal(config->machine.ram_bytes, 64 << 20);
     assert_int_equal(config->machine.clock, CLOCK_KIND_COUNTED);
     assert_int_equal(config->machine.epoch_s, OPTIONS_COUNTED_EPOCH_S);

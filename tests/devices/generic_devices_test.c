@@ -80,7 +80,7 @@ static int setup(void **state)
         .ram_bytes = RAM_BYTES,
         .bios = fixture.bios,
         .vga_bios = fixture.vga_bios,
-        .disks = {fixture.disk},
+        .drives = {{.image = {.file = fixture.disk}}},
         .serial = {"null", "null"},
         .clock = CLOCK_KIND_COUNTED,
     };

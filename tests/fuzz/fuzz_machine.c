@@ -22,7 +22,7 @@ bool fuzz_make_machine(struct fuzz *fuzz, const char *engine)
     }
     const struct machine_config config = {
         .ram_bytes = FUZZ_RAM_BYTES,
-        .disks = {fuzz->disk},
+        .drives = {{.image = {.file = fuzz->disk}}},
         .snapshot = true,
         .serial = {"null", "null"},
         .debug_console = "null",

@@ -1,0 +1,10 @@
+/* cli/option_drive.h: the options about disk images. Thread: any. */
+#ifndef CLI_OPTION_DRIVE_H
+#define CLI_OPTION_DRIVE_H
+
+#include "cli/options_internal.h"
+
+option_apply option_apply_hda, option_apply_hdb, option_apply_hdc, option_apply_hdd;
+option_apply option_apply_drive;
+
+#endif
