@@ -162,7 +162,7 @@ void ata_identify(const struct ata_drive *drive, uint8_t *page)
     words[WORD_ULTRA_DMA] = modes(drive, 0x3f, ATA_TRANSFER_ULTRA_DMA);
     if (drive->block->discards) {
         /* Hosts do not believe it of older drives. */
-        words[WORD_MAJOR_VERSION] = 0x01fe; /* up to ATA8-ACS */
+        words[WORD_MAJOR_VERSION] = 0x00fe; /* up to ATA/ATAPI-7 */
         words[WORD_RANGE_BLOCKS] = ATA_RANGE_BLOCKS;
         words[WORD_DATA_SET_MANAGEMENT] = 1; /* TRIM */
     }

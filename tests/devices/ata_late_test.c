@@ -191,7 +191,7 @@ static void test_trim(void **state)
     read_data(bench, words, sizeof(words));
     assert_int_equal(words[169], 1);
     assert_int_equal(words[105], 8);
-    assert_true(words[80] & 1 << 8);
+    assert_true(words[80] & 1 << 7);
     memset(bench->ram.host + BUFFER, 0, 0x1000);
     put_range(bench, 0, 10, 5);
     put_range(bench, 63, 20, 1); /* the last of the first block */
