@@ -12,6 +12,7 @@ import os
 import resource
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -63,6 +64,19 @@ def wait_until_gone(pids):
         if time.monotonic() > deadline:
             fail("the machine is dead, but what it has started is not")
         time.sleep(0.01)
+
+
+def wait_for_server(path):
+    """Until somebody listens."""
+    deadline = time.monotonic() + LIMIT_S
+    while time.monotonic() < deadline:
+        with socket.socket(socket.AF_UNIX) as client:
+            try:
+                client.connect(path)
+                return
+            except OSError:
+                time.sleep(0.01)
+    fail("qemu-nbd does not listen")
 
 
 class Test:
@@ -155,14 +169,12 @@ class Test:
 
     def served(self, image):
         """By an NBD server; with -snapshot nothing changes there."""
-        socket = self.path("socket")
-        with subprocess.Popen(["qemu-nbd", "--socket", socket, "--format", "raw",
+        path = self.path("socket")
+        with subprocess.Popen(["qemu-nbd", "--socket", path, "--format", "raw",
                                "--persistent", "--shared=2", image]) as server:
             try:
-                deadline = time.monotonic() + LIMIT_S
-                while not os.path.exists(socket) and time.monotonic() < deadline:
-                    time.sleep(0.01)
-                address = f"nbd+unix:///?socket={socket}"
+                wait_for_server(path)
+                address = f"nbd+unix:///?socket={path}"
                 guest = self.start("-drive", f"file={address},index=0",
                                    "-drive", f"file={address},index=1,snapshot=on")
                 guest.run(b"yes block-2000 | head -c 4096 | "

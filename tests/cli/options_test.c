@@ -105,6 +105,59 @@ static void files(void **state)
     refuse("x --snapshot=on", "takes no value");
 }
 
+static void drives(void **state)
+{
+    (void)state;
+    accept("-drive file=a,format=raw,discard=unmap,cache=unsafe,aio=threads "
+           "-drive file=b,,c,if=ide,index=3,media=cdrom "
+           "-drive id=x,file=d,bus=1,unit=0,snapshot=on,werror=report,format=qcow2 "
+           "-hdb e");
+    const struct machine_drive *drive = options.machine.drives;
+    assert_string_equal(drive[0].image.file, "a");
+    assert_string_equal(drive[0].image.format, "raw");
+    assert_true(drive[0].image.discard);
+    assert_false(drive[0].image.snapshot || drive[0].image.read_only);
+    assert_int_equal(drive[0].image.cache, BLOCK_CACHE_UNSAFE);
+    assert_int_equal(options.machine.disk_engine, BLOCK_ENGINE_THREADS);
+    assert_string_equal(drive[1].image.file, "e");
+    assert_null(drive[1].image.format);
+    assert_string_equal(drive[2].image.file, "d");
+    assert_true(drive[2].image.snapshot);
+    assert_string_equal(drive[3].image.file, "b,c");
+    assert_int_equal(drive[3].media, MACHINE_MEDIA_CDROM);
+    assert_true(drive[3].image.read_only);
+    /* A CD-ROM drive is the secondary master; others take the first place. */
+    accept("-drive media=cdrom,file=cd -drive file=x -drive file=y,readonly=on");
+    assert_string_equal(drive[2].image.file, "cd");
+    assert_string_equal(drive[0].image.file, "x");
+    assert_true(drive[1].image.read_only);
+    accept("x -drive file=y,aio=io_uring -drive file=z,cache=writethrough");
+    assert_int_equal(options.machine.disk_engine, BLOCK_ENGINE_IO_URING);
+    assert_int_equal(drive[2].image.cache, BLOCK_CACHE_WRITETHROUGH);
+}
+
+static void wrong_drives(void **state)
+{
+    (void)state;
+    refuse("-drive format=raw", "file=FILE");
+    refuse("-drive file=x,format=zip", "the formats are raw, qcow2");
+    refuse("-drive file=x,if=scsi", "it can be ide");
+    refuse("-drive file=x,media=tape", "disk or cdrom");
+    refuse("-drive file=x,index=4", "from 0 to 3");
+    refuse("-drive file=x,unit=2", "from 0 to 1");
+    refuse("-drive file=x,discard=maybe", "unmap or ignore");
+    refuse("-drive file=x,cache=none", "writeback, writethrough or unsafe");
+    refuse("-drive file=x,aio=native", "threads or io_uring");
+    refuse("-drive file=x,werror=stop", "report");
+    refuse("-drive file=x,snapshot=yes", "on or off");
+    refuse("-drive file=x,snapshot=on,readonly=on", "leave one out");
+    refuse("-drive file=x,colour=red", "no property colour; there are file");
+    refuse("-drive file=x,file=y", "given twice");
+    refuse("-drive file=x,index=1 -hdb y", "are both to be hdb");
+    refuse("-drive file=x,aio=threads -drive file=y,aio=io_uring", "the same");
+    refuse("a -hdb b -hdc c -hdd d -drive file=e", "4 drives");
+}
+
 static void memory(void **state)
 {
     (void)state;
@@ -344,6 +397,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(defaults),         cmocka_unit_test(files),
+        cmocka_unit_test(drives),           cmocka_unit_test(wrong_drives),
         cmocka_unit_test(memory),           cmocka_unit_test(clocks),
         cmocka_unit_test(consoles),         cmocka_unit_test(devices),
         cmocka_unit_test(engines),          cmocka_unit_test(lockstep),

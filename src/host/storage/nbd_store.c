@@ -17,6 +17,7 @@ struct nbd_store {
     struct event_loop *loop; /* NULL: everything is waited for */
     int watched;             /* descriptor; -1: none */
     struct piece *answers;
+    bool flushes;           /* it knows how to; asked while it was alive */
     struct qemu_nbd server; /* of our own, or no process */
     char *name;
 };
@@ -106,7 +107,7 @@ static void submit(struct store *base, struct piece *piece)
 {
     struct nbd_store *store = (struct nbd_store *)base;
     piece->place = store;
-    if (piece->operation == BLOCK_FLUSH && nbd_can_flush(store->handle) <= 0) {
+    if (piece->operation == BLOCK_FLUSH && !store->flushes) {
         piece->done(piece, 0);
         return;
     }
@@ -138,8 +139,7 @@ static void free_store(struct nbd_store *store)
 static bool close_nbd(struct store *base, bool flush, struct error *error)
 {
     struct nbd_store *store = (struct nbd_store *)base;
-    bool lost =
-        flush && nbd_can_flush(store->handle) > 0 && nbd_flush(store->handle, 0) < 0;
+    bool lost = flush && store->flushes && nbd_flush(store->handle, 0) < 0;
     if (lost) {
         error_set(error,
                   "disk image %s could not be flushed, the guest's last writes may be "
@@ -202,6 +202,7 @@ static bool examine(struct nbd_store *store, bool writable, struct error *error)
     }
     store->store.sectors = (uint64_t)bytes / BLOCK_SECTOR_BYTES;
     store->store.discards = nbd_can_trim(handle) > 0;
+    store->flushes = nbd_can_flush(handle) > 0;
     store->watched = nbd_aio_get_fd(handle);
     watch(store);
     return true;
