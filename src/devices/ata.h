@@ -20,7 +20,7 @@ enum {
     ATA_DRIVES = 2,
     ATA_MULTIPLE_MAXIMUM = 16, /* sectors per interrupt in READ/WRITE MULTIPLE */
     ATA_DATA_BYTES = ATA_MULTIPLE_MAXIMUM * BLOCK_SECTOR_BYTES,
-    ATA_CHUNK_SECTORS = 128, /* per request to the back end: DMA and VERIFY */
+    ATA_CHUNK_SECTORS = 512, /* per request to the back end: DMA and VERIFY */
 };
 
 /* Offsets of the command block registers. */

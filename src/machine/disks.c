@@ -12,6 +12,7 @@ static struct block_backend *open_image(struct machine *machine,
                                         struct error *error)
 {
     struct block_options options = drive->image;
+    options.raw_only = machine->config.raw_disks_only;
     options.snapshot |= machine->config.snapshot && !options.read_only;
     return block_open(&options, machine->block_engine,
                       answers_at_once(machine) ? NULL : machine->loop, error);

@@ -39,6 +39,7 @@ struct machine_config {
     struct machine_drive drives[MACHINE_DISKS]; /* hda to hdd */
     enum block_engine_kind disk_engine; /* host clock: who reads and writes images */
     bool snapshot;
+    bool raw_disks_only;                      /* the process will be forked */
     const char *serial[MACHINE_SERIAL_LINES]; /* character specifications */
     bool serial_multiplexed; /* Ctrl-A commands on the line on stdio (-nographic) */
     const char *engine;      /* cpu_engine_find(); refused if not built in */

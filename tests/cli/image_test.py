@@ -109,6 +109,16 @@ class Image(harness.TestCase):
         self.assertFalse(os.path.exists(f"/proc/{servers[0]}"))
 
     @unittest.skipUnless(HAS_QEMU, NO_QEMU)
+    def test_lockstep(self):
+        """It forks the machine, which cannot be done with a connection."""
+        image = self.path("disk.qcow2")
+        self.image("create", "-f", "qcow2", image, "8M")
+        result = harness.run("lockstep", "-hda", image)
+        self.assertEqual(result.returncode, 1)
+        self.assertIn(b"only raw images", result.stderr)
+        self.assertEqual(result.stderr.count(b"\n"), 1)
+
+    @unittest.skipUnless(HAS_QEMU, NO_QEMU)
     def test_without_qemu(self):
         """The line says what is missing."""
         image = self.path("disk.qcow2")

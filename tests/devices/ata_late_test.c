@@ -1,7 +1,18 @@
 /* ATA disks whose back end answers later, and what they discard. */
+#include "devices/ata.h"
 #include "ide_host.h"
 
 #include <errno.h>
+
+/* So many sectors, to one place again and again. */
+static void put_prds_for(struct bench *bench, unsigned sectors)
+{
+    enum { PRD_SECTORS = 128 };
+    unsigned last = (sectors - 1) / PRD_SECTORS;
+    for (unsigned i = 0; i <= last; i++) {
+        put_prd(bench, i, BUFFER, 0, i == last);
+    }
+}
 
 /* -- a back end that answers later -- */
 
@@ -20,10 +31,9 @@ static void test_deferred_answers(void **state)
     assert_int_equal(get(bench, STATUS), 0x80);
     memory_disk_answer(&fixture->disk);
     expect_sector(bench, 51);
-    put_prd(bench, 0, BUFFER, 0, false);
-    put_prd(bench, 1, BUFFER, 0, true);
-    put_lba28(bench, 0, 200);
-    start_dma(bench, 0xc8, true);
+    put_prds_for(bench, ATA_CHUNK_SECTORS + 10);
+    put_lba48(bench, 0, ATA_CHUNK_SECTORS + 10);
+    start_dma(bench, 0x25, true);
     memory_disk_answer(&fixture->disk);
     assert_false(bench->lines[14]);
     memory_disk_answer(&fixture->disk);
@@ -56,10 +66,9 @@ static void test_reset_in_a_dma_write(void **state)
     memset(bench->ram.host + BUFFER, 0xab, 0x20000);
     for (unsigned machine = 0; machine < 2; machine++) {
         fixture->disk.deferred = true;
-        put_prd(bench, 0, BUFFER, 0, false);
-        put_prd(bench, 1, BUFFER, 0, true);
-        put_lba28(bench, 1000, 200);
-        start_dma(bench, 0xca, false);
+        put_prds_for(bench, ATA_CHUNK_SECTORS + 10);
+        put_lba48(bench, 1000, ATA_CHUNK_SECTORS + 10);
+        start_dma(bench, 0x35, false);
         assert_int_equal(get(bench, STATUS), 0x80);
         if (machine) {
             device->class->reset(device);
@@ -78,13 +87,14 @@ static void test_reset_in_a_dma_write(void **state)
         assert_false(bench->lines[14]);
         out8(bench, CONTROL, 0x00);
         assert_int_equal(get(bench, STATUS), READY);
-        assert_int_equal(*on_disk(fixture, 1127), 0xab);
-        assert_int_equal(*on_disk(fixture, 1128), 1128 & 0xff);
+        enum { BEYOND = 1000 + ATA_CHUNK_SECTORS };
+        assert_int_equal(*on_disk(fixture, BEYOND - 1), 0xab);
+        assert_int_equal(*on_disk(fixture, BEYOND), BEYOND & 0xff);
         fixture->disk.deferred = false;
-        put_lba28(bench, 1128, 1);
+        put_lba28(bench, BEYOND, 1);
         put(bench, STATUS, 0x20);
         expect_interrupt(bench, READY_DATA);
-        expect_sector(bench, 1128);
+        expect_sector(bench, BEYOND);
     }
 }
 

@@ -1,4 +1,5 @@
 /* The IDE controller with ATA disks in memory, by its ports. */
+#include "devices/ata.h"
 #include "ide_host.h"
 
 #include <errno.h>
@@ -521,7 +522,7 @@ static void test_dma_long(void **state)
     put_lba48(bench, 0, SECTORS);
     start_dma(bench, 0x25, true);
     expect_interrupt(bench, READY);
-    assert_int_equal(fixture->disk.requests, SECTORS / 128 + 1);
+    assert_int_equal(fixture->disk.requests, SECTORS / ATA_CHUNK_SECTORS + 1);
     assert_int_equal(memory_read32(&bench->memory, BUFFER + 0x20000),
                      SECTORS / 128 * 128);
 }

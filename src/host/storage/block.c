@@ -230,14 +230,23 @@ static struct store *open_store(const struct block_options *options, bool *probe
 {
     bool writable = !options->read_only && !options->snapshot;
     const char *format = options->format;
-    if (nbd_store_is_address(options->file)) {
-        return nbd_store_open(options->file, writable, loop, error);
-    }
-    if (!format) {
+    bool address = nbd_store_is_address(options->file);
+    if (!format && !address) {
         format = image_format_of_file(options->file);
         *probed = !format;
     }
-    if (format && strcmp(format, "raw") != 0) {
+    bool raw = !address && (!format || strcmp(format, "raw") == 0);
+    if (!raw && options->raw_only) {
+        error_set(error,
+                  "disk image %s: only raw images will do here: make one with "
+                  "'qemu-img convert -O raw %s disk.img'",
+                  options->file, options->file);
+        return NULL;
+    }
+    if (address) {
+        return nbd_store_open(options->file, writable, loop, error);
+    }
+    if (!raw) {
         return nbd_store_open_image(options->file, format, writable, options->discard,
                                     loop, error);
     }

@@ -54,6 +54,7 @@ struct block_options {
     bool read_only;
     bool snapshot; /* changes go to a temporary file that disappears */
     bool discard;  /* a discard gives room back to the host */
+    bool raw_only; /* refuse what takes a server: a fork would share its connection */
 };
 
 /* The names that `format` may have, for messages. */
