@@ -10,38 +10,41 @@ enum { CDROM_UNIT = 2, LONGEST_MENU_WAIT_MS = 65535 };
 
 bool option_apply_cdrom(struct parser *parser, const char *value, struct error *error)
 {
-    struct machine_config *machine = &parser->options->machine;
-    const char *other = machine->cdroms[CDROM_UNIT];
-    if (other || machine->disks[CDROM_UNIT]) {
-        return error_set(error,
-                         "'%s' and '%s' are both to be hdc, which -cdrom is; use one "
-                         "of them, or another of -hda, -hdb and -hdd",
-                         other ? other : machine->disks[CDROM_UNIT], value);
+    struct machine_drive drive = {.media = MACHINE_MEDIA_CDROM};
+    drive.image.file = value;
+    drive.image.read_only = true;
+    return option_set_drive(parser, CDROM_UNIT, &drive, error);
+}
+
+bool option_set_floppy(struct parser *parser, size_t index,
+                       const struct machine_drive *drive, struct error *error)
+{
+    struct machine_drive *floppy = &parser->options->machine.floppies[index];
+    if (machine_drive_exists(floppy)) {
+        return error_set(error, "'%s' and '%s' are both to be in floppy drive %c",
+                         option_drive_name(floppy), option_drive_name(drive),
+                         (char)('A' + index));
     }
-    machine->cdroms[CDROM_UNIT] = value;
+    *floppy = *drive;
     return true;
 }
 
-static bool set_floppy(struct parser *parser, unsigned index, const char *value,
-                       struct error *error)
+static bool set_floppy_image(struct parser *parser, size_t index, const char *value,
+                             struct error *error)
 {
-    const char **floppy = &parser->options->machine.floppies[index];
-    if (*floppy) {
-        return error_set(error, "-fd%c %s: there is %s in that drive; give it once",
-                         (char)('a' + index), value, *floppy);
-    }
-    *floppy = value;
-    return true;
+    struct machine_drive drive = {.media = MACHINE_MEDIA_FLOPPY};
+    drive.image.file = value;
+    return option_set_floppy(parser, index, &drive, error);
 }
 
 bool option_apply_fda(struct parser *parser, const char *value, struct error *error)
 {
-    return set_floppy(parser, 0, value, error);
+    return set_floppy_image(parser, 0, value, error);
 }
 
 bool option_apply_fdb(struct parser *parser, const char *value, struct error *error)
 {
-    return set_floppy(parser, 1, value, error);
+    return set_floppy_image(parser, 1, value, error);
 }
 
 bool option_apply_no_defaults(struct parser *parser, const char *value,
@@ -58,12 +61,10 @@ void option_add_default_drives(struct parser *parser)
     if (parser->no_defaults) {
         return;
     }
-    if (!machine->disks[CDROM_UNIT] && !machine->cdroms[CDROM_UNIT]) {
-        machine->cdroms[CDROM_UNIT] = "";
+    if (!machine_drive_exists(&machine->drives[CDROM_UNIT])) {
+        machine->drives[CDROM_UNIT].media = MACHINE_MEDIA_CDROM;
     }
-    if (!machine->floppies[0]) {
-        machine->floppies[0] = "";
-    }
+    machine->floppies[0].media = MACHINE_MEDIA_FLOPPY;
 }
 
 /* Letters of devices, each once. */

@@ -152,11 +152,12 @@ static bool finish_lockstep(struct parser *parser, struct error *error)
 }
 
 /* Something is there that one may boot from. */
-static bool has_media(const struct machine_config *machine)
+static bool has_drives(const struct machine_config *machine)
 {
-    bool any = machine->floppies[0] || machine->floppies[1];
+    bool any = machine_drive_exists(&machine->floppies[0]) ||
+               machine_drive_exists(&machine->floppies[1]);
     for (unsigned i = 0; i < MACHINE_DISKS; i++) {
-        any |= machine->disks[i] || machine->cdroms[i];
+        any |= machine_drive_exists(&machine->drives[i]);
     }
     return any;
 }
@@ -169,7 +170,7 @@ static bool finish(struct parser *parser, struct error *error)
         return error_set(error, "-%s goes with -kernel FILE",
                          machine->initrd ? "initrd" : "append");
     }
-    if (!machine->kernel && !machine->bios && !has_media(machine)) {
+    if (!machine->kernel && !machine->bios && !has_drives(machine)) {
         return error_set(error, "nothing to boot: name a disk image, or -kernel FILE "
                                 "(-help lists the options)");
     }

@@ -8,6 +8,7 @@
 struct parser {
     struct options *options;
     unsigned serial_lines; /* -serial so far */
+    unsigned drive_texts;  /* -drive so far */
     bool no_graphic;
     bool no_defaults; /* -nodefaults */
     bool display_given;

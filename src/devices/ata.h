@@ -2,9 +2,10 @@
  *
  * The channel has the command and control block registers; the drives execute commands
  * on a struct block_device. A controller (devices/piix3_ide.h) decodes the ports and
- * moves the data of DMA commands. Source: ATA/ATAPI-6 (T13/1410D); overlapped, queued,
- * security, host protected area and removable media feature sets are not there. What a
- * CD-ROM drive does with the packets it gets is in the atapi files.
+ * moves the data of DMA commands. Source: ATA/ATAPI-6 (T13/1410D), and ATA8-ACS-2 for
+ * discarding; overlapped, queued, security, host protected area and removable media
+ * feature sets are not there. What a CD-ROM drive does with the packets it gets is in
+ * the atapi files.
  * A channel without drives reads as zeroes, as on QEMU's PC.
  * Thread: any that holds the machine lock. Saved by: the controller, through
  * ata_channel_save() and ata_channel_load(). */
@@ -21,7 +22,7 @@ enum {
     ATA_DRIVES = 2,
     ATA_MULTIPLE_MAXIMUM = 16, /* sectors per interrupt in READ/WRITE MULTIPLE */
     ATA_DATA_BYTES = ATA_MULTIPLE_MAXIMUM * BLOCK_SECTOR_BYTES,
-    ATA_CHUNK_SECTORS = 128, /* per request to the back end: DMA and VERIFY */
+    ATA_CHUNK_SECTORS = 512, /* per request to the back end: DMA and VERIFY */
     ATAPI_PACKET_BYTES = 12,
     ATAPI_SECTOR_BYTES = 2048,
 };
@@ -62,6 +63,7 @@ enum ata_transfer {
     ATA_TRANSFER_DMA_IN,
     ATA_TRANSFER_PIO_OUT,
     ATA_TRANSFER_DMA_OUT,
+    ATA_TRANSFER_RANGES, /* by DMA, not for the disk: what to discard */
     ATA_TRANSFERS,
 };
 
@@ -178,7 +180,8 @@ void ata_channel_control(struct ata_channel *channel, uint8_t value);
 void ata_channel_dma_ready(struct ata_channel *channel);
 
 void ata_channel_save(const struct ata_channel *channel, struct state_buffer *buffer);
-/* A channel that cannot be loaded is as after power-on. */
+/* A channel that cannot be loaded is as after power-on. No request is under way at
+ * either. */
 bool ata_channel_load(struct ata_channel *channel, struct state_buffer *buffer,
                       struct error *error);
 

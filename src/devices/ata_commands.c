@@ -251,9 +251,11 @@ static void check_power_mode(struct ata_drive *drive)
     ata_finish(drive);
 }
 
-/* -- the tables: what is not in them aborts. ATA/ATAPI-6 chapter 8 -- */
+/* -- the tables: what is not in them aborts. ATA/ATAPI-6 chapter 8, ATA8-ACS-2 for
+ * 06h -- */
 
 static ata_command *const disk_commands[256] = {
+    [0x06] = ata_manage_data_set,
     [0x10 ... 0x1f] = succeed, /* RECALIBRATE */
     [0x20 ... 0x21] = read_sectors,
     [0x24] = read_sectors_ext,

@@ -1,4 +1,5 @@
-/* IDENTIFY DEVICE and IDENTIFY PACKET DEVICE: ATA/ATAPI-6 sections 8.15 and 8.16. */
+/* IDENTIFY DEVICE and IDENTIFY PACKET DEVICE: ATA/ATAPI-6 sections 8.15 and 8.16;
+ * ATA8-ACS-2 for words 105 and 169. */
 #include "devices/ata_internal.h"
 
 #include <stdio.h>
@@ -37,6 +38,8 @@ enum {
     WORD_ULTRA_DMA = 88,
     WORD_HARDWARE_RESET = 93,
     WORD_LBA48_SECTORS = 100,
+    WORD_RANGE_BLOCKS = 105,
+    WORD_DATA_SET_MANAGEMENT = 169,
     WORD_INTEGRITY = 255,
 };
 
@@ -179,6 +182,12 @@ void ata_identify(const struct ata_drive *drive, uint8_t *page)
     put_features(drive, words);
     words[WORD_MULTIPLE] = drive->multiple ? 0x100 | drive->multiple : 0;
     put_modes(drive, words);
+    if (drive->block->discards) {
+        /* Hosts do not believe it of older drives. */
+        words[WORD_MAJOR_VERSION] = 0x00fe; /* up to ATA/ATAPI-7 */
+        words[WORD_RANGE_BLOCKS] = ATA_RANGE_BLOCKS;
+        words[WORD_DATA_SET_MANAGEMENT] = 1; /* TRIM */
+    }
     finish_page(words, page);
 }
 

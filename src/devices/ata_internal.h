@@ -1,9 +1,9 @@
 /* devices/ata_internal.h: what the files of the ATA drive share.
  *
  * ata.c: registers, reset, interrupts. ata_commands.c: the command tables and commands
- * without sectors. ata_transfer.c: commands that move sectors. ata_identify.c,
- * ata_smart.c: the pages of data that a drive makes up. CD-ROM drives:
- * atapi_internal.h. */
+ * without sectors. ata_transfer.c: commands that move sectors. ata_discard.c: DATA SET
+ * MANAGEMENT. ata_identify.c, ata_smart.c: the pages of data that a drive makes up.
+ * CD-ROM drives: atapi_internal.h. */
 #ifndef DEVICES_ATA_INTERNAL_H
 #define DEVICES_ATA_INTERNAL_H
 
@@ -89,6 +89,20 @@ void ata_end_short_dma(struct ata_drive *drive, uint32_t sectors_left);
 bool ata_get_address(const struct ata_drive *drive, bool extended, uint64_t *sector);
 /* Puts the address of `sector` into the task file, in the form the command uses. */
 void ata_put_address(struct ata_drive *drive, uint64_t sector);
+
+/* The back end could not do `what`, and not because of the guest. */
+void ata_fail_on_host(struct ata_drive *drive, const char *what, int why);
+/* Has the controller move so many blocks from memory, for ata_discard_ranges(). */
+void ata_wait_for_ranges(struct ata_drive *drive, uint32_t blocks);
+
+/* -- ata_discard.c -- */
+
+/* The command DATA SET MANAGEMENT. */
+void ata_manage_data_set(struct ata_drive *drive);
+/* Its ranges have come. */
+void ata_discard_ranges(struct ata_drive *drive);
+/* Most blocks of ranges in a command: 64 ranges each. */
+enum { ATA_RANGE_BLOCKS = 8 };
 
 /* -- made-up pages of 512 bytes -- */
 

@@ -3,6 +3,8 @@
 #include "devices/ata_internal.h"
 #include "devices/atapi_internal.h"
 
+#include <assert.h>
+
 enum { ATA_STATE_VERSION = 2 };
 
 static const struct state_field drive_fields[] = {
@@ -61,8 +63,18 @@ static const struct state_field channel_fields[] = {
     STATE_END,
 };
 
+/* What is under way has an answer that a saved state would not get, and would put data
+ * into one that is loaded: who saves or loads waits for it first. */
+static void assert_quiet(const struct ata_channel *channel)
+{
+    for (unsigned i = 0; i < ATA_DRIVES; i++) {
+        assert(!channel->drives[i].then);
+    }
+}
+
 void ata_channel_save(const struct ata_channel *channel, struct state_buffer *buffer)
 {
+    assert_quiet(channel);
     state_save(buffer, channel_fields, ATA_STATE_VERSION, channel);
     for (unsigned i = 0; i < ATA_DRIVES; i++) {
         state_save(buffer, drive_fields, ATA_STATE_VERSION, &channel->drives[i]);
@@ -93,7 +105,8 @@ static bool phase_fits_transfer(const struct ata_drive *drive)
         return drive->transfer == ATA_TRANSFER_PIO_OUT;
     case ATA_PHASE_DMA:
         return drive->transfer == ATA_TRANSFER_DMA_IN ||
-               drive->transfer == ATA_TRANSFER_DMA_OUT;
+               drive->transfer == ATA_TRANSFER_DMA_OUT ||
+               drive->transfer == ATA_TRANSFER_RANGES;
     default: /* a request to the back end cannot be saved */
         return false;
     }
@@ -181,6 +194,7 @@ static bool transfer_is_valid(const struct ata_drive *drive)
 bool ata_channel_load(struct ata_channel *channel, struct state_buffer *buffer,
                       struct error *error)
 {
+    assert_quiet(channel);
     bool loaded = state_load(buffer, channel_fields, ATA_STATE_VERSION, channel,
                              "ATA channel", error);
     for (unsigned i = 0; loaded && i < ATA_DRIVES; i++) {

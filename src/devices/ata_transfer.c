@@ -99,8 +99,9 @@ void ata_tell_host_error(struct ata_drive *drive, const char *what, int why)
     }
 }
 
-static void fail_with_device_fault(struct ata_drive *drive)
+void ata_fail_on_host(struct ata_drive *drive, const char *what, int why)
 {
+    ata_tell_host_error(drive, what, why);
     ata_fail(drive, ATA_ERROR_ABORTED);
     drive->status |= ATA_STATUS_DEVICE_FAULT;
 }
@@ -116,8 +117,7 @@ static void fail_transfer(struct ata_drive *drive, int why)
     } else if (why == EROFS) {
         ata_fail(drive, ATA_ERROR_ABORTED | ATA_ERROR_WRITE_PROTECTED);
     } else {
-        ata_tell_host_error(drive, "write", why);
-        fail_with_device_fault(drive);
+        ata_fail_on_host(drive, "write", why);
     }
 }
 
@@ -126,8 +126,7 @@ static void fail_transfer(struct ata_drive *drive, int why)
 static void flushed(struct ata_drive *drive, int result)
 {
     if (result) {
-        ata_tell_host_error(drive, "flush", result);
-        fail_with_device_fault(drive);
+        ata_fail_on_host(drive, "flush", result);
     } else {
         ata_finish(drive);
     }
@@ -256,12 +255,26 @@ static void next_block(struct ata_drive *drive)
     }
 }
 
+void ata_wait_for_ranges(struct ata_drive *drive, uint32_t blocks)
+{
+    drive->transfer = ATA_TRANSFER_RANGES;
+    drive->sector = 0;
+    drive->remaining = drive->block_sectors = drive->block_count = blocks;
+    drive->block_done = 0;
+    drive->request_limit = ATA_CHUNK_SECTORS;
+    wait_for_data(drive, ATA_PHASE_DMA, false);
+    drive->channel->dma->request(drive->channel->dma_opaque);
+}
+
 void ata_run_dma(struct ata_drive *drive)
 {
+    bool reads = drive->transfer == ATA_TRANSFER_DMA_IN;
     if (drive->kind == ATA_KIND_CDROM) {
         atapi_run_dma(drive);
-    } else if (drive->transfer == ATA_TRANSFER_DMA_OUT && !move_by_dma(drive, false)) {
+    } else if (!reads && !move_by_dma(drive, false)) {
         ata_end_short_dma(drive, drive->remaining);
+    } else if (drive->transfer == ATA_TRANSFER_RANGES) {
+        ata_discard_ranges(drive);
     } else {
         continue_block(drive);
     }

@@ -288,8 +288,8 @@ uint16_t atapi_profile(const struct ata_drive *drive)
                                              : ATAPI_PROFILE_CD_ROM;
 }
 
-/* A guest that shuts the tray itself has an event to fetch, but no unit attention, as on
- * QEMU: Linux takes one for a change of discs that it has to refuse to read. */
+/* A guest that shuts the tray itself has an event to fetch, but no unit attention, as
+ * on QEMU: Linux takes one for a change of discs that it has to refuse to read. */
 void atapi_move_tray(struct ata_drive *drive, bool open)
 {
     struct atapi *atapi = &drive->atapi;

@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/types.h"
 #include "clock/clock.h"
+#include "host/storage/block.h"
 
 #include <stdio.h>
 
@@ -33,19 +34,31 @@ struct boot_choice {
     uint32_t menu_wait_ms;              /* for so long; 0: as the firmware likes */
 };
 
+enum machine_media { MACHINE_MEDIA_DISK, MACHINE_MEDIA_CDROM, MACHINE_MEDIA_FLOPPY };
+
+/* A drive with its image, whose `file` is NULL if there is nothing in the drive; an
+ * empty drive for disks is none. */
+struct machine_drive {
+    enum machine_media media;
+    struct block_options image; /* -snapshot of the machine is for all of them */
+};
+
+static inline bool machine_drive_exists(const struct machine_drive *drive)
+{
+    return drive->media != MACHINE_MEDIA_DISK || drive->image.file;
+}
+
 /* Strings belong to the caller and live as long as the machine; NULL means absent. */
 struct machine_config {
     uint64_t ram_bytes;
     const char *bios;     /* NULL: Debian's SeaBIOS */
     const char *vga_bios; /* NULL: Debian's SeaVGABIOS */
     const char *kernel, *initrd, *append;
-    const char *disks[MACHINE_DISKS]; /* hda to hdd */
-    /* Drives with removable media and the images in them; "": an empty drive. A CD-ROM
-     * drive takes the place of the disk of that number. */
-    const char *cdroms[MACHINE_DISKS];
-    const char *floppies[MACHINE_FLOPPIES];
-    bool floppies_read_only[MACHINE_FLOPPIES];
+    struct machine_drive drives[MACHINE_DISKS]; /* hda to hdd */
+    struct machine_drive floppies[MACHINE_FLOPPIES];
+    enum block_engine_kind disk_engine; /* host clock: who reads and writes images */
     bool snapshot;
+    bool raw_disks_only; /* the process will be forked */
     struct boot_choice boot;
     const char *serial[MACHINE_SERIAL_LINES]; /* character specifications */
     bool serial_multiplexed; /* Ctrl-A commands on the line on stdio (-nographic) */

@@ -73,6 +73,7 @@ struct machine {
     bool a20_sources[A20_SOURCES];
 
     struct machine_console consoles[MACHINE_CONSOLES];
+    struct block_engine *block_engine;
     struct block_backend *disks[MACHINE_DISKS];
     struct media media;
 
@@ -114,6 +115,20 @@ bool consoles_open(struct machine *machine, struct error *error);
 void consoles_connect(struct machine *machine);
 /* Waits for readers of what has been written; the event loop is stopped before. */
 void consoles_close(struct machine *machine);
+
+/* Opens what the configuration names and attaches it to the controller. */
+bool disks_open(struct machine *machine, struct error *error);
+/* Opens an image, as the machine's configuration would have it. */
+struct block_backend *disks_open_image(struct machine *machine,
+                                       const struct block_options *image,
+                                       struct error *error);
+/* The machine is about to run. */
+bool disks_start(struct machine *machine, struct error *error);
+/* Waits for all requests, so that no drive is in the middle of one. Lock held, or the
+ * event loop stopped. */
+void disks_settle(struct machine *machine);
+/* Flushes and closes; the event loop is stopped. */
+void disks_close(struct machine *machine);
 
 /* Interrupts the CPU's thread, wherever it is. Lock held. */
 void machine_wake_cpu(struct machine *machine);

@@ -18,6 +18,12 @@ static void close_backend(struct machine *machine, struct block_backend *backend
     }
 }
 
+static void close_left(struct media_drive *drive)
+{
+    close_backend(drive->machine, drive->left);
+    drive->left = NULL;
+}
+
 static void put_in(struct media_drive *drive, struct block_backend *backend)
 {
     drive->backend = backend;
@@ -28,8 +34,11 @@ static void released(void *hand, struct block_device *medium)
 {
     struct media_drive *drive = hand;
     struct block_backend *next = drive->next;
-    assert(medium == block_device_of(drive->backend));
-    close_backend(drive->machine, drive->backend);
+    assert(medium == block_device_of(drive->backend) && !drive->left);
+    drive->left = drive->backend;
+    if (drive->removing) {
+        close_left(drive);
+    }
     drive->backend = drive->next = NULL;
     drive->removed = false;
     if (next) {
@@ -65,24 +74,27 @@ static struct media_drive *add_drive(struct machine *machine, const char *name,
     return drive;
 }
 
-/* An empty name stands for no medium; then `*backend` is NULL. */
-static bool open_image(const char *path, bool read_only, bool snapshot,
+/* An empty drive has no image; then `*backend` is NULL. */
+static bool open_image(struct machine *machine, const struct machine_drive *drive,
                        struct block_backend **backend, struct error *error)
 {
-    *backend = *path ? block_open(path, read_only, snapshot, error) : NULL;
-    return *backend || !*path;
+    *backend = NULL;
+    if (drive->image.file) {
+        *backend = disks_open_image(machine, &drive->image, error);
+    }
+    return *backend || !drive->image.file;
 }
 
 static bool create_cdroms(struct machine *machine, struct error *error)
 {
     for (unsigned unit = 0; unit < MACHINE_DISKS; unit++) {
-        const char *path = machine->config.cdroms[unit];
+        const struct machine_drive *drive = &machine->config.drives[unit];
         struct block_backend *backend;
         char name[MEDIA_NAME_BYTES];
-        if (!path) {
+        if (drive->media != MACHINE_MEDIA_CDROM) {
             continue;
         }
-        if (!open_image(path, true, false, &backend, error)) {
+        if (!open_image(machine, drive, &backend, error)) {
             return false;
         }
         snprintf(name, sizeof(name), "ide%u-cd%u", unit / 2, unit % 2);
@@ -106,15 +118,14 @@ static bool fits_floppy(struct block_backend *backend, struct error *error)
 static bool create_floppies(struct machine *machine, struct i82077 *fdc,
                             struct error *error)
 {
-    const struct machine_config *config = &machine->config;
     for (unsigned i = 0; i < MACHINE_FLOPPIES; i++) {
+        const struct machine_drive *configured = &machine->config.floppies[i];
         struct block_backend *backend;
         char name[MEDIA_NAME_BYTES];
-        if (!config->floppies[i]) {
+        if (!machine_drive_exists(configured)) {
             continue;
         }
-        if (!open_image(config->floppies[i], config->floppies_read_only[i],
-                        config->snapshot, &backend, error)) {
+        if (!open_image(machine, configured, &backend, error)) {
             return false;
         }
         if (backend && !fits_floppy(backend, error)) {
@@ -157,10 +168,21 @@ bool media_create(struct machine *machine, struct error *error)
     return create_cdroms(machine, error) && create_floppies(machine, fdc, error);
 }
 
-void media_destroy(struct machine *machine)
+void media_settle(struct machine *machine)
 {
     struct media *media = &machine->media;
     for (unsigned i = 0; i < media->count; i++) {
+        if (media->drives[i].backend) {
+            block_settle(media->drives[i].backend);
+        }
+    }
+}
+
+void media_close(struct machine *machine)
+{
+    struct media *media = &machine->media;
+    for (unsigned i = 0; i < media->count; i++) {
+        close_left(&media->drives[i]);
         close_backend(machine, media->drives[i].backend);
         close_backend(machine, media->drives[i].next);
     }
@@ -220,9 +242,12 @@ bool machine_media_eject(struct machine *machine, const char *name, bool force,
                          name);
     }
     close_backend(machine, drive->next);
+    close_left(drive);
     drive->next = NULL;
     drive->removed = drive->backend;
+    drive->removing = true;
     removable->ops->remove(removable->opaque);
+    drive->removing = false;
     return true;
 }
 
@@ -239,6 +264,7 @@ bool machine_media_insert(struct machine *machine, const char *name,
     if ((drive->backend && !drive->removed) || drive->next) {
         return error_set(error, "drive %s has a medium already: eject it first", name);
     }
+    close_left(drive);
     if (drive->backend) {
         drive->next = backend;
     } else {

@@ -25,7 +25,9 @@ struct media_drive {
     struct removable_drive *drive;
     struct block_backend *backend; /* of the medium in it; ours to close */
     struct block_backend *next;    /* goes in when the drive has released that */
+    struct block_backend *left;    /* to be closed, but not while it answers */
     bool removed;                  /* `backend` has been taken out */
+    bool removing;                 /* that is going on */
     bool floppy;
 };
 
@@ -42,8 +44,10 @@ bool media_create(struct machine *machine, struct error *error);
 /* What firmware reads of floppy drives in CMOS; likewise, in the equipment byte. */
 void media_fill_cmos(struct machine *machine);
 uint8_t media_floppy_equipment(const struct machine *machine);
-/* Closes everything; the drives are gone. */
-void media_destroy(struct machine *machine);
+/* Waits for all requests; see disks_settle(). */
+void media_settle(struct machine *machine);
+/* Flushes and closes; the drives are gone. */
+void media_close(struct machine *machine);
 
 /* What there is to tell of a drive. */
 struct machine_medium {

@@ -216,22 +216,6 @@ static bool create_pci_devices(struct machine *machine, struct error *error)
     return machine->vga != NULL;
 }
 
-static bool attach_disks(struct machine *machine, struct error *error)
-{
-    for (unsigned unit = 0; unit < MACHINE_DISKS; unit++) {
-        const char *path = machine->config.disks[unit];
-        if (!path) {
-            continue;
-        }
-        machine->disks[unit] = block_open(path, false, machine->config.snapshot, error);
-        if (!machine->disks[unit]) {
-            return false;
-        }
-        piix3_ide_attach(machine->ide, unit, block_device_of(machine->disks[unit]));
-    }
-    return true;
-}
-
 bool pc_create(struct machine *machine, struct error *error)
 {
     machine->cpu.wiring = (struct cpu_wiring){
@@ -253,7 +237,7 @@ bool pc_create(struct machine *machine, struct error *error)
         return false;
     }
     create_isa_devices(machine);
-    return create_pci_devices(machine, error) && attach_disks(machine, error) &&
+    return create_pci_devices(machine, error) && disks_open(machine, error) &&
            media_create(machine, error) && added_devices_create(machine, error);
 }
 

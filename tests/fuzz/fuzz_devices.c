@@ -209,7 +209,8 @@ static void change_medium(struct fuzz *fuzz)
         machine_media_eject(machine, medium.drive, fuzz_one_in(fuzz, 2), &error);
         return;
     }
-    struct block_backend *backend = block_open(fuzz->disk, true, false, &error);
+    const struct block_options options = {.file = fuzz->disk, .read_only = true};
+    struct block_backend *backend = block_open(&options, NULL, NULL, &error);
     if (backend && !machine_media_insert(machine, medium.drive, backend, &error)) {
         block_close(backend, &error);
     }

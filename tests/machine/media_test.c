@@ -47,8 +47,10 @@ static int set_up(void **state)
     s->config = (struct machine_config){
         .ram_bytes = 4 << 20,
         .bios = s->bios,
-        .cdroms = {NULL, NULL, s->disc},
-        .floppies = {s->floppy, ""},
+        .drives = {[2] = {.media = MACHINE_MEDIA_CDROM,
+                          .image = {.file = s->disc, .read_only = true}}},
+        .floppies = {{.media = MACHINE_MEDIA_FLOPPY, .image = {.file = s->floppy}},
+                     {.media = MACHINE_MEDIA_FLOPPY}},
         .clock = CLOCK_KIND_COUNTED,
     };
     *state = s;
@@ -97,7 +99,8 @@ static bool eject(struct setting *s, const char *drive, bool force, struct error
 static bool insert(struct setting *s, const char *drive, const char *path,
                    struct error *error)
 {
-    struct block_backend *backend = block_open(path, true, false, error);
+    const struct block_options options = {.file = path, .read_only = true};
+    struct block_backend *backend = block_open(&options, NULL, NULL, error);
     struct error ignored;
     assert_non_null(backend);
     lock_take(&s->machine->lock);
@@ -236,7 +239,7 @@ static void what_firmware_is_told(void **state)
 static void boot_once(void **state)
 {
     struct setting *s = *state;
-    s->config.floppies[0] = s->config.floppies[1] = NULL;
+    memset(s->config.floppies, 0, sizeof(s->config.floppies));
     s->config.boot = (struct boot_choice){
         .order = "nda", .once = "d", .menu = true, .menu_wait_ms = 5000};
     switch_on(s);
@@ -260,10 +263,10 @@ static void images_that_do_not_fit(void **state)
 {
     struct setting *s = *state;
     struct error error;
-    s->config.floppies[1] = s->large;
+    s->config.floppies[1].image.file = s->large;
     assert_null(machine_create(&s->config, &error));
     assert_non_null(strstr(error.text, "2880"));
-    s->config.floppies[1] = "/nonexistent/floppy";
+    s->config.floppies[1].image.file = "/nonexistent/floppy";
     assert_null(machine_create(&s->config, &error));
     assert_non_null(strstr(error.text, "/nonexistent/floppy"));
 }
