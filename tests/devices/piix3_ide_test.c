@@ -234,6 +234,58 @@ static void test_native_max(void **state)
 
 /* -- PIO -- */
 
+/* Commands with 48-bit addresses, on a disk of 2^41 sectors that keeps what it is asked
+ * for: the address goes to the back end, and that of a bad sector comes back. */
+static void test_large_addresses(void **state)
+{
+    static const struct {
+        uint8_t command;
+        enum block_operation operation;
+    } commands[] = {{0x24, BLOCK_READ},
+                    {0x29, BLOCK_READ},
+                    {0x42, BLOCK_READ},
+                    {0x34, BLOCK_WRITE},
+                    {0x39, BLOCK_WRITE}};
+    struct fixture *fixture = *state;
+    struct bench *bench = fixture->bench;
+    struct memory_disk *disk = &fixture->disk;
+    const uint64_t sectors = 1ULL << 41, address = 0x123456789aULL;
+    uint64_t actual = disk->device.sectors;
+    uint8_t data[512] = {0};
+    disk->device.sectors = sectors;
+    disk->deferred = true;
+    for (unsigned i = 0; i < ARRAY_LENGTH(commands); i++) {
+        put_lba48(bench, address, 1);
+        put(bench, STATUS, commands[i].command);
+        if (commands[i].operation == BLOCK_WRITE) {
+            write_data(bench, data, sizeof(data));
+        }
+        assert_true(disk->waiting);
+        assert_int_equal(disk->held.sector, address);
+        assert_int_equal(disk->held.operation, commands[i].operation);
+        disk->waiting = false;
+        disk->held.completion(disk->held.opaque, EIO);
+        assert_int_equal(get(bench, STATUS) & 0x01, 1);
+        assert_int_equal(get_lba28(bench) & 0xffffff, address & 0xffffff);
+        out8(bench, CONTROL, 0x80);
+        assert_int_equal(get(bench, LOW) | get(bench, MID) << 8, address >> 24);
+        out8(bench, CONTROL, 0x00);
+    }
+    put_lba48(bench, sectors, 1);
+    put(bench, STATUS, 0x24);
+    assert_int_equal(get(bench, STATUS), FAILED);
+    assert_int_equal(get(bench, ERROR), 0x10);
+    put(bench, STATUS, 0xec);
+    uint16_t words[256];
+    read_data(bench, words, sizeof(words));
+    assert_int_equal(words[60] | (uint32_t)words[61] << 16, 0x0fffffff);
+    assert_int_equal(words[100], 0);
+    assert_int_equal(words[102], 1 << 9);
+    assert_int_equal(words[83] & 0x2400, 0x2400); /* 48 bits, FLUSH CACHE EXT */
+    disk->device.sectors = actual;
+    disk->deferred = false;
+}
+
 static void test_pio_read(void **state)
 {
     struct bench *bench = ((struct fixture *)*state)->bench;
@@ -592,6 +644,7 @@ int main(void)
         IDE_TEST(test_power_modes),
         IDE_TEST(test_smart),
         IDE_TEST(test_native_max),
+        IDE_TEST(test_large_addresses),
         IDE_TEST(test_pio_read),
         IDE_TEST(test_pio_write),
         IDE_TEST(test_count_of_zero_is_256),
