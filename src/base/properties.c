@@ -106,27 +106,30 @@ bool properties_take_number(struct properties *properties, const char *key,
     return true;
 }
 
-bool properties_take_size(struct properties *properties, const char *key,
-                          uint64_t *value, struct error *error)
+bool properties_parse_size(const char *text, uint64_t *bytes)
 {
     static const char suffixes[] = "KMGT";
-    const char *text = properties_take(properties, key);
     uint64_t number;
     char *end;
-    if (!text) {
-        return true;
-    }
     bool good = parse_number(text, &end, &number);
     const char *suffix =
         good && *end ? strchr(suffixes, toupper((unsigned char)*end)) : NULL;
     unsigned shift = suffix ? 10 * (unsigned)(suffix - suffixes + 1) : 0;
     if (!good || (*end && (!suffix || end[1])) || number > UINT64_MAX >> shift) {
-        return error_set(error,
-                         "%s: %s=%s: give a number of bytes, or one with K, M, G or T",
-                         properties->option, key, text);
+        return false;
     }
-    *value = number << shift;
+    *bytes = number << shift;
     return true;
+}
+
+bool properties_take_size(struct properties *properties, const char *key,
+                          uint64_t *value, struct error *error)
+{
+    const char *text = properties_take(properties, key);
+    return !text || properties_parse_size(text, value) ||
+           error_set(error,
+                     "%s: %s=%s: give a number of bytes, or one with K, M, G or T",
+                     properties->option, key, text);
 }
 
 bool properties_take_switch(struct properties *properties, const char *key, bool *value,

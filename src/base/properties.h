@@ -44,6 +44,9 @@ bool properties_take_size(struct properties *properties, const char *key,
 bool properties_take_switch(struct properties *properties, const char *key, bool *value,
                             struct error *error);
 
+/* A size as above, wherever it stands; false if it is none. */
+bool properties_parse_size(const char *text, uint64_t *bytes);
+
 /* False if there is a key that was not taken. `known`: those that exist, for the
  * message. */
 bool properties_finish(const struct properties *properties, const char *known,

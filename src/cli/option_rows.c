@@ -3,7 +3,9 @@
 #include <string.h>
 
 #include "cli/log_items.h"
+#include "cli/option_drive.h"
 #include "cli/option_machine.h"
+#include "cli/option_media.h"
 #include "cli/options_internal.h"
 #include "cli/values.h"
 #include "cpu/direct/redirect.h"
@@ -27,40 +29,6 @@ static bool apply_version(struct parser *parser, const char *value, struct error
 static bool apply_memory(struct parser *parser, const char *value, struct error *error)
 {
     return value_parse_memory(value, &parser->options->machine.ram_bytes, error);
-}
-
-bool option_set_disk(struct parser *parser, size_t index, const char *value,
-                     struct error *error)
-{
-    const char **disk = &parser->options->machine.disks[index];
-    if (*disk) {
-        return error_set(error,
-                         "'%s' and '%s' are both to be hd%c; use -hda, -hdb, -hdc and "
-                         "-hdd once each",
-                         *disk, value, (char)('a' + index));
-    }
-    *disk = value;
-    return true;
-}
-
-static bool apply_hda(struct parser *parser, const char *value, struct error *error)
-{
-    return option_set_disk(parser, 0, value, error);
-}
-
-static bool apply_hdb(struct parser *parser, const char *value, struct error *error)
-{
-    return option_set_disk(parser, 1, value, error);
-}
-
-static bool apply_hdc(struct parser *parser, const char *value, struct error *error)
-{
-    return option_set_disk(parser, 2, value, error);
-}
-
-static bool apply_hdd(struct parser *parser, const char *value, struct error *error)
-{
-    return option_set_disk(parser, 3, value, error);
 }
 
 static bool apply_snapshot(struct parser *parser, const char *value,
@@ -297,10 +265,22 @@ static bool apply_log_file(struct parser *parser, const char *value,
 
 static const struct option_row rows[] = {
     {"m", "SIZE", apply_memory, "memory in MiB, or with K, M, G (default 128)"},
-    {"hda", "FILE", apply_hda, "raw disk image: primary master"},
-    {"hdb", "FILE", apply_hdb, "primary slave"},
-    {"hdc", "FILE", apply_hdc, "secondary master"},
-    {"hdd", "FILE", apply_hdd, "secondary slave"},
+    {"hda", "FILE", option_apply_hda, "disk image or nbd://…: primary master"},
+    {"hdb", "FILE", option_apply_hdb, "primary slave"},
+    {"hdc", "FILE", option_apply_hdc, "secondary master"},
+    {"hdd", "FILE", option_apply_hdd, "secondary slave"},
+    {"drive", "file=FILE,…", option_apply_drive,
+     "a drive: if=ide|floppy, media=disk|cdrom, index=N,\n"
+     "                       format=raw|qcow2|…, "
+     "snapshot=on, readonly=on, discard=unmap, cache=…, aio=…"},
+    {"cdrom", "FILE", option_apply_cdrom, "image in the CD-ROM drive (which is hdc)"},
+    {"fda", "FILE", option_apply_fda, "image in floppy drive A"},
+    {"fdb", "FILE", option_apply_fdb, "in floppy drive B"},
+    {"boot", "[order=]LETTERS", option_apply_boot,
+     "order (default cad) of a floppy, c disk, d CD-ROM, n network;\n"
+     "                       once=LETTERS, menu=on, splash-time=MS"},
+    {"nodefaults", NULL, option_apply_no_defaults,
+     "no CD-ROM or floppy drive that is not asked for"},
     {"snapshot", NULL, apply_snapshot, "leave the images alone; changes are temporary"},
     {"kernel", "FILE", apply_kernel, "boot this Linux (bzImage) or Multiboot kernel"},
     {"initrd", "FILE", apply_initrd, "its initial RAM disk"},

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "cli/option_media.h"
 #include "cli/options_internal.h"
 #include "cli/values.h"
 #include "cpu/engines/engines.h"
@@ -151,6 +152,17 @@ static bool finish_lockstep(struct parser *parser, struct error *error)
             option_apply_engines(parser, "interpreter,jit", error));
 }
 
+/* Something is there that one may boot from. */
+static bool has_drives(const struct machine_config *machine)
+{
+    bool any = machine_drive_exists(&machine->floppies[0]) ||
+               machine_drive_exists(&machine->floppies[1]);
+    for (unsigned i = 0; i < MACHINE_DISKS; i++) {
+        any |= machine_drive_exists(&machine->drives[i]);
+    }
+    return any;
+}
+
 /* Defaults that depend on several options, and combinations that make no sense. */
 static bool finish(struct parser *parser, struct error *error)
 {
@@ -159,11 +171,11 @@ static bool finish(struct parser *parser, struct error *error)
         return error_set(error, "-%s goes with -kernel FILE",
                          machine->initrd ? "initrd" : "append");
     }
-    if (!machine->kernel && !machine->disks[0] && !machine->disks[1] &&
-        !machine->disks[2] && !machine->disks[3] && !machine->bios) {
+    if (!machine->kernel && !machine->bios && !has_drives(machine)) {
         return error_set(error, "nothing to boot: name a disk image, or -kernel FILE "
                                 "(-help lists the options)");
     }
+    option_add_default_drives(parser);
     if (machine->syscall_redirect && parser->engine_given &&
         strcmp(machine->engine, "direct") != 0 && !parser->engine_auto) {
         return error_set(error, "-syscall-redirect goes with -engine direct or auto");

@@ -8,7 +8,9 @@
 struct parser {
     struct options *options;
     unsigned serial_lines; /* -serial so far */
+    unsigned drive_texts;  /* -drive so far */
     bool no_graphic;
+    bool no_defaults; /* -nodefaults */
     bool display_given;
     bool rtc_given;
     bool clock_given;

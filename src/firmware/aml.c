@@ -44,12 +44,14 @@ enum {
 /* Resource descriptors, section 6.4. */
 enum {
     RESOURCE_IRQ = 0x22,
+    RESOURCE_DMA = 0x2a,
     RESOURCE_PORTS = 0x47,
     RESOURCE_END = 0x79,
     RESOURCE_MEMORY_32 = 0x86, /* at a fixed place */
     RESOURCE_DWORD_RANGE = 0x87,
     RESOURCE_WORD_RANGE = 0x88,
     RESOURCE_EXTENDED_IRQ = 0x89,
+    DMA_COMPATIBLE_8_BITS = 0,
     PORTS_DECODE_16_BITS = 1,
     IRQ_CONSUMER = 1,
     IRQ_SHARED = 8,
@@ -337,6 +339,13 @@ void aml_resource_irq(struct aml *aml, unsigned irq)
 {
     put8(aml, RESOURCE_IRQ);
     put16(aml, 1U << irq);
+}
+
+void aml_resource_dma(struct aml *aml, unsigned channel)
+{
+    put8(aml, RESOURCE_DMA);
+    put8(aml, 1U << channel);
+    put8(aml, DMA_COMPATIBLE_8_BITS);
 }
 
 void aml_resource_shared_irq(struct aml *aml, uint16_t mask)

@@ -50,18 +50,21 @@ static void write_isa_devices(struct aml *aml)
             uint8_t count;
         } ports[2];
         unsigned irq; /* 0: none */
+        unsigned dma; /* likewise */
     } devices[] = {
-        {"RTC", "PNP0B00", 0, {{0x70, 2}}, 8},
-        {"KBD", "PNP0303", 0, {{0x60, 1}, {0x64, 1}}, 1},
-        {"MOU", "PNP0F13", 0, {{0}}, 12},
-        {"COM1", "PNP0501", 1, {{0x3f8, 8}}, 4},
-        {"COM2", "PNP0501", 2, {{0x2f8, 8}}, 3},
+        {"RTC", "PNP0B00", 0, {{0x70, 2}}, 8, 0},
+        {"KBD", "PNP0303", 0, {{0x60, 1}, {0x64, 1}}, 1, 0},
+        {"MOU", "PNP0F13", 0, {{0}}, 12, 0},
+        {"COM1", "PNP0501", 1, {{0x3f8, 8}}, 4, 0},
+        {"COM2", "PNP0501", 2, {{0x2f8, 8}}, 3, 0},
+        {"FDC0", "PNP0700", 0, {{0x3f0, 6}, {0x3f7, 1}}, 6, 2}, /* the IDE has 0x3f6 */
         /* ports of the system board that belong to no other device */
         {"SYSR",
          "PNP0C02",
          0,
          {{ACPI_SMI_COMMAND_PORT, SYSTEM_MANAGEMENT_PORTS},
           {ACPI_GPE0_BASE, ACPI_GPE0_BYTES}},
+         0,
          0},
     };
     for (unsigned i = 0; i < ARRAY_LENGTH(devices); i++) {
@@ -79,6 +82,9 @@ static void write_isa_devices(struct aml *aml)
         }
         if (devices[i].irq) {
             aml_resource_irq(aml, devices[i].irq);
+        }
+        if (devices[i].dma) {
+            aml_resource_dma(aml, devices[i].dma);
         }
         aml_end(aml);
         aml_end(aml);

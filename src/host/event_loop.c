@@ -4,11 +4,12 @@
 #define _GNU_SOURCE /* ppoll */
 #include "host/event_loop.h"
 
+#include "host/thread.h"
+
 #include <assert.h>
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -199,20 +200,8 @@ static void *run(void *opaque)
 bool event_loop_start(struct event_loop *loop, struct error *error)
 {
     assert(!loop->started);
-    /* Signals belong to other threads; except those that a thread causes itself, by a
-     * fault or by reading its terminal from the background. */
-    static const int own_signals[] = {SIGSEGV, SIGBUS, SIGILL,  SIGFPE,
-                                      SIGTRAP, SIGSYS, SIGTTIN, SIGTTOU};
-    sigset_t blocked, before;
-    sigfillset(&blocked);
-    for (size_t i = 0; i < ARRAY_LENGTH(own_signals); i++) {
-        sigdelset(&blocked, own_signals[i]);
-    }
-    pthread_sigmask(SIG_SETMASK, &blocked, &before);
-    int failure = pthread_create(&loop->thread, NULL, run, loop);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (failure) {
-        return error_set_errno(error, failure, "cannot start the event loop's thread");
+    if (!thread_start(&loop->thread, run, loop, "for the event loop", error)) {
+        return false;
     }
     atomic_store(&loop->started, true);
     return true;

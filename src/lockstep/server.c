@@ -130,6 +130,7 @@ static struct machine_config configuration(const struct lockstep_config *config,
     machine.engine = config->engines[index].name;
     machine.engine_override = config->engines[index].override;
     machine.snapshot = true;
+    machine.raw_disks_only = true;
     machine.halt_ends = true;
     if (index > 0) {
         for (unsigned i = 0; i < MACHINE_SERIAL_LINES; i++) {

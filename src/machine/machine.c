@@ -181,24 +181,21 @@ void machine_destroy(struct machine *machine)
     /* From here on there is one thread: no timer or input finds half a machine. */
     event_loop_stop(machine->loop);
     machine->clock.deadline_changed = NULL;
+    disks_settle(machine);
     consoles_close(machine);
-    event_loop_destroy(machine->loop);
     if (machine->cpu.code_cache) {
         machine->engine->destroy(&machine->cpu);
     }
     for (unsigned i = machine->device_count; i-- > 0;) {
         device_destroy(machine->devices[i]);
     }
-    for (unsigned i = 0; i < MACHINE_DISKS; i++) {
-        struct error error;
-        if (!block_close(machine->disks[i], &error)) {
-            log_warning(&machine->log, "%s", error.text);
-        }
-    }
+    media_close(machine);
+    disks_close(machine);
     struct error error;
     if (!trace_close(&machine->trace, &error)) {
         log_warning(&machine->log, "%s", error.text);
     }
+    event_loop_destroy(machine->loop);
     firmware_roms_destroy(&machine->roms);
     ram_destroy(&machine->ram);
     if (machine->stop_fd >= 0) {
@@ -220,6 +217,7 @@ uint64_t machine_hash(struct machine *machine)
 {
     struct state_buffer buffer = {0};
     lock_take(&machine->lock);
+    disks_settle(machine);
     for (unsigned i = 0; i < machine->device_count; i++) {
         device_save(machine->devices[i], &buffer);
     }

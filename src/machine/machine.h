@@ -8,11 +8,13 @@
 #include "base/error.h"
 #include "base/types.h"
 #include "clock/clock.h"
+#include "host/storage/block.h"
 
 #include <stdio.h>
 
 enum {
     MACHINE_DISKS = 4,
+    MACHINE_FLOPPIES = 2,
     MACHINE_SERIAL_LINES = 4,
     MACHINE_ADDED_DEVICES = 16,
     MACHINE_MINIMUM_RAM_MIB = 4,
@@ -21,14 +23,43 @@ enum {
 
 struct cpu_engine;
 
+enum { BOOT_ORDER_DEVICES = 3 };
+
+/* What the firmware is to start, and in which order: letters as QEMU has them, a and b
+ * for floppies, c for disks, d for CD-ROMs, n for the network. */
+struct boot_choice {
+    char order[BOOT_ORDER_DEVICES + 1]; /* empty: "cad" */
+    char once[BOOT_ORDER_DEVICES + 1];  /* until the first reset; empty: as `order` */
+    bool menu;                          /* the user may choose */
+    uint32_t menu_wait_ms;              /* for so long; 0: as the firmware likes */
+};
+
+enum machine_media { MACHINE_MEDIA_DISK, MACHINE_MEDIA_CDROM, MACHINE_MEDIA_FLOPPY };
+
+/* A drive with its image, whose `file` is NULL if there is nothing in the drive; an
+ * empty drive for disks is none. */
+struct machine_drive {
+    enum machine_media media;
+    struct block_options image; /* -snapshot of the machine is for all of them */
+};
+
+static inline bool machine_drive_exists(const struct machine_drive *drive)
+{
+    return drive->media != MACHINE_MEDIA_DISK || drive->image.file;
+}
+
 /* Strings belong to the caller and live as long as the machine; NULL means absent. */
 struct machine_config {
     uint64_t ram_bytes;
     const char *bios;     /* NULL: Debian's SeaBIOS */
     const char *vga_bios; /* NULL: Debian's SeaVGABIOS */
     const char *kernel, *initrd, *append;
-    const char *disks[MACHINE_DISKS]; /* hda to hdd */
+    struct machine_drive drives[MACHINE_DISKS]; /* hda to hdd */
+    struct machine_drive floppies[MACHINE_FLOPPIES];
+    enum block_engine_kind disk_engine; /* host clock: who reads and writes images */
     bool snapshot;
+    bool raw_disks_only; /* the process will be forked */
+    struct boot_choice boot;
     const char *serial[MACHINE_SERIAL_LINES]; /* character specifications */
     bool serial_multiplexed; /* Ctrl-A commands on the line on stdio (-nographic) */
     const char *engine;      /* cpu_engine_find(); refused if not built in */

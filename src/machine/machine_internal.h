@@ -10,6 +10,7 @@
 #include "devices/coprocessor_error.h"
 #include "devices/fw_cfg.h"
 #include "devices/hpet.h"
+#include "devices/i8237.h"
 #include "devices/i8259.h"
 #include "devices/io_apic.h"
 #include "devices/local_apic.h"
@@ -24,6 +25,7 @@
 #include "host/storage/block.h"
 #include "machine/isa_interrupts.h"
 #include "machine/machine.h"
+#include "machine/media.h"
 
 enum { MACHINE_DEVICES = 32 };
 
@@ -69,6 +71,7 @@ struct machine {
     struct io_apic *io_apic;
     struct hpet *hpet;
     struct mc146818 *rtc;
+    struct i8237 *dma;
     struct pci_bus *pci;
     struct fw_cfg *fw_cfg;
     struct piix4_pm *power;
@@ -80,7 +83,9 @@ struct machine {
     bool a20_sources[A20_SOURCES];
 
     struct machine_console consoles[MACHINE_CONSOLES];
+    struct block_engine *block_engine;
     struct block_backend *disks[MACHINE_DISKS];
+    struct media media;
 
     /* Why the run loop has to look up; set with the lock held. */
     bool reset_requested, power_off_requested, debug_exit_requested;
@@ -125,11 +130,30 @@ void interrupts_raise_nmi(struct machine *machine);
 /* Serial and parallel ports, and the debug console, once `consoles` are open. */
 void communication_create(struct machine *machine);
 
+/* The order of boot devices, in CMOS; at the first reset it may be another one. */
+void boot_order_reset(struct machine *machine);
+/* The boot menu, in fw_cfg. */
+void boot_order_tell_firmware(struct machine *machine);
+
 bool consoles_open(struct machine *machine, struct error *error);
 /* The UARTs exist now: input may flow. */
 void consoles_connect(struct machine *machine);
 /* Waits for readers of what has been written; the event loop is stopped before. */
 void consoles_close(struct machine *machine);
+
+/* Opens what the configuration names and attaches it to the controller. */
+bool disks_open(struct machine *machine, struct error *error);
+/* Opens an image, as the machine's configuration would have it. */
+struct block_backend *disks_open_image(struct machine *machine,
+                                       const struct block_options *image,
+                                       struct error *error);
+/* The machine is about to run. */
+bool disks_start(struct machine *machine, struct error *error);
+/* Waits for all requests, so that no drive is in the middle of one. Lock held, or the
+ * event loop stopped. */
+void disks_settle(struct machine *machine);
+/* Flushes and closes; the event loop is stopped. */
+void disks_close(struct machine *machine);
 
 /* Interrupts the CPU's thread, wherever it is. Lock held. */
 void machine_wake_cpu(struct machine *machine);

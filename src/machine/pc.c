@@ -33,12 +33,8 @@ enum {
     CMOS_EXTENDED_KIB = 0x17,
     CMOS_EXTENDED_KIB_2 = 0x30,
     CMOS_ABOVE_16M_64KIB = 0x34,
-    CMOS_BOOT_1_2 = 0x3d, /* SeaBIOS: first (low) and second boot device */
-    CMOS_BOOT_3 = 0x38,
     EQUIPMENT_FPU = 0x02,
     EQUIPMENT_MOUSE = 0x04,
-    BOOT_DISK = 2,
-    BOOT_CDROM = 3,
     BASE_KIB = 640,
 };
 
@@ -135,7 +131,7 @@ static void create_isa_devices(struct machine *machine)
                                 irq_line_to(reset_line, machine, 0)));
     machine->rtc = pc_add_device(
         machine, mc146818_create(log, ports, clock, interrupts_rtc_line(machine)));
-    pc_add_device(machine, i8237_create(log, ports, &machine->memory));
+    machine->dma = pc_add_device(machine, i8237_create(log, ports, &machine->memory));
     pc_add_device(machine, i8042_create(log, ports, clock,
                                         isa_interrupts_line(isa, IRQ_KEYBOARD),
                                         isa_interrupts_line(isa, IRQ_MOUSE),
@@ -170,22 +166,6 @@ static bool create_pci_devices(struct machine *machine, struct error *error)
     return machine->vga != NULL;
 }
 
-static bool attach_disks(struct machine *machine, struct error *error)
-{
-    for (unsigned unit = 0; unit < MACHINE_DISKS; unit++) {
-        const char *path = machine->config.disks[unit];
-        if (!path) {
-            continue;
-        }
-        machine->disks[unit] = block_open(path, false, machine->config.snapshot, error);
-        if (!machine->disks[unit]) {
-            return false;
-        }
-        piix3_ide_attach(machine->ide, unit, block_device_of(machine->disks[unit]));
-    }
-    return true;
-}
-
 bool pc_create(struct machine *machine, struct error *error)
 {
     machine->cpu.wiring = (struct cpu_wiring){
@@ -206,8 +186,8 @@ bool pc_create(struct machine *machine, struct error *error)
         return false;
     }
     create_isa_devices(machine);
-    return create_pci_devices(machine, error) && attach_disks(machine, error) &&
-           added_devices_create(machine, error);
+    return create_pci_devices(machine, error) && disks_open(machine, error) &&
+           media_create(machine, error) && added_devices_create(machine, error);
 }
 
 static void set_cmos16(struct machine *machine, uint8_t index, uint64_t value)
@@ -226,9 +206,9 @@ static void fill_cmos(struct machine *machine)
     set_cmos16(machine, CMOS_EXTENDED_KIB, extended_kib);
     set_cmos16(machine, CMOS_EXTENDED_KIB_2, extended_kib);
     set_cmos16(machine, CMOS_ABOVE_16M_64KIB, above_16m);
-    mc146818_set(machine->rtc, CMOS_EQUIPMENT, EQUIPMENT_FPU | EQUIPMENT_MOUSE);
-    mc146818_set(machine->rtc, CMOS_BOOT_1_2, BOOT_DISK | BOOT_CDROM << 4);
-    mc146818_set(machine->rtc, CMOS_BOOT_3, 0);
+    mc146818_set(machine->rtc, CMOS_EQUIPMENT,
+                 EQUIPMENT_FPU | EQUIPMENT_MOUSE | media_floppy_equipment(machine));
+    media_fill_cmos(machine);
 }
 
 bool pc_prepare_firmware(struct machine *machine, struct error *error)
@@ -239,6 +219,7 @@ bool pc_prepare_firmware(struct machine *machine, struct error *error)
     fill_cmos(machine);
     fw_cfg_add_i64(machine->fw_cfg, FW_CFG_RAM_SIZE, machine->ram.bytes);
     fw_cfg_add_i16(machine->fw_cfg, FW_CFG_NOGRAPHIC, config->serial_multiplexed);
+    boot_order_tell_firmware(machine);
     const struct acpi_machine described = {
         .ram_bytes = machine->ram.bytes,
         .apic = !config->no_apic,
@@ -266,4 +247,5 @@ void pc_reset(struct machine *machine)
             class->reset_lines(machine->devices[i]);
         }
     }
+    boot_order_reset(machine);
 }

@@ -193,7 +193,7 @@ static void run_engine(struct machine *machine)
 
 bool machine_power_on(struct machine *machine, struct error *error)
 {
-    if (!event_loop_start(machine->loop, error)) {
+    if (!disks_start(machine, error) || !event_loop_start(machine->loop, error)) {
         return false;
     }
     lock_take(&machine->lock);

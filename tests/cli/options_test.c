@@ -59,8 +59,8 @@ static void defaults(void **state)
     const struct machine_config *machine = &options.machine;
     assert_int_equal(options.action, OPTIONS_RUN);
     assert_int_equal(machine->ram_bytes, 128 << 20);
-    assert_string_equal(machine->disks[0], "x.img");
-    assert_null(machine->disks[1]);
+    assert_string_equal(machine->drives[0].image.file, "x.img");
+    assert_null(machine->drives[1].image.file);
     assert_null(machine->bios);
     assert_string_equal(machine->engine, cpu_engine_find("auto")->name);
     assert_int_equal(machine->clock, CLOCK_KIND_HOST);
@@ -80,10 +80,10 @@ static void files(void **state)
     accept("run -hda a --hdb b --hdc=c -hdd d -kernel k -initrd i -append t -bios s "
            "-snapshot -no-reboot -stats -d guest_errors -debugcon file:F");
     const struct machine_config *machine = &options.machine;
-    assert_string_equal(machine->disks[0], "a");
-    assert_string_equal(machine->disks[1], "b");
-    assert_string_equal(machine->disks[2], "c");
-    assert_string_equal(machine->disks[3], "d");
+    assert_string_equal(machine->drives[0].image.file, "a");
+    assert_string_equal(machine->drives[1].image.file, "b");
+    assert_string_equal(machine->drives[2].image.file, "c");
+    assert_string_equal(machine->drives[3].image.file, "d");
     assert_string_equal(machine->kernel, "k");
     assert_string_equal(machine->initrd, "i");
     assert_string_equal(machine->append, "t");
@@ -92,9 +92,9 @@ static void files(void **state)
     assert_true(machine->snapshot && machine->no_reboot && machine->show_guest_errors);
     assert_true(options.statistics);
     accept("-snapshot -- -odd-name");
-    assert_string_equal(machine->disks[0], "-odd-name");
+    assert_string_equal(machine->drives[0].image.file, "-odd-name");
     accept("run run");
-    assert_string_equal(machine->disks[0], "run");
+    assert_string_equal(machine->drives[0].image.file, "run");
     refuse("a b", "-hdb");
     refuse("-hda a b", "-hdb");
     refuse("-initrd i x", "-kernel");
@@ -103,6 +103,124 @@ static void files(void **state)
     refuse("-nographic", "nothing to boot");
     refuse("x -hdb", "needs a value");
     refuse("x --snapshot=on", "takes no value");
+}
+
+static void media(void **state)
+{
+    (void)state;
+    const struct machine_config *machine = &options.machine;
+    accept("x.img");
+    assert_int_equal(machine->drives[2].media, MACHINE_MEDIA_CDROM);
+    assert_null(machine->drives[2].image.file);
+    assert_true(machine_drive_exists(&machine->floppies[0]));
+    assert_null(machine->floppies[0].image.file);
+    assert_false(machine_drive_exists(&machine->floppies[1]));
+    accept("x.img -nodefaults");
+    assert_false(machine_drive_exists(&machine->drives[2]));
+    assert_false(machine_drive_exists(&machine->floppies[0]));
+    accept("-cdrom c.iso -fda a -fdb b");
+    assert_string_equal(machine->drives[2].image.file, "c.iso");
+    assert_true(machine->drives[2].image.read_only);
+    assert_string_equal(machine->floppies[0].image.file, "a");
+    assert_string_equal(machine->floppies[1].image.file, "b");
+    accept("-hdc y");
+    assert_int_equal(machine->drives[2].media, MACHINE_MEDIA_DISK);
+    accept("-hda x -drive if=floppy,index=1,readonly=on,file=f -drive if=floppy "
+           "-drive media=cdrom -drive media=cdrom,file=d");
+    assert_null(machine->floppies[0].image.file);
+    assert_string_equal(machine->floppies[1].image.file, "f");
+    assert_true(machine->floppies[1].image.read_only);
+    assert_int_equal(machine->drives[2].media, MACHINE_MEDIA_CDROM);
+    assert_null(machine->drives[2].image.file);
+    assert_string_equal(machine->drives[1].image.file, "d");
+    refuse("-drive if=floppy,index=2,file=f", "from 0 to 1");
+    refuse("-drive if=floppy,file=f -drive if=floppy -drive if=floppy",
+           "2 floppy drives");
+    refuse("-drive if=floppy,media=cdrom,file=f", "floppy");
+    refuse("-hdc y -cdrom c", "hdc");
+    refuse("-cdrom c -hdc y", "hdc");
+    refuse("-cdrom c -cdrom d", "hdc");
+    refuse("-drive media=cdrom -hdc d", "hdc");
+    refuse("-fda a -fda b", "in floppy drive A");
+}
+
+static void boot_order(void **state)
+{
+    (void)state;
+    const struct boot_choice *boot = &options.machine.boot;
+    accept("x");
+    assert_string_equal(boot->order, "");
+    assert_false(boot->menu);
+    accept("x -boot d");
+    assert_string_equal(boot->order, "d");
+    accept("x -boot order=cdn,once=a,menu=on,splash-time=900");
+    assert_string_equal(boot->order, "cdn");
+    assert_string_equal(boot->once, "a");
+    assert_true(boot->menu);
+    assert_int_equal(boot->menu_wait_ms, 900);
+    accept("x -boot d -boot menu=on");
+    assert_string_equal(boot->order, "d");
+    assert_true(boot->menu);
+    refuse("x -boot order=x", "letters");
+    refuse("x -boot once=cc", "each once");
+    refuse("x -boot cadn", "one to 3");
+    refuse("x -boot order=", "one to 3");
+    refuse("x -boot menu=maybe", "on or off");
+    refuse("x -boot strict=on", "strict");
+    refuse("x -boot splash-time=70000", "65535");
+}
+
+static void drives(void **state)
+{
+    (void)state;
+    accept("-drive file=a,format=raw,discard=unmap,cache=unsafe,aio=threads "
+           "-drive file=b,,c,if=ide,index=3,media=cdrom "
+           "-drive id=x,file=d,bus=1,unit=0,snapshot=on,werror=report,format=qcow2 "
+           "-hdb e");
+    const struct machine_drive *drive = options.machine.drives;
+    assert_string_equal(drive[0].image.file, "a");
+    assert_string_equal(drive[0].image.format, "raw");
+    assert_true(drive[0].image.discard);
+    assert_false(drive[0].image.snapshot || drive[0].image.read_only);
+    assert_int_equal(drive[0].image.cache, BLOCK_CACHE_UNSAFE);
+    assert_int_equal(options.machine.disk_engine, BLOCK_ENGINE_THREADS);
+    assert_string_equal(drive[1].image.file, "e");
+    assert_null(drive[1].image.format);
+    assert_string_equal(drive[2].image.file, "d");
+    assert_true(drive[2].image.snapshot);
+    assert_string_equal(drive[3].image.file, "b,c");
+    assert_int_equal(drive[3].media, MACHINE_MEDIA_CDROM);
+    assert_true(drive[3].image.read_only);
+    /* A CD-ROM drive is the secondary master; others take the first place. */
+    accept("-drive media=cdrom,file=cd -drive file=x -drive file=y,readonly=on");
+    assert_string_equal(drive[2].image.file, "cd");
+    assert_string_equal(drive[0].image.file, "x");
+    assert_true(drive[1].image.read_only);
+    accept("x -drive file=y,aio=io_uring -drive file=z,cache=writethrough");
+    assert_int_equal(options.machine.disk_engine, BLOCK_ENGINE_IO_URING);
+    assert_int_equal(drive[2].image.cache, BLOCK_CACHE_WRITETHROUGH);
+}
+
+static void wrong_drives(void **state)
+{
+    (void)state;
+    refuse("-drive format=raw", "file=FILE");
+    refuse("-drive file=x,format=zip", "the formats are raw, qcow2");
+    refuse("-drive file=x,if=scsi", "it can be ide");
+    refuse("-drive file=x,media=tape", "disk or cdrom");
+    refuse("-drive file=x,index=4", "from 0 to 3");
+    refuse("-drive file=x,unit=2", "from 0 to 1");
+    refuse("-drive file=x,discard=maybe", "unmap or ignore");
+    refuse("-drive file=x,cache=none", "writeback, writethrough or unsafe");
+    refuse("-drive file=x,aio=native", "threads or io_uring");
+    refuse("-drive file=x,werror=stop", "report");
+    refuse("-drive file=x,snapshot=yes", "on or off");
+    refuse("-drive file=x,snapshot=on,readonly=on", "leave one out");
+    refuse("-drive file=x,colour=red", "no property colour; there are file");
+    refuse("-drive file=x,file=y", "given twice");
+    refuse("-drive file=x,index=1 -hdb y", "are both to be hdb");
+    refuse("-drive file=x,aio=threads -drive file=y,aio=io_uring", "the same");
+    refuse("a -hdb b -hdc c -hdd d -drive file=e", "4 drives");
 }
 
 static void memory(void **state)
@@ -299,7 +417,7 @@ static void lockstep(void **state)
     assert_int_equal(config->every, 10000);
     assert_int_equal(config->from, 2000000);
     assert_int_equal(config->until, 3000000000);
-    assert_string_equal(config->machine.disks[0], "x");
+    assert_string_equal(config->machine.drives[0].image.file, "x");
     assert_int_equal(config->machine.ram_bytes, 64 << 20);
     assert_int_equal(config->machine.clock, CLOCK_KIND_COUNTED);
     assert_int_equal(config->machine.epoch_s, OPTIONS_COUNTED_EPOCH_S);
@@ -389,6 +507,10 @@ int main(void)
         cmocka_unit_test(help_and_version),
         cmocka_unit_test(edit_distance),
         cmocka_unit_test(parts),
+        cmocka_unit_test(drives),
+        cmocka_unit_test(wrong_drives),
+        cmocka_unit_test(media),
+        cmocka_unit_test(boot_order),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

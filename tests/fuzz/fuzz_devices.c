@@ -107,6 +107,18 @@ static void access_indexed(struct fuzz *fuzz)
     }
 }
 
+static void move_words(struct fuzz *fuzz, uint16_t port, uint32_t most)
+{
+    struct port_space *ports = &fuzz->machine->ports;
+    for (uint32_t words = fuzz_below(fuzz, most); words > 0; words--) {
+        if (fuzz_one_in(fuzz, 2)) {
+            port_write(ports, port, fuzz_interesting(fuzz), 2);
+        } else {
+            port_read(ports, port, 2);
+        }
+    }
+}
+
 /* A whole ATA command: registers first, command last, then some data. */
 static void access_disk(struct fuzz *fuzz)
 {
@@ -121,12 +133,88 @@ static void access_disk(struct fuzz *fuzz)
     port_write(ports, (uint16_t)(base + 7),
                commands[fuzz_below(fuzz, ARRAY_LENGTH(commands))], 1);
     clock_run_timers(&fuzz->machine->clock);
-    for (uint32_t words = fuzz_below(fuzz, 300); words > 0; words--) {
-        if (fuzz_one_in(fuzz, 2)) {
-            port_write(ports, base, fuzz_interesting(fuzz), 2);
-        } else {
-            port_read(ports, base, 2);
+    move_words(fuzz, base, 300);
+}
+
+/* A packet to a CD-ROM drive, by PIO or DMA, and some data. */
+static void access_cdrom(struct fuzz *fuzz)
+{
+    static const uint8_t commands[] = {0x00, 0x03, 0x12, 0x1b, 0x1e, 0x25, 0x28,
+                                       0x2b, 0x43, 0x46, 0x4a, 0x51, 0x52, 0x55,
+                                       0x5a, 0xa8, 0xad, 0xb9, 0xbb, 0xbd, 0xbe};
+    enum { CHANNEL = 0x170, MASTER = 0xc008 };
+    struct port_space *ports = &fuzz->machine->ports;
+    bool dma = fuzz_one_in(fuzz, 3);
+    port_write(ports, CHANNEL + 6, fuzz_one_in(fuzz, 8) ? 0xb0 : 0xa0, 1);
+    port_write(ports, CHANNEL + 1, dma, 1);
+    port_write(ports, CHANNEL + 4, fuzz_interesting(fuzz), 1);
+    port_write(ports, CHANNEL + 5, fuzz_interesting(fuzz), 1);
+    port_write(ports, CHANNEL + 7, fuzz_one_in(fuzz, 16) ? 0x08 : 0xa0, 1);
+    for (unsigned i = 0; i < 6; i++) {
+        uint32_t word = fuzz_one_in(fuzz, 3) ? fuzz_interesting(fuzz) : 0;
+        if (i == 0) {
+            word = commands[fuzz_below(fuzz, ARRAY_LENGTH(commands))] | (word & 0xff00);
         }
+        port_write(ports, CHANNEL, word, 2);
+    }
+    if (dma) {
+        port_write(ports, MASTER + 4, fuzz_below(fuzz, FUZZ_RAM_BYTES), 4);
+        port_write(ports, MASTER, 0x01, 1);
+        port_write(ports, MASTER, fuzz_one_in(fuzz, 8), 1);
+    } else {
+        move_words(fuzz, CHANNEL, 1500);
+    }
+}
+
+/* A command to the floppy controller, some bytes, and the DMA channel. */
+static void access_floppy(struct fuzz *fuzz)
+{
+    static const uint8_t commands[] = {0x42, 0x03, 0x04, 0x45, 0xc6, 0x07, 0x08, 0x4a,
+                                       0x4c, 0x4d, 0x0e, 0x0f, 0x51, 0x12, 0x13, 0x14,
+                                       0x56, 0x59, 0x5d, 0x8f, 0xe6, 0x46, 0xc5, 0x10};
+    enum { DOR = 0x3f2, FIFO = 0x3f5, RATE = 0x3f7, DMA_MODE = 0x0b, DMA_MASK = 0x0a };
+    struct port_space *ports = &fuzz->machine->ports;
+    port_write(ports, DOR, fuzz_one_in(fuzz, 16) ? fuzz_interesting(fuzz) : 0x1c, 1);
+    port_write(ports, RATE, fuzz_one_in(fuzz, 4) ? fuzz_below(fuzz, 4) : 0, 1);
+    if (fuzz_one_in(fuzz, 2)) {
+        port_write(ports, DMA_MODE, fuzz_one_in(fuzz, 2) ? 0x46 : 0x4a, 1);
+        port_write(ports, DMA_MASK, 0x02, 1);
+        port_write(ports, 0xd6, 0xc0, 1);
+        port_write(ports, 0xd4, 0x00, 1);
+    }
+    port_write(ports, FIFO, commands[fuzz_below(fuzz, ARRAY_LENGTH(commands))], 1);
+    for (unsigned i = fuzz_below(fuzz, 12); i > 0; i--) {
+        uint32_t small = fuzz_below(fuzz, 20);
+        port_write(ports, FIFO, fuzz_one_in(fuzz, 4) ? fuzz_interesting(fuzz) : small,
+                   1);
+    }
+    for (unsigned i = fuzz_below(fuzz, fuzz_one_in(fuzz, 8) ? 1500 : 16); i > 0; i--) {
+        if (fuzz_one_in(fuzz, 8)) {
+            port_write(ports, FIFO, fuzz_interesting(fuzz), 1);
+        } else {
+            port_read(ports, FIFO, 1);
+        }
+    }
+}
+
+/* Somebody plays with the drives. */
+static void change_medium(struct fuzz *fuzz)
+{
+    struct machine *machine = fuzz->machine;
+    struct machine_medium medium;
+    struct error error;
+    unsigned drives = machine->media.count;
+    if (!machine_media_describe(machine, fuzz_below(fuzz, drives), &medium)) {
+        return;
+    }
+    if (medium.file) {
+        machine_media_eject(machine, medium.drive, fuzz_one_in(fuzz, 2), &error);
+        return;
+    }
+    const struct block_options options = {.file = fuzz->disk, .read_only = true};
+    struct block_backend *backend = block_open(&options, NULL, NULL, &error);
+    if (backend && !machine_media_insert(machine, medium.drive, backend, &error)) {
+        block_close(backend, &error);
     }
 }
 
@@ -238,7 +326,18 @@ static void torment(struct fuzz *fuzz)
     case 6:
         access_disk(fuzz);
         break;
-    case 7 ... 12:
+    case 7:
+        access_cdrom(fuzz);
+        break;
+    case 8:
+        access_floppy(fuzz);
+        break;
+    case 9:
+        if (fuzz_one_in(fuzz, 8)) {
+            change_medium(fuzz);
+        }
+        break;
+    case 10 ... 12:
         access_pci(fuzz);
         break;
     case 13 ... 24:

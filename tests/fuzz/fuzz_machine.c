@@ -22,7 +22,13 @@ bool fuzz_make_machine(struct fuzz *fuzz, const char *engine)
     }
     const struct machine_config config = {
         .ram_bytes = FUZZ_RAM_BYTES,
-        .disks = {fuzz->disk},
+        .drives = {{.image = {.file = fuzz->disk}},
+                   {0},
+                   {.media = MACHINE_MEDIA_CDROM,
+                    .image = {.file = fuzz->disk, .read_only = true}},
+                   {.media = MACHINE_MEDIA_CDROM}},
+        .floppies = {{.media = MACHINE_MEDIA_FLOPPY, .image = {.file = fuzz->disk}},
+                     {.media = MACHINE_MEDIA_FLOPPY}},
         .snapshot = true,
         .serial = {"null", "null"},
         .debug_console = "null",

@@ -4,15 +4,26 @@ _faumachine()
 {
     local current=${COMP_WORDS[COMP_CWORD]}
     local previous=${COMP_WORDS[COMP_CWORD - 1]}
-    local options="-m -hda -hdb -hdc -hdd -snapshot -kernel -initrd -append -bios
-        -nographic -display -serial -parallel -debugcon -device -watchdog-action -action
-        -machine -M -no-reboot -rtc -clock -engine
+    local options="-m -hda -hdb -hdc -hdd -cdrom -fda -fdb -drive -nodefaults -snapshot
+        -boot -kernel -initrd -append -bios -nographic -display -serial -parallel -debugcon
+        -device -watchdog-action -action -machine -M -no-reboot -rtc -clock -engine
         -syscall-redirect -sandbox -d -D -stats -help -version"
     if [[ ${COMP_WORDS[1]} == lockstep ]]; then
         options+=" -engines -every -from -until"
     fi
 
     COMPREPLY=()
+    if [[ ${COMP_WORDS[1]} == image ]]; then
+        if ((COMP_CWORD == 2)); then
+            mapfile -t COMPREPLY < <(compgen -W "create info commit" -- "$current")
+        elif [[ $previous == -[fF] ]]; then
+            mapfile -t COMPREPLY < <(compgen -W "raw qcow2 vdi vmdk vhdx" -- "$current")
+        else
+            mapfile -t COMPREPLY < <(compgen -f -- "$current")
+            compopt -o filenames
+        fi
+        return
+    fi
     # One dash or two; the words are the same.
     case ${previous/#--/-} in
     -m)
@@ -56,6 +67,16 @@ _faumachine()
     -action)
         mapfile -t COMPREPLY < <(compgen -P watchdog= \
             -W "reset shutdown poweroff inject-nmi none" -- "${current#watchdog=}")
+        return
+        ;;
+    -drive)
+        compopt -o nospace
+        mapfile -t COMPREPLY < <(compgen -W "file= if=floppy,file= media=cdrom,file=" -- "$current")
+        return
+        ;;
+    -boot)
+        compopt -o nospace
+        mapfile -t COMPREPLY < <(compgen -W "order= once=d menu=on" -- "$current")
         return
         ;;
     -rtc)
@@ -113,7 +134,7 @@ _faumachine()
     mapfile -t COMPREPLY < <(compgen -f -- "$current")
     compopt -o filenames
     if ((COMP_CWORD == 1)); then
-        mapfile -t -O "${#COMPREPLY[@]}" COMPREPLY < <(compgen -W "run lockstep" \
+        mapfile -t -O "${#COMPREPLY[@]}" COMPREPLY < <(compgen -W "run lockstep image" \
             -- "$current")
     fi
 }
