@@ -177,11 +177,14 @@ class Test:
                 address = f"nbd+unix:///?socket={path}"
                 guest = self.start("-drive", f"file={address},index=0",
                                    "-drive", f"file={address},index=1,snapshot=on")
+                # Linux numbers them as it finds them, which is not always the same.
+                guest.run(b"cd /sys/bus/scsi/devices; A=/dev/$(ls 0:0:0:0/block); "
+                          b"B=/dev/$(ls 0:0:1:0/block)")
                 guest.run(b"yes block-2000 | head -c 4096 | "
-                          b"dd of=/dev/sda bs=4096 seek=2000 conv=fsync")
+                          b"dd of=$A bs=4096 seek=2000 conv=fsync")
                 guest.run(b"yes block-4 | head -c 4096 | "
-                          b"dd of=/dev/sdb bs=4096 seek=2001 conv=fsync")
-                if b"block-4" not in guest.run(b"dd if=/dev/sdb bs=4096 skip=2001 count=1 "
+                          b"dd of=$B bs=4096 seek=2001 conv=fsync")
+                if b"block-4" not in guest.run(b"dd if=$B bs=4096 skip=2001 count=1 "
                                                b"iflag=direct 2>/dev/null | head -n 1"):
                     guest.fail("the snapshot of a served disk has lost what was written")
                 guest.type(b"poweroff -f")
