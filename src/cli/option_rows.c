@@ -3,6 +3,8 @@
 #include <string.h>
 
 #include "cli/log_items.h"
+#include "cli/option_machine.h"
+#include "cli/option_sound.h"
 #include "cli/options_internal.h"
 #include "cli/values.h"
 #include "cpu/direct/redirect.h"
@@ -314,6 +316,13 @@ static const struct option_row rows[] = {
     {"debugcon", "DEV", apply_debugcon, "debug port 0x402: stdio, file:F, null"},
     {"device", "NAME[,KEY=VALUE…]", apply_device,
      "add a device; -device help lists them"},
+    {"machine", "pc[,KEY=VALUE…]", option_apply_machine,
+     "pcspk-audiodev=ID: where the PC's speaker is heard"},
+    {"M", "pc", option_apply_machine, NULL},
+    {"audiodev", "DRIVER[,KEY=VALUE…]", option_apply_audiodev,
+     "sound: sdl, wav,path=FILE or none; id=ID for devices"},
+    {"audio", "DRIVER,model=NAME", option_apply_audio,
+     "the same with a device: AC97 or sb16"},
     {"no-reboot", NULL, apply_no_reboot, "a reset of the machine ends the run"},
     {"rtc", "base=TIME", apply_rtc, "utc, localtime or YYYY-MM-DDTHH:MM:SS"},
     {"clock", "KIND", apply_clock, "host (real time) or counted (reproducible)"},

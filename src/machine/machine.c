@@ -182,6 +182,7 @@ void machine_destroy(struct machine *machine)
     event_loop_stop(machine->loop);
     machine->clock.deadline_changed = NULL;
     consoles_close(machine);
+    sound_close(machine);
     event_loop_destroy(machine->loop);
     if (machine->cpu.code_cache) {
         machine->engine->destroy(&machine->cpu);
@@ -263,6 +264,7 @@ void machine_print_statistics(struct machine *machine, FILE *stream)
     for (unsigned i = 0; i < ARRAY_LENGTH(rows); i++) {
         print_statistic(stream, rows[i].name, rows[i].count);
     }
+    sound_show_statistics(machine, print_statistic, stream);
     if (machine->engine->show_statistics) {
         machine->engine->show_statistics(&machine->cpu, print_statistic, stream);
     }

@@ -15,6 +15,8 @@ enum {
     MACHINE_DISKS = 4,
     MACHINE_SERIAL_LINES = 2,
     MACHINE_ADDED_DEVICES = 16,
+    MACHINE_AUDIODEVS = 4,
+    MACHINE_AUDIODEV_ID_BYTES = 64,
     MACHINE_MINIMUM_RAM_MIB = 4,
     MACHINE_MAXIMUM_RAM_MIB = 3584,
 };
@@ -44,6 +46,10 @@ struct machine_config {
     uint32_t trace_items;   /* enum trace_item */
     const char *trace_file; /* where both go; NULL: standard error */
     const char *devices[MACHINE_ADDED_DEVICES]; /* -device: "name,property=value,…" */
+    const char *audiodevs[MACHINE_AUDIODEVS];   /* -audiodev: "driver,property=…" */
+    const char *audio; /* -audio: "driver,model=device,property=…" */
+    char
+        pcspk_audiodev[MACHINE_AUDIODEV_ID_BYTES]; /* the speaker's; empty: the first */
 };
 
 enum machine_end {

@@ -20,8 +20,9 @@
 #include "host/storage/block.h"
 #include "machine/isa_interrupts.h"
 #include "machine/machine.h"
+#include "machine/sound.h"
 
-enum { MACHINE_DEVICES = 32 };
+enum { MACHINE_DEVICES = 48 };
 
 /* How long the event loop may be left without word of a new deadline, and how near ones
  * it hears of at once. */
@@ -62,6 +63,9 @@ struct machine {
     struct i8259 *pic;
     struct mc146818 *rtc;
     struct pci_bus *pci;
+    struct i8237 *dma;
+    struct i8254 *pit;
+    struct port61 *port61;
     struct fw_cfg *fw_cfg;
     struct vga *vga;
     struct piix3_ide *ide;
@@ -71,6 +75,7 @@ struct machine {
 
     struct machine_console consoles[MACHINE_CONSOLES];
     struct block_backend *disks[MACHINE_DISKS];
+    struct machine_sound sound;
 
     /* Why the run loop has to look up; set with the lock held. */
     bool reset_requested, power_off_requested, debug_exit_requested;

@@ -165,13 +165,14 @@ static void create_isa_devices(struct machine *machine)
     isa->opaque = machine->pic;
     struct i8254 *pit = pc_add_device(
         machine, i8254_create(log, ports, clock, isa_interrupts_line(isa, IRQ_TIMER)));
-    pc_add_device(machine, port61_create(log, ports, clock, pit));
+    machine->pit = pit;
+    machine->port61 = pc_add_device(machine, port61_create(log, ports, clock, pit));
     pc_add_device(machine,
                   port92_create(log, ports, irq_line_to(a20_line, machine, A20_PORT92),
                                 irq_line_to(reset_line, machine, 0)));
     machine->rtc = pc_add_device(
         machine, mc146818_create(log, ports, clock, isa_interrupts_line(isa, IRQ_RTC)));
-    pc_add_device(machine, i8237_create(log, ports, &machine->memory));
+    machine->dma = pc_add_device(machine, i8237_create(log, ports, &machine->memory));
     pc_add_device(machine, i8042_create(log, ports, clock,
                                         isa_interrupts_line(isa, IRQ_KEYBOARD),
                                         isa_interrupts_line(isa, IRQ_MOUSE),
@@ -258,7 +259,7 @@ bool pc_create(struct machine *machine, struct error *error)
     }
     create_isa_devices(machine);
     return create_pci_devices(machine, error) && attach_disks(machine, error) &&
-           added_devices_create(machine, error);
+           sound_create(machine, error) && added_devices_create(machine, error);
 }
 
 static void set_cmos16(struct machine *machine, uint8_t index, uint64_t value)
