@@ -37,15 +37,16 @@ static uint32_t mpu401_read(void *opaque, uint16_t offset, unsigned width)
 static void mpu401_write(void *opaque, uint16_t offset, uint32_t value, unsigned width)
 {
     struct mpu401 *mpu = opaque;
+    uint8_t command = (uint8_t)value;
     if (offset == DATA) {
         return;
     }
-    if (value == COMMAND_RESET) {
+    if (command == COMMAND_RESET) {
         mpu->acknowledges = !mpu->uart; /* leaving UART mode is not acknowledged */
         mpu->uart = false;
     } else if (!mpu->uart) {
         mpu->acknowledges = true;
-        mpu->uart = value == COMMAND_UART;
+        mpu->uart = command == COMMAND_UART;
     }
 }
 

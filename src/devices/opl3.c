@@ -200,12 +200,13 @@ static uint32_t opl3_read(void *opaque, uint16_t offset, unsigned width)
 static void opl3_write(void *opaque, uint16_t offset, uint32_t value, unsigned width)
 {
     struct opl3 *opl = opaque;
+    uint8_t byte = (uint8_t)value;
     if (offset % 2) {
-        write_register(opl, (uint8_t)value);
+        write_register(opl, byte);
     } else {
         bool second =
-            offset >= 2 && ((opl->registers[NEW] & 1) || (value | BANK) == NEW);
-        opl->index = (uint16_t)(value | (second ? BANK : 0));
+            offset >= 2 && ((opl->registers[NEW] & 1) || (byte | BANK) == NEW);
+        opl->index = (uint16_t)(byte | (second ? BANK : 0));
     }
 }
 

@@ -79,6 +79,10 @@ int main(void)
                 "faumachine-audio is started by faumachine, for -audiodev sdl\n");
         return EXIT_FAILURE;
     }
+    /* Sound libraries talk much; what matters SDL tells. */
+    if (!freopen("/dev/null", "w", stderr)) {
+        return EXIT_FAILURE;
+    }
     struct drift *drift = drift_create(ring, ring->rate);
     int status = play(ring, drift);
     drift_destroy(drift);
