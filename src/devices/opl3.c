@@ -3,6 +3,7 @@
 #include "bus/device.h"
 
 #include <adplug/nukedopl.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum {
@@ -23,7 +24,10 @@ enum {
     NEW = 0x105, /* four operators, and both halves of the registers */
     BANK = 0x100,
     CHUNK_FRAMES = 256,
-    SILENT_FRAMES = RATE, /* so long without a sound: it has fallen silent */
+    /* So long without more than what silent channels have, which is 0 or -1 each: it
+     * has fallen silent. */
+    SILENT_FRAMES = RATE,
+    SILENT_LEVEL = 40,
 };
 
 static const uint64_t timer_step_ns[TIMERS] = {80000, 320000};
@@ -66,7 +70,8 @@ static void generate(struct opl3 *opl, unsigned count)
         int16_t pair[2];
         OPL3_Generate(&opl->chip, pair);
         frames[i] = (struct audio_frame){pair[0], pair[1]};
-        opl->silent_frames = pair[0] || pair[1] ? 0 : opl->silent_frames + 1;
+        bool silent = abs(pair[0]) <= SILENT_LEVEL && abs(pair[1]) <= SILENT_LEVEL;
+        opl->silent_frames = silent ? opl->silent_frames + 1 : 0;
     }
     sound_apply(&opl->gain, frames, count);
     audio_play(&opl->line, &piece);

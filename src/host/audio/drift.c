@@ -16,8 +16,8 @@ enum {
 /* Of the controller: how long it looks back, how fast it is when it is a second off,
  * and how fast it learns that the clocks differ. */
 #define SMOOTHING_S 1.0
-#define PROPORTIONAL_PER_S 0.1
-#define INTEGRAL_PER_S2 0.005
+#define PROPORTIONAL_PER_S 0.3
+#define INTEGRAL_PER_S2 0.02
 
 struct drift {
     struct audio_ring *ring;
@@ -82,8 +82,11 @@ static bool may_flow(struct drift *drift)
     uint32_t filled = ring_filled(drift->ring);
     if (!drift->flows && filled > 0 &&
         (filled >= drift->target || !atomic_load(&drift->ring->playing))) {
+        if (filled > drift->target) {
+            ring_skip(drift->ring, filled - drift->target);
+        }
         drift->flows = true;
-        drift->filled = filled;
+        drift->filled = ring_filled(drift->ring);
         drift->left = 0;
         src_reset(drift->resampler);
         src_set_ratio(drift->resampler, 1 / (1 + drift->speed));

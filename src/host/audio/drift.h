@@ -3,16 +3,16 @@
  * The machine writes by its clock, the card reads by its own, and the two are never
  * quite the same. The reader keeps the ring filled to a target: it resamples by as much
  * as is needed for that, at most DRIFT_MAXIMUM_PPM (nobody hears that), and slowly. If
- * the ring runs dry all the same, it is silent until the target is reached again, and
- * the target is raised.
- * Source: a proportional-integral controller on the low-passed number of frames.
+ * the ring runs dry all the same, it is silent until the target is reached again, which
+ * is raised; what has come too late by then is not played, or it would be late for
+ * ever. Source: a proportional-integral controller on the low-passed number of frames.
  * Thread: whoever plays. */
 #ifndef HOST_AUDIO_DRIFT_H
 #define HOST_AUDIO_DRIFT_H
 
 #include "host/audio/ring.h"
 
-enum { DRIFT_MAXIMUM_PPM = 10000 };
+enum { DRIFT_MAXIMUM_PPM = 5000 };
 
 struct drift; /* opaque */
 

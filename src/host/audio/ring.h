@@ -50,6 +50,12 @@ static inline unsigned ring_write(struct audio_ring *ring,
     return count;
 }
 
+/* For the reader: `count` is at most what is filled. */
+static inline void ring_skip(struct audio_ring *ring, unsigned count)
+{
+    atomic_fetch_add_explicit(&ring->taken, count, memory_order_release);
+}
+
 /* Returns how many there were. */
 static inline unsigned ring_read(struct audio_ring *ring, struct audio_frame *frames,
                                  unsigned count)

@@ -1,7 +1,7 @@
 /* Plays a tone in the guest: 440 Hz at half of what is possible.
  *
- *   tone dsp RATE MILLISECONDS VOLUME    by the kernel's driver for the sound card, /dev/dsp
- *   tone speaker MILLISECONDS            by the PC's speaker, at its ports */
+ *   tone dsp RATE MILLISECONDS VOLUME    by the kernel's driver for the sound card,
+ * /dev/dsp tone speaker MILLISECONDS            by the PC's speaker, at its ports */
 #include <fcntl.h>
 #include <linux/soundcard.h>
 #include <math.h>
