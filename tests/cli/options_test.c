@@ -208,6 +208,24 @@ static void devices(void **state)
     refuse(many, "more than 16");
 }
 
+static void sound(void **state)
+{
+    (void)state;
+    accept("x -audiodev wav,path=a,id=one -audiodev sdl -machine "
+           "pc,pcspk-audiodev=one -audio sdl,model=AC97");
+    assert_string_equal(options.machine.audiodevs[0], "wav,path=a,id=one");
+    assert_string_equal(options.machine.audiodevs[1], "sdl");
+    assert_null(options.machine.audiodevs[2]);
+    assert_string_equal(options.machine.audio, "sdl,model=AC97");
+    assert_string_equal(options.machine.pcspk_audiodev, "one");
+    refuse("x -audio a -audio b", "-audio b");
+    refuse("x -audiodev a -audiodev a -audiodev a -audiodev a -audiodev b",
+           "more than 4");
+    refuse("x -machine q35", "the only machine is pc");
+    refuse("x -machine pc,sound=on", "pcspk-audiodev");
+    refuse("lockstep x -audiodev wav,path=a", "-audiodev: lockstep");
+}
+
 static void engines(void **state)
 {
     (void)state;
@@ -343,12 +361,13 @@ static void edit_distance(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(defaults),         cmocka_unit_test(files),
-        cmocka_unit_test(memory),           cmocka_unit_test(clocks),
-        cmocka_unit_test(consoles),         cmocka_unit_test(devices),
-        cmocka_unit_test(engines),          cmocka_unit_test(lockstep),
-        cmocka_unit_test(logged_items),     cmocka_unit_test(unknown_options),
-        cmocka_unit_test(help_and_version), cmocka_unit_test(edit_distance),
+        cmocka_unit_test(defaults),        cmocka_unit_test(files),
+        cmocka_unit_test(memory),          cmocka_unit_test(clocks),
+        cmocka_unit_test(consoles),        cmocka_unit_test(devices),
+        cmocka_unit_test(sound),           cmocka_unit_test(engines),
+        cmocka_unit_test(lockstep),        cmocka_unit_test(logged_items),
+        cmocka_unit_test(unknown_options), cmocka_unit_test(help_and_version),
+        cmocka_unit_test(edit_distance),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -153,7 +153,7 @@ static void test_end_and_underrun(void **state)
     assert_int_equal(atomic_load(&world->ring->underruns), 0);
 
     atomic_store(&world->ring->playing, true);
-    for (int i = 0; i < 6; i++) {
+    for (int i = 0; i < 8; i++) {
         write_chunk(world);
     }
     uint32_t target = atomic_load(&world->ring->target);

@@ -6,7 +6,7 @@ _faumachine()
     local previous=${COMP_WORDS[COMP_CWORD - 1]}
     local options="-m -hda -hdb -hdc -hdd -snapshot -kernel -initrd -append -bios
         -nographic -display -serial -debugcon -device -no-reboot -rtc -clock -engine
-        -syscall-redirect -sandbox -d -D -stats -help -version"
+        -syscall-redirect -machine -audiodev -audio -sandbox -d -D -stats -help -version"
     if [[ ${COMP_WORDS[1]} == lockstep ]]; then
         options+=" -engines -every -from -until"
     fi
@@ -33,7 +33,21 @@ _faumachine()
         return
         ;;
     -device)
-        mapfile -t COMPREPLY < <(compgen -W "isa-debug-exit,iobase=0xf4" -- "$current")
+        mapfile -t COMPREPLY < <(compgen -W "isa-debug-exit,iobase=0xf4 sb16 AC97" -- "$current")
+        return
+        ;;
+    -machine)
+        mapfile -t COMPREPLY < <(compgen -W "pc pc,pcspk-audiodev=" -- "$current")
+        return
+        ;;
+    -audiodev)
+        compopt -o nospace
+        mapfile -t COMPREPLY < <(compgen -W "sdl wav,path= none" -- "$current")
+        return
+        ;;
+    -audio)
+        mapfile -t COMPREPLY < <(compgen \
+            -W "sdl,model=AC97 sdl,model=sb16" -- "$current")
         return
         ;;
     -rtc)

@@ -5,7 +5,7 @@
 #include <string.h>
 
 enum {
-    FIRST_TARGET_MS = 50,
+    FIRST_TARGET_MS = 70,
     TARGET_STEP_MS = 20,
     LAST_TARGET_MS = 250,
     MS_PER_SECOND = 1000,

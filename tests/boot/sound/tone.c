@@ -24,22 +24,29 @@ static void must(int result, const char *what)
     }
 }
 
+static int open_device(const char *kind, int card)
+{
+    char path[32];
+    snprintf(path, sizeof(path), card ? "/dev/%s%d" : "/dev/%s", kind, card);
+    int device = open(path, O_RDWR);
+    must(device, path);
+    return device;
+}
+
 /* `percent`: what the driver makes of it depends on the card. */
-static void set_volume(int percent)
+static void set_volume(int card, int percent)
 {
     int loudest = 100 | 100 << 8, level = percent | percent << 8;
-    int mixer = open("/dev/mixer", O_RDWR);
-    must(mixer, "/dev/mixer");
+    int mixer = open_device("mixer", card);
     must(ioctl(mixer, SOUND_MIXER_WRITE_VOLUME, &loudest), "volume");
     must(ioctl(mixer, SOUND_MIXER_WRITE_PCM, &level), "PCM");
     close(mixer);
 }
 
-static void play(int rate, int frames)
+static void play(int card, int rate, int frames)
 {
     int format = AFMT_S16_LE, channels = 2, got = rate;
-    int dsp = open("/dev/dsp", O_WRONLY);
-    must(dsp, "/dev/dsp");
+    int dsp = open_device("dsp", card);
     must(ioctl(dsp, SNDCTL_DSP_SETFMT, &format), "format");
     must(ioctl(dsp, SNDCTL_DSP_CHANNELS, &channels), "channels");
     must(ioctl(dsp, SNDCTL_DSP_SPEED, &got), "rate");
@@ -72,10 +79,10 @@ static void beep(long milliseconds)
 
 int main(int count, char **arguments)
 {
-    if (count == 5 && strcmp(arguments[1], "dsp") == 0) {
-        int rate = atoi(arguments[2]);
-        set_volume(atoi(arguments[4]));
-        play(rate, (int)((long long)rate * atoi(arguments[3]) / 1000));
+    if (count == 6 && strcmp(arguments[1], "card") == 0) {
+        int card = atoi(arguments[2]), rate = atoi(arguments[3]);
+        set_volume(card, atoi(arguments[5]));
+        play(card, rate, (int)((long long)rate * atoi(arguments[4]) / 1000));
     } else if (count == 3 && strcmp(arguments[1], "speaker") == 0) {
         beep(atol(arguments[2]));
     } else {
