@@ -1,6 +1,7 @@
 /* Options that say of which parts the PC is made, and what its watchdog may do. */
 #include "cli/option_machine.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/properties.h"
@@ -19,11 +20,16 @@ bool option_apply_machine(struct parser *parser, const char *value, struct error
     if (*type && strcmp(type, "pc") != 0) {
         return error_set(error, "-machine %s: the only machine is pc", type);
     }
+    const char *speaker = properties_take(&properties, "pcspk-audiodev");
     if (!properties_take_switch(&properties, "apic", &apic, error) ||
         !properties_take_switch(&properties, "hpet", &hpet, error) ||
         !properties_take_switch(&properties, "acpi", &acpi, error) ||
-        !properties_finish(&properties, "apic, hpet and acpi", error)) {
+        !properties_finish(&properties, "apic, hpet, acpi and pcspk-audiodev", error)) {
         return false;
+    }
+    if (speaker) {
+        snprintf(machine->pcspk_audiodev, sizeof(machine->pcspk_audiodev), "%s",
+                 speaker);
     }
     machine->no_apic = !apic;
     machine->no_hpet = !hpet;

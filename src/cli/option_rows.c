@@ -6,6 +6,7 @@
 #include "cli/option_drive.h"
 #include "cli/option_machine.h"
 #include "cli/option_media.h"
+#include "cli/option_sound.h"
 #include "cli/options_internal.h"
 #include "cli/values.h"
 #include "cpu/direct/redirect.h"
@@ -300,9 +301,13 @@ static const struct option_row rows[] = {
     {"watchdog-action", "ACTION", option_apply_watchdog_action,
      "reset, shutdown, poweroff, inject-nmi or none"},
     {"action", "watchdog=ACTION", option_apply_action, "the same"},
-    {"machine", "pc[,KEY=on|off…]", option_apply_machine,
-     "with or without apic, hpet, acpi (default: all on)"},
-    {"M", "pc[,KEY=on|off…]", option_apply_machine, NULL},
+    {"machine", "pc[,KEY=VALUE…]", option_apply_machine,
+     "apic, hpet, acpi=on|off; pcspk-audiodev=ID: where its speaker is heard"},
+    {"M", "pc[,KEY=VALUE…]", option_apply_machine, NULL},
+    {"audiodev", "DRIVER[,KEY=VALUE…]", option_apply_audiodev,
+     "sound: sdl, wav,path=FILE or none; id=ID for devices"},
+    {"audio", "DRIVER,model=NAME", option_apply_audio,
+     "the same with a device: AC97 or sb16"},
     {"no-reboot", NULL, apply_no_reboot, "a reset of the machine ends the run"},
     {"rtc", "base=TIME", apply_rtc, "utc, localtime or YYYY-MM-DDTHH:MM:SS"},
     {"clock", "KIND", apply_clock, "host (real time) or counted (reproducible)"},

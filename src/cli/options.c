@@ -135,6 +135,10 @@ static bool finish_lockstep(struct parser *parser, struct error *error)
         return error_set(
             error, "-d: lockstep logs guest_errors only; use the others with run");
     }
+    if (machine->audiodevs[0] || machine->audio) {
+        return error_set(error, "-%s: lockstep makes no sound; leave this out",
+                         machine->audio ? "audio" : "audiodev");
+    }
     for (unsigned i = 0; i < MACHINE_SERIAL_LINES; i++) {
         if (!brings_no_input("serial", machine->serial[i], error)) {
             return false;

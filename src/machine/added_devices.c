@@ -1,6 +1,7 @@
 #include "machine/added_devices.h"
 
 #include "machine/machine_internal.h"
+#include "machine/sound.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -8,6 +9,8 @@
 static const struct added_device *const rows[] = {
     &isa_debug_exit_added,
     &i6300esb_added,
+    &sb16_added,
+    &ac97_added,
 };
 
 static bool create(struct machine *machine, const char *text, struct error *error)

@@ -183,6 +183,7 @@ void machine_destroy(struct machine *machine)
     machine->clock.deadline_changed = NULL;
     disks_settle(machine);
     consoles_close(machine);
+    sound_close(machine);
     if (machine->cpu.code_cache) {
         machine->engine->destroy(&machine->cpu);
     }
@@ -261,6 +262,7 @@ void machine_print_statistics(struct machine *machine, FILE *stream)
     for (unsigned i = 0; i < ARRAY_LENGTH(rows); i++) {
         print_statistic(stream, rows[i].name, rows[i].count);
     }
+    sound_show_statistics(machine, print_statistic, stream);
     if (machine->engine->show_statistics) {
         machine->engine->show_statistics(&machine->cpu, print_statistic, stream);
     }

@@ -17,6 +17,8 @@ enum {
     MACHINE_FLOPPIES = 2,
     MACHINE_SERIAL_LINES = 4,
     MACHINE_ADDED_DEVICES = 16,
+    MACHINE_AUDIODEVS = 4,
+    MACHINE_AUDIODEV_ID_BYTES = 64,
     MACHINE_MINIMUM_RAM_MIB = 4,
     MACHINE_MAXIMUM_RAM_MIB = 3584,
 };
@@ -79,6 +81,10 @@ struct machine_config {
     const char *parallel;        /* character specification; NULL: no port */
     const char *watchdog_action; /* watchdog.h; NULL: reset */
     const char *devices[MACHINE_ADDED_DEVICES]; /* -device: "name,property=value,…" */
+    const char *audiodevs[MACHINE_AUDIODEVS];   /* -audiodev: "driver,property=…" */
+    const char *audio; /* -audio: "driver,model=device,property=…" */
+    char
+        pcspk_audiodev[MACHINE_AUDIODEV_ID_BYTES]; /* the speaker's; empty: the first */
 };
 
 enum machine_end {

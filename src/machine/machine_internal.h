@@ -26,8 +26,9 @@
 #include "machine/isa_interrupts.h"
 #include "machine/machine.h"
 #include "machine/media.h"
+#include "machine/sound.h"
 
-enum { MACHINE_DEVICES = 32 };
+enum { MACHINE_DEVICES = 48 };
 
 /* How long the event loop may be left without word of a new deadline, and how near ones
  * it hears of at once. */
@@ -73,6 +74,8 @@ struct machine {
     struct mc146818 *rtc;
     struct i8237 *dma;
     struct pci_bus *pci;
+    struct i8254 *pit;
+    struct port61 *port61;
     struct fw_cfg *fw_cfg;
     struct piix4_pm *power;
     struct vga *vga;
@@ -86,6 +89,7 @@ struct machine {
     struct block_engine *block_engine;
     struct block_backend *disks[MACHINE_DISKS];
     struct media media;
+    struct machine_sound sound;
 
     /* Why the run loop has to look up; set with the lock held. */
     bool reset_requested, power_off_requested, debug_exit_requested;

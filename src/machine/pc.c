@@ -125,7 +125,8 @@ static void create_isa_devices(struct machine *machine)
     interrupts_create(machine);
     struct i8254 *pit = pc_add_device(
         machine, i8254_create(log, ports, clock, interrupts_timer_line(machine)));
-    pc_add_device(machine, port61_create(log, ports, clock, pit));
+    machine->pit = pit;
+    machine->port61 = pc_add_device(machine, port61_create(log, ports, clock, pit));
     pc_add_device(machine,
                   port92_create(log, ports, irq_line_to(a20_line, machine, A20_PORT92),
                                 irq_line_to(reset_line, machine, 0)));
@@ -187,7 +188,8 @@ bool pc_create(struct machine *machine, struct error *error)
     }
     create_isa_devices(machine);
     return create_pci_devices(machine, error) && disks_open(machine, error) &&
-           media_create(machine, error) && added_devices_create(machine, error);
+           media_create(machine, error) && sound_create(machine, error) &&
+           added_devices_create(machine, error);
 }
 
 static void set_cmos16(struct machine *machine, uint8_t index, uint64_t value)

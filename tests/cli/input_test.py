@@ -42,6 +42,19 @@ class BadInput(harness.TestCase):
                              ("isa-debug-exit,iobase=", "iobase="),
                              ("isa-debug-exit,iosize=9", "from 1 to 4")):
             self.refuse("-device", device, "-display", "none", disk, hint=hint)
+        wav = "wav,id=w,path=" + self.path("sound")
+        for option, value, hint in (
+                ("-audiodev", "wav", "path=FILE"), ("-audiodev", "oss", "sdl, wav and none"),
+                ("-audiodev", wav + ",out.frequency=1", "from 8000 to 192000"),
+                ("-audiodev", wav + ",channels=1", "no property channels"),
+                ("-audiodev", "wav,path=" + self.path("no/such"), "no/such"),
+                ("-audio", "none,model=gus", "AC97 and sb16"),
+                ("-machine", "pcspk-audiodev=x", "no audio device 'x'"),
+                ("-device", "AC97,audiodev=x", "no audio device 'x'"),
+                ("-device", "sb16,irq=3", "irq 2, 5, 7 or 10")):
+            self.refuse(option, value, "-display", "none", disk, hint=hint)
+        self.refuse("-device", "sb16", "-device", "sb16", disk, hint="one already")
+        self.refuse("-audiodev", wav, "-audiodev", wav, disk, hint="id=w is there twice")
         self.refuse("-nographic", "-serial", "nowhere", disk, hint="nowhere")
         self.refuse("-serial", "stdio", "-serial", "stdio", disk, hint="in use")
         self.refuse("-serial", "file:" + self.path("no/such"), disk, hint="no/such")

@@ -359,6 +359,24 @@ static void devices(void **state)
     refuse(many, "more than 16");
 }
 
+static void sound(void **state)
+{
+    (void)state;
+    accept("x -audiodev wav,path=a,id=one -audiodev sdl -machine "
+           "pc,pcspk-audiodev=one -audio sdl,model=AC97");
+    assert_string_equal(options.machine.audiodevs[0], "wav,path=a,id=one");
+    assert_string_equal(options.machine.audiodevs[1], "sdl");
+    assert_null(options.machine.audiodevs[2]);
+    assert_string_equal(options.machine.audio, "sdl,model=AC97");
+    assert_string_equal(options.machine.pcspk_audiodev, "one");
+    refuse("x -audio a -audio b", "-audio b");
+    refuse("x -audiodev a -audiodev a -audiodev a -audiodev a -audiodev b",
+           "more than 4");
+    refuse("x -machine q35", "the only machine is pc");
+    refuse("x -machine pc,sound=on", "pcspk-audiodev");
+    refuse("lockstep x -audiodev wav,path=a", "-audiodev: lockstep");
+}
+
 static void engines(void **state)
 {
     (void)state;
@@ -511,6 +529,7 @@ int main(void)
         cmocka_unit_test(wrong_drives),
         cmocka_unit_test(media),
         cmocka_unit_test(boot_order),
+        cmocka_unit_test(sound),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -30,7 +30,7 @@ static unsigned long seed;
 
 struct fixture {
     struct machine *machine;
-    char directory[64], bios[96], vga_bios[96], disk[96];
+    char directory[64], bios[96], vga_bios[96], disk[96], sound[96], output[128];
     uint64_t random;
 };
 
@@ -73,6 +73,8 @@ static int setup(void **state)
     snprintf(fixture.bios, sizeof(fixture.bios), "%s/bios", fixture.directory);
     snprintf(fixture.vga_bios, sizeof(fixture.vga_bios), "%s/vga", fixture.directory);
     snprintf(fixture.disk, sizeof(fixture.disk), "%s/disk", fixture.directory);
+    snprintf(fixture.sound, sizeof(fixture.sound), "%s/sound", fixture.directory);
+    snprintf(fixture.output, sizeof(fixture.output), "wav,path=%s", fixture.sound);
     write_file(fixture.bios, BIOS_BYTES, "", 0);
     write_file(fixture.vga_bios, VGA_BIOS_BYTES, rom_signature, sizeof(rom_signature));
     write_file(fixture.disk, DISK_BYTES, "", 0);
@@ -90,7 +92,8 @@ static int setup(void **state)
                      {.media = MACHINE_MEDIA_FLOPPY}},
         .serial = {"null", "null", "null", "null"},
         .parallel = "null",
-        .devices = {"i6300esb"},
+        .devices = {"i6300esb", "sb16", "AC97"},
+        .audiodevs = {fixture.output},
         .clock = CLOCK_KIND_COUNTED,
     };
     struct error error;
@@ -113,6 +116,7 @@ static int teardown(void **state)
     unlink(fixture->bios);
     unlink(fixture->vga_bios);
     unlink(fixture->disk);
+    unlink(fixture->sound);
     return rmdir(fixture->directory);
 }
 

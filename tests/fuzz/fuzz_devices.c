@@ -77,6 +77,8 @@ static void enable_pci(struct fuzz *fuzz)
         {1 << 3 | 3, 0x90, 0x701},      {1 << 3 | 3, 0xd2, 9},
         {2 << 3, 0x10, 0xfd000000}, /* VGA */
         {2 << 3, 0x18, 0xfebf0000},     {2 << 3, 0x04, 3},
+        {3 << 3, 0x10, 0xd001}, /* AC97 */
+        {3 << 3, 0x14, 0xd101},         {3 << 3, 0x04, 5},
     };
     struct port_space *ports = &fuzz->machine->ports;
     for (unsigned i = 0; i < ARRAY_LENGTH(setup); i++) {
@@ -95,7 +97,8 @@ static void enable_pci(struct fuzz *fuzz)
 /* Register files behind an index port, likewise. */
 static void access_indexed(struct fuzz *fuzz)
 {
-    static const uint16_t index_ports[] = {0x70, 0x3c4, 0x3ce, 0x3d4, 0x1ce};
+    static const uint16_t index_ports[] = {0x70,  0x3c4, 0x3ce, 0x3d4,
+                                           0x1ce, 0x224, 0x388};
     struct port_space *ports = &fuzz->machine->ports;
     uint16_t port = index_ports[fuzz_below(fuzz, ARRAY_LENGTH(index_ports))];
     unsigned width = port == 0x1ce ? 2 : 1;

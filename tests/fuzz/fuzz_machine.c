@@ -31,11 +31,12 @@ bool fuzz_make_machine(struct fuzz *fuzz, const char *engine)
                      {.media = MACHINE_MEDIA_FLOPPY}},
         .snapshot = true,
         .serial = {"null", "null"},
+        .audiodevs = {"wav,path=/dev/null"},
         .debug_console = "null",
         .engine = engine,
         .clock = CLOCK_KIND_COUNTED,
         .epoch_s = EPOCH_S,
-        .devices = {"isa-debug-exit,iobase=0xf4"},
+        .devices = {"isa-debug-exit,iobase=0xf4", "sb16", "AC97"},
     };
     struct error error;
     fuzz->machine = machine_create(&config, &error);

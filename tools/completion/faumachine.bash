@@ -6,8 +6,8 @@ _faumachine()
     local previous=${COMP_WORDS[COMP_CWORD - 1]}
     local options="-m -hda -hdb -hdc -hdd -cdrom -fda -fdb -drive -nodefaults -snapshot
         -boot -kernel -initrd -append -bios -nographic -display -serial -parallel -debugcon
-        -device -watchdog-action -action -machine -M -no-reboot -rtc -clock -engine
-        -syscall-redirect -sandbox -d -D -stats -help -version"
+        -device -audiodev -audio -watchdog-action -action -machine -M -no-reboot -rtc -clock
+        -engine -syscall-redirect -sandbox -d -D -stats -help -version"
     if [[ ${COMP_WORDS[1]} == lockstep ]]; then
         options+=" -engines -every -from -until"
     fi
@@ -45,8 +45,8 @@ _faumachine()
         return
         ;;
     -device)
-        mapfile -t COMPREPLY < <(compgen -W "isa-debug-exit,iobase=0xf4 i6300esb" \
-            -- "$current")
+        mapfile -t COMPREPLY < <(compgen \
+            -W "isa-debug-exit,iobase=0xf4 i6300esb sb16 AC97" -- "$current")
         return
         ;;
     -parallel)
@@ -55,8 +55,17 @@ _faumachine()
         return
         ;;
     -machine | -M)
-        mapfile -t COMPREPLY < <(compgen -W "pc pc,apic=off pc,hpet=off pc,acpi=off" \
-            -- "$current")
+        mapfile -t COMPREPLY < <(compgen \
+            -W "pc pc,apic=off pc,hpet=off pc,acpi=off pc,pcspk-audiodev=" -- "$current")
+        return
+        ;;
+    -audiodev)
+        compopt -o nospace
+        mapfile -t COMPREPLY < <(compgen -W "sdl wav,path= none" -- "$current")
+        return
+        ;;
+    -audio)
+        mapfile -t COMPREPLY < <(compgen -W "sdl,model=AC97 sdl,model=sb16" -- "$current")
         return
         ;;
     -watchdog-action)
