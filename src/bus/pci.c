@@ -228,6 +228,9 @@ uint32_t pci_config_read(struct pci_bus *bus, uint8_t devfn, unsigned offset,
     const struct pci_function *function = bus->functions[devfn];
     uint32_t value = UINT32_MAX >> (32 - 8 * width);
     if (function && offset + width <= PCI_CONFIG_BYTES) {
+        if (function->config_read) {
+            function->config_read(function->opaque, offset, width);
+        }
         memcpy(&value, &function->config[offset], width);
     }
     return value;

@@ -65,6 +65,8 @@ struct pci_function {
     struct pci_bar bars[PCI_BARS];
     /* After the guest has written `width` bytes at `offset`; may be NULL. */
     void (*config_written)(void *opaque, unsigned offset, unsigned width);
+    /* Before the guest reads them; may be NULL. */
+    void (*config_read)(void *opaque, unsigned offset, unsigned width);
     void *opaque;
     struct pci_bus *bus;
     uint8_t devfn; /* slot * 8 + function */

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "cli/log_items.h"
+#include "cli/option_network.h"
 #include "cli/options_internal.h"
 #include "cli/values.h"
 #include "cpu/direct/redirect.h"
@@ -314,6 +315,16 @@ static const struct option_row rows[] = {
     {"debugcon", "DEV", apply_debugcon, "debug port 0x402: stdio, file:F, null"},
     {"device", "NAME[,KEY=VALUE…]", apply_device,
      "add a device; -device help lists them"},
+    {"nic", "TYPE[,KEY=VALUE…]", option_apply_nic,
+     "network card and what it leads to: user (default), tap,\n"
+     "                       socket, null, none; model=CARD"},
+    {"netdev", "TYPE,id=ID[,…]", option_apply_netdev,
+     "likewise, for -device CARD,netdev=ID"},
+    {"net", "none", option_apply_net, "no network"},
+    {"object", "filter-dump,…", option_apply_object,
+     "packet capture: netdev=ID,file=FILE"},
+    {"nodefaults", NULL, option_apply_no_defaults,
+     "nothing that was not asked for: no network"},
     {"no-reboot", NULL, apply_no_reboot, "a reset of the machine ends the run"},
     {"rtc", "base=TIME", apply_rtc, "utc, localtime or YYYY-MM-DDTHH:MM:SS"},
     {"clock", "KIND", apply_clock, "host (real time) or counted (reproducible)"},

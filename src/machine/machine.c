@@ -2,6 +2,7 @@
 
 #include "cpu/engines/engines.h"
 #include "machine/machine_internal.h"
+#include "machine/network.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -164,6 +165,7 @@ struct machine *machine_create(const struct machine_config *config, struct error
     machine->config = *config;
     machine->ram.fd = -1;
     machine->stop_fd = -1;
+    machine->random_fd = -1;
     lock_init(&machine->lock);
     pthread_cond_init(&machine->wake, NULL);
     if (!open_trace(machine, error) || !create_parts(machine, error)) {
@@ -182,6 +184,7 @@ void machine_destroy(struct machine *machine)
     event_loop_stop(machine->loop);
     machine->clock.deadline_changed = NULL;
     consoles_close(machine);
+    networks_destroy(machine);
     event_loop_destroy(machine->loop);
     if (machine->cpu.code_cache) {
         machine->engine->destroy(&machine->cpu);
@@ -201,6 +204,9 @@ void machine_destroy(struct machine *machine)
     }
     firmware_roms_destroy(&machine->roms);
     ram_destroy(&machine->ram);
+    if (machine->random_fd >= 0) {
+        close(machine->random_fd);
+    }
     if (machine->stop_fd >= 0) {
         close(machine->stop_fd);
     }

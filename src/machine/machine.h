@@ -15,6 +15,7 @@ enum {
     MACHINE_DISKS = 4,
     MACHINE_SERIAL_LINES = 2,
     MACHINE_ADDED_DEVICES = 16,
+    MACHINE_NETWORKS = 8,
     MACHINE_MINIMUM_RAM_MIB = 4,
     MACHINE_MAXIMUM_RAM_MIB = 3584,
 };
@@ -44,6 +45,10 @@ struct machine_config {
     uint32_t trace_items;   /* enum trace_item */
     const char *trace_file; /* where both go; NULL: standard error */
     const char *devices[MACHINE_ADDED_DEVICES]; /* -device: "name,property=value,…" */
+    /* "type,property=value,…": what cards lead to, and cards with what they lead to;
+     * NULL ends a list. */
+    const char *netdevs[MACHINE_NETWORKS], *nics[MACHINE_NETWORKS];
+    const char *captures[MACHINE_NETWORKS]; /* "filter-dump,netdev=…,file=…" */
 };
 
 enum machine_end {

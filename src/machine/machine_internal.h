@@ -71,6 +71,9 @@ struct machine {
 
     struct machine_console consoles[MACHINE_CONSOLES];
     struct block_backend *disks[MACHINE_DISKS];
+    struct networks *networks;
+    struct virtio_input *virtio_keyboard, *virtio_tablet; /* NULL: not there */
+    int random_fd;                                        /* -1: not needed */
 
     /* Why the run loop has to look up; set with the lock held. */
     bool reset_requested, power_off_requested, debug_exit_requested;

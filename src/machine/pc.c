@@ -15,6 +15,7 @@
 #include "firmware/linux_boot.h"
 #include "machine/added_devices.h"
 #include "machine/machine_internal.h"
+#include "machine/network.h"
 
 #include <assert.h>
 
@@ -258,7 +259,7 @@ bool pc_create(struct machine *machine, struct error *error)
     }
     create_isa_devices(machine);
     return create_pci_devices(machine, error) && attach_disks(machine, error) &&
-           added_devices_create(machine, error);
+           networks_create(machine, error) && added_devices_create(machine, error);
 }
 
 static void set_cmos16(struct machine *machine, uint8_t index, uint64_t value)
