@@ -21,7 +21,7 @@ struct added_device {
 /* Of pc.c. */
 extern const struct added_device isa_debug_exit_added;
 /* Of network.c. */
-extern const struct added_device e1000_added, virtio_net_added;
+extern const struct added_device e1000_added, ne2k_pci_added, virtio_net_added;
 /* Of virtio.c. */
 extern const struct added_device virtio_keyboard_added, virtio_rng_added,
     virtio_tablet_added;

@@ -1,6 +1,7 @@
 #include "machine/network.h"
 
 #include "devices/e1000.h"
+#include "devices/ne2k_pci.h"
 #include "devices/virtio_net.h"
 #include "host/net/net.h"
 #include "machine/added_devices.h"
@@ -44,6 +45,13 @@ static struct network_port *create_e1000(struct machine *machine, unsigned slot,
                                             machine->pci, slot, address)));
 }
 
+static struct network_port *create_ne2k(struct machine *machine, unsigned slot,
+                                        const uint8_t *address)
+{
+    return ne2k_pci_port(pc_add_device(
+        machine, ne2k_pci_create(&machine->log, machine->pci, slot, address)));
+}
+
 static struct network_port *create_virtio(struct machine *machine, unsigned slot,
                                           const uint8_t *address)
 {
@@ -54,10 +62,11 @@ static struct network_port *create_virtio(struct machine *machine, unsigned slot
 /* The first one is the default of -nic. */
 static const struct card_model models[] = {
     {"e1000", create_e1000},
+    {"ne2k_pci", create_ne2k},
     {"virtio-net-pci", create_virtio},
 };
 
-#define MODEL_NAMES "e1000 and virtio-net-pci"
+#define MODEL_NAMES "e1000, ne2k_pci and virtio-net-pci"
 
 /* -- networks -- */
 
@@ -300,6 +309,12 @@ static bool add_e1000(struct machine *machine, struct properties *properties,
     return add_device(machine, "e1000", properties, error);
 }
 
+static bool add_ne2k(struct machine *machine, struct properties *properties,
+                     struct error *error)
+{
+    return add_device(machine, "ne2k_pci", properties, error);
+}
+
 static bool add_virtio(struct machine *machine, struct properties *properties,
                        struct error *error)
 {
@@ -313,6 +328,13 @@ const struct added_device e1000_added = {
     .properties = CARD_PROPERTIES,
     .help = "network card Intel 82540EM",
     .create = add_e1000,
+};
+
+const struct added_device ne2k_pci_added = {
+    .name = "ne2k_pci",
+    .properties = CARD_PROPERTIES,
+    .help = "network card Realtek RTL8029 (NE2000)",
+    .create = add_ne2k,
 };
 
 const struct added_device virtio_net_added = {
