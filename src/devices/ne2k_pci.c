@@ -36,7 +36,7 @@ static uint32_t ne2k_pci_read(void *opaque, uint16_t offset, unsigned width)
     if (offset >= PORT_DATA) {
         return dp8390_read_data(&card->chip, width);
     }
-    for (unsigned i = 0; i < width; i++) {
+    for (unsigned i = 0; i < width && offset + i < DP8390_REGISTERS; i++) {
         value |= (uint32_t)dp8390_read(&card->chip, offset + i) << (8 * i);
     }
     return value;
@@ -53,7 +53,7 @@ static void ne2k_pci_write(void *opaque, uint16_t offset, uint32_t value,
         dp8390_write_data(&card->chip, value, width);
         return;
     }
-    for (unsigned i = 0; i < width; i++) {
+    for (unsigned i = 0; i < width && offset + i < DP8390_REGISTERS; i++) {
         dp8390_write(&card->chip, offset + i, (uint8_t)(value >> (8 * i)));
     }
 }

@@ -87,7 +87,9 @@ static uint32_t queue_read(struct virtqueue *queue, uint64_t offset)
     case COMMON_QUEUE_ENABLE:
         return queue->enabled;
     default:
-        return half(*table_of(queue, offset), offset / 4 % 2);
+        return offset >= COMMON_QUEUE_TABLES
+                   ? half(*table_of(queue, offset), offset / 4 % 2)
+                   : 0;
     }
 }
 
@@ -139,11 +141,8 @@ static void queue_write(struct virtqueue *queue, uint64_t offset, uint32_t value
     case COMMON_QUEUE_ENABLE:
         queue->enabled = queue->enabled || value == 1;
         break;
-    case COMMON_QUEUE_MSIX:
-    case COMMON_QUEUE_NOTIFY:
-        break;
     default:
-        if (!queue->enabled) {
+        if (!queue->enabled && offset >= COMMON_QUEUE_TABLES) {
             gpa_t *table = table_of(queue, offset);
             unsigned shift = offset / 4 % 2 * 32;
             *table = (*table & ~(0xffffffffULL << shift)) | (uint64_t)value << shift;

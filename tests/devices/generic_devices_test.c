@@ -83,6 +83,9 @@ static int setup(void **state)
         .disks = {fixture.disk},
         .serial = {"null", "null"},
         .clock = CLOCK_KIND_COUNTED,
+        .nics = {"null,model=e1000", "null,model=ne2k_pci",
+                 "null,model=virtio-net-pci"},
+        .devices = {"virtio-rng-pci", "virtio-keyboard-pci", "virtio-tablet-pci"},
     };
     struct error error;
     fixture.machine = machine_create(&config, &error);
@@ -154,9 +157,9 @@ static void access_some_memory(struct fixture *fixture)
 /* Functions that are there, and mostly registers that decode something. */
 static void access_some_config(struct fixture *fixture)
 {
-    static const uint8_t devfns[] = {0, 8, 9, 11, 16};
-    static const uint8_t offsets[] = {4,    0x10, 0x20, 0x30, 0x40,
-                                      0x58, 0x5c, 0x60, 0x80};
+    static const uint8_t devfns[] = {0, 8, 9, 11, 16, 24, 32, 40, 48, 56, 64};
+    static const uint8_t offsets[] = {4,    0x10, 0x20, 0x30, 0x40, 0x58,
+                                      0x5c, 0x60, 0x80, 0x88, 0x90, 0x94};
     uint32_t devfn = devfns[below(fixture, sizeof(devfns))];
     uint32_t offset = below(fixture, 2) ? offsets[below(fixture, sizeof(offsets))]
                                         : below(fixture, 64) * 4;
