@@ -42,8 +42,8 @@ bool added_device_take_slot(struct machine *machine, struct properties *properti
         return false;
     }
     if (free < 0 || machine->pci->functions[wanted * PCI_FUNCTIONS_PER_SLOT]) {
-        return error_set(error, "%s %s: that slot of the PCI bus is taken",
-                         properties->option, properties->name);
+        return error_set(error, "%s: %s: addr=%u: that slot of the PCI bus is taken",
+                         properties->option, properties->name, (unsigned)wanted);
     }
     *slot = (unsigned)wanted;
     return true;

@@ -5,7 +5,8 @@ _faumachine()
     local current=${COMP_WORDS[COMP_CWORD]}
     local previous=${COMP_WORDS[COMP_CWORD - 1]}
     local options="-m -hda -hdb -hdc -hdd -snapshot -kernel -initrd -append -bios
-        -nographic -display -serial -debugcon -device -no-reboot -rtc -clock -engine
+        -nographic -display -serial -debugcon -device -nic -netdev -net
+        -object -nodefaults -no-reboot -rtc -clock -engine
         -syscall-redirect -sandbox -d -D -stats -help -version"
     if [[ ${COMP_WORDS[1]} == lockstep ]]; then
         options+=" -engines -every -from -until"
@@ -33,7 +34,31 @@ _faumachine()
         return
         ;;
     -device)
-        mapfile -t COMPREPLY < <(compgen -W "isa-debug-exit,iobase=0xf4" -- "$current")
+        mapfile -t COMPREPLY < <(compgen -W "isa-debug-exit,iobase=0xf4 e1000 ne2k_pci
+            virtio-net-pci virtio-rng-pci virtio-keyboard-pci virtio-tablet-pci help" \
+            -- "$current")
+        return
+        ;;
+    -nic)
+        compopt -o nospace
+        mapfile -t COMPREPLY < <(compgen \
+            -W "user user,model= user,hostfwd=tcp:: tap,ifname= socket,listen=
+            socket,connect= null none" -- "$current")
+        return
+        ;;
+    -netdev)
+        compopt -o nospace
+        mapfile -t COMPREPLY < <(compgen \
+            -W "user,id= tap,id= socket,id= null,id=" -- "$current")
+        return
+        ;;
+    -net)
+        mapfile -t COMPREPLY < <(compgen -W "none" -- "$current")
+        return
+        ;;
+    -object)
+        compopt -o nospace
+        mapfile -t COMPREPLY < <(compgen -W "filter-dump,netdev=" -- "$current")
         return
         ;;
     -rtc)
