@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """A guest in a network of its own: it gets an address by DHCP, fetches a file over HTTP
-from a server on the host's loopback, and is reached by a forwarded port.
+from a server on the host's loopback, and is reached by a forwarded port. With virtio's card, its other devices are looked at, too.
 
     network_test.py PROGRAM FETCH_GUEST MODEL MODULE,… [BYTES]
 
@@ -77,6 +77,20 @@ def reach(guest, port):
             guest.fail("something else came out of the forwarded port")
 
 
+def check_virtio(guest):
+    """The guest's drivers of virtio's other devices are content with them."""
+    for module in b"virtio_rng", b"virtio_input", b"evdev":
+        guest.run(b"modprobe " + module)
+    first, second = (guest.run(b"dd if=/dev/hwrng bs=64 count=1 2>/dev/null | sha256sum")
+                     for _ in range(2))
+    if b"-" not in first or first == second:
+        guest.fail("the entropy device gives nothing, or the same twice")
+    inputs = guest.run(b"cat /proc/bus/input/devices")
+    tablet = inputs.partition(b"FAUmachine tablet")[2]
+    if b"FAUmachine keyboard" not in inputs or b"ABS=3" not in tablet:
+        guest.fail("keyboard and tablet are not there")
+
+
 def read_capture(path):
     """The frames in a capture."""
     with open(path, "rb") as file:
@@ -126,6 +140,9 @@ def main():
         port = free_port()
         options = ["-netdev", f"user,id=net,hostfwd=tcp::{port}-:80",
                    "-device", f"{model},netdev=net,mac=52:54:00:12:34:56"]
+        if model.startswith("virtio"):
+            for device in "rng", "keyboard", "tablet":
+                options += ["-device", f"virtio-{device}-pci"]
         if not rest:
             options += ["-object", f"filter-dump,id=dump,netdev=net,file={capture}"]
         guest = boot.Guest.on_pipes(
@@ -137,6 +154,8 @@ def main():
             print(f"network_test: {size / duration / 1e6:.1f} MB/s")
         else:
             reach(guest, port)
+            if model.startswith("virtio"):
+                check_virtio(guest)
         guest.type(b"exit")
         guest.expect_power_off()
         if not rest:
