@@ -6,13 +6,9 @@
 #include <string.h>
 
 static const struct added_device *const rows[] = {
-    &e1000_added,
-    &isa_debug_exit_added,
-    &ne2k_pci_added,
-    &virtio_keyboard_added,
-    &virtio_net_added,
-    &virtio_rng_added,
-    &virtio_tablet_added,
+    &e1000_added,        &isa_debug_exit_added,  &ne2k_pci_added,
+    &virtio_block_added, &virtio_keyboard_added, &virtio_net_added,
+    &virtio_rng_added,   &virtio_tablet_added,
 };
 
 static bool create(struct machine *machine, const char *text, struct error *error)

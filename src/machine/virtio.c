@@ -1,4 +1,5 @@
-/* Devices by virtio that are no network cards and no disks. */
+/* Devices by virtio, but for network cards. */
+#include "devices/virtio_block.h"
 #include "devices/virtio_input.h"
 #include "devices/virtio_rng.h"
 #include "machine/added_devices.h"
@@ -6,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <string.h>
 #include <unistd.h>
 
 /* By a descriptor that is opened now: a confined machine has no getrandom(). */
@@ -46,6 +48,44 @@ static bool add_rng(struct machine *machine, struct properties *properties,
     return true;
 }
 
+/* The number of a drive by its name, "hda" to "hdd"; MACHINE_DISKS if it is none, or
+ * has no image. */
+static unsigned find_drive(const struct machine *machine, const char *name)
+{
+    unsigned unit = MACHINE_DISKS;
+    if (name && strncmp(name, "hd", 2) == 0 && name[2] >= 'a' && name[2] <= 'd' &&
+        !name[3]) {
+        unit = (unsigned)(name[2] - 'a');
+    }
+    return unit < MACHINE_DISKS && machine->disks[unit] ? unit : MACHINE_DISKS;
+}
+
+/* The drive leaves the IDE controller for this device. */
+static bool add_disk(struct machine *machine, struct properties *properties,
+                     struct error *error)
+{
+    unsigned slot = 0;
+    const char *name = properties_take(properties, "drive");
+    const char *serial = properties_take(properties, "serial");
+    unsigned unit = find_drive(machine, name);
+    properties_take(properties, "id");
+    if (unit == MACHINE_DISKS || (machine->virtio_disks & 1U << unit)) {
+        return error_set(error,
+                         "-device virtio-blk-pci: drive=%s: give hda, hdb, hdc or hdd, "
+                         "one with an image, and once",
+                         name ? name : "");
+    }
+    if (!added_device_take_slot(machine, properties, &slot, error)) {
+        return false;
+    }
+    machine->virtio_disks |= 1U << unit;
+    piix3_ide_attach(machine->ide, unit, NULL);
+    pc_add_device(machine, virtio_block_create(&machine->log, machine->pci, slot,
+                                               block_device_of(machine->disks[unit]),
+                                               serial ? serial : name));
+    return true;
+}
+
 static bool add_input(struct machine *machine, struct properties *properties,
                       enum virtio_input_kind kind, struct error *error)
 {
@@ -75,6 +115,13 @@ static bool add_tablet(struct machine *machine, struct properties *properties,
 {
     return add_input(machine, properties, VIRTIO_INPUT_TABLET, error);
 }
+
+const struct added_device virtio_block_added = {
+    .name = "virtio-blk-pci",
+    .properties = "id, drive, serial and addr",
+    .help = "disk, virtio: drive=hdb takes that of -hdb",
+    .create = add_disk,
+};
 
 const struct added_device virtio_rng_added = {
     .name = "virtio-rng-pci",

@@ -24,6 +24,7 @@ import urllib.request
 import guest as boot
 
 FILE_BYTES = 3 << 20
+DISK_BYTES = 4 << 20
 LIMIT_S = 60
 PCAP_HEADER = struct.Struct("<IHHIIII")
 PCAP_FRAME = struct.Struct("<IIII")
@@ -77,9 +78,9 @@ def reach(guest, port):
             guest.fail("something else came out of the forwarded port")
 
 
-def check_virtio(guest):
+def check_virtio(guest, path):
     """The guest's drivers of virtio's other devices are content with them."""
-    for module in b"virtio_rng", b"virtio_input", b"evdev":
+    for module in b"virtio_rng", b"virtio_input", b"evdev", b"virtio_blk":
         guest.run(b"modprobe " + module)
     first, second = (guest.run(b"dd if=/dev/hwrng bs=64 count=1 2>/dev/null | sha256sum")
                      for _ in range(2))
@@ -89,6 +90,14 @@ def check_virtio(guest):
     tablet = inputs.partition(b"FAUmachine tablet")[2]
     if b"FAUmachine keyboard" not in inputs or b"ABS=3" not in tablet:
         guest.fail("keyboard and tablet are not there")
+    guest.run(b"seq 1 100000 | dd of=/dev/vda bs=4k conv=fsync 2>/dev/null")
+    with open(path, "rb") as file:
+        if not file.read().startswith(b"".join(b"%d\n" % i for i in range(1, 100001))):
+            guest.fail("the disk's image has something else in it")
+    with open(path, "rb") as file:
+        expected = hashlib.sha256(file.read()).hexdigest()
+    if expected.encode() not in guest.run(b"sha256sum /dev/vda"):
+        guest.fail("the guest reads something else from its disk")
 
 
 def read_capture(path):
@@ -136,13 +145,16 @@ def main():
         content = random.Random(1).randbytes(size)
         with open(os.path.join(work, "file"), "wb") as file:
             file.write(content)
-        capture = os.path.join(work, "capture")
+        capture, disk = os.path.join(work, "capture"), os.path.join(work, "disk")
         port = free_port()
         options = ["-netdev", f"user,id=net,hostfwd=tcp::{port}-:80",
                    "-device", f"{model},netdev=net,mac=52:54:00:12:34:56"]
         if model.startswith("virtio"):
             for device in "rng", "keyboard", "tablet":
                 options += ["-device", f"virtio-{device}-pci"]
+            with open(disk, "wb") as file:
+                file.truncate(DISK_BYTES)
+            options += ["-hdb", disk, "-device", "virtio-blk-pci,drive=hdb"]
         if not rest:
             options += ["-object", f"filter-dump,id=dump,netdev=net,file={capture}"]
         guest = boot.Guest.on_pipes(
@@ -155,7 +167,7 @@ def main():
         else:
             reach(guest, port)
             if model.startswith("virtio"):
-                check_virtio(guest)
+                check_virtio(guest, disk)
         guest.type(b"exit")
         guest.expect_power_off()
         if not rest:

@@ -57,6 +57,9 @@ class BadInput(harness.TestCase):
         with socket.create_server(("127.0.0.1", 0)) as server:
             taken = f"user,hostfwd=tcp::{server.getsockname()[1]}-:22"
             self.refuse("-nic", taken, "-display", "none", disk, hint="cannot listen")
+        for drive in "", ",drive=hdb", ",drive=x":
+            self.refuse("-device", "virtio-blk-pci" + drive, "-display", "none", disk,
+                        hint="hdd")
         self.refuse("-netdev", "user", "-display", "none", disk, hint="id")
         self.refuse("-device", "e1000,netdev=a", "-display", "none", disk, hint="id=a")
         self.refuse("-netdev", "null,id=a", "-netdev", "null,id=a", "-display", "none",

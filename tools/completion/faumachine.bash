@@ -35,7 +35,7 @@ _faumachine()
         ;;
     -device)
         mapfile -t COMPREPLY < <(compgen -W "isa-debug-exit,iobase=0xf4 e1000 ne2k_pci
-            virtio-net-pci virtio-rng-pci virtio-keyboard-pci virtio-tablet-pci help" \
+            virtio-net-pci virtio-blk-pci,drive=hda virtio-rng-pci virtio-keyboard-pci virtio-tablet-pci help" \
             -- "$current")
         return
         ;;
