@@ -12,7 +12,7 @@ struct machine;
 /* Opens all that -netdev and -object name, and makes the cards of -nic. Those of
  * -device follow later, by rows in added_devices.c. */
 bool networks_create(struct machine *machine, struct error *error);
-/* The cards are gone. Nothing there is fine. */
+/* Takes the cables out and closes what they led to. Nothing there is fine. */
 void networks_destroy(struct machine *machine);
 
 #endif

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """A guest in a network of its own: it gets an address by DHCP, fetches a file over HTTP
-from a server on the host's loopback, and is reached by a forwarded port. With virtio's card, its other devices are looked at, too.
+from a server on the host's loopback, and is reached by a forwarded port. With virtio's
+card, its other devices are looked at, too.
 
     network_test.py PROGRAM FETCH_GUEST MODEL MODULE,… [BYTES]
 
