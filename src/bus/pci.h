@@ -92,6 +92,10 @@ void pci_function_init(struct pci_function *function, const char *name, uint16_t
                        uint16_t device, uint8_t revision, uint32_t class_code,
                        void *opaque);
 
+/* Gives a function that is on the bus an expansion ROM: `bytes`, a power of two from
+ * 2 KiB on, of page-aligned host memory that outlives the function. */
+void pci_function_set_rom(struct pci_function *function, uint8_t *rom, uint32_t bytes);
+
 /* Makes the function visible at slot.function. */
 void pci_bus_add(struct pci_bus *bus, struct pci_function *function, unsigned slot,
                  unsigned number);

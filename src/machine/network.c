@@ -12,7 +12,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ID_BYTES = 64, CAPTURE_DEFAULT_BYTES = 65536 };
+enum {
+    ID_BYTES = 64,
+    CAPTURE_DEFAULT_BYTES = 65536,
+    MACHINE_CARDS = MACHINE_NETWORKS + MACHINE_ADDED_DEVICES, /* at most */
+    ROM_MINIMUM_BYTES = 4096,
+    ROM_MAXIMUM_BYTES = 1 << 20,
+};
 
 /* What a cable leads to: a back end, with a capture before it if there is one. */
 struct network {
@@ -25,7 +31,8 @@ struct network {
 struct networks {
     struct network items[2 * MACHINE_NETWORKS]; /* -netdev and -nic */
     unsigned count;
-    unsigned cards; /* so far */
+    unsigned cards;               /* so far */
+    uint8_t *roms[MACHINE_CARDS]; /* of cards; NULL: none */
 };
 
 struct card_model {
@@ -155,6 +162,30 @@ static bool take_address(struct machine *machine, struct properties *properties,
                      properties->option, text);
 }
 
+/* A boot ROM, such as iPXE's: the firmware executes it. */
+static bool add_rom(struct machine *machine, const char *path, unsigned slot,
+                    struct error *error)
+{
+    struct networks *networks = machine->networks;
+    struct firmware_image image;
+    size_t bytes = ROM_MINIMUM_BYTES;
+    if (!firmware_read_file(path, "boot ROM", ROM_MAXIMUM_BYTES, &image, error)) {
+        return false;
+    }
+    while (bytes < image.length) {
+        bytes *= 2;
+    }
+    uint8_t *rom = aligned_alloc(PAGE_BYTES, bytes);
+    assert(rom);
+    memset(rom, 0xff, bytes);
+    memcpy(rom, image.bytes, image.length);
+    firmware_image_free(&image);
+    networks->roms[networks->cards - 1] = rom;
+    pci_function_set_rom(machine->pci->functions[slot * PCI_FUNCTIONS_PER_SLOT], rom,
+                         (uint32_t)bytes);
+    return true;
+}
+
 /* `network` NULL: a card without a cable. */
 static bool add_card(struct machine *machine, const struct card_model *model,
                      struct properties *properties, struct network *network,
@@ -166,7 +197,11 @@ static bool add_card(struct machine *machine, const struct card_model *model,
         !added_device_take_slot(machine, properties, &slot, error)) {
         return false;
     }
+    const char *rom = properties_take(properties, "romfile");
     struct network_port *port = model->create(machine, slot, address);
+    if (rom && *rom && !add_rom(machine, rom, slot, error)) {
+        return false;
+    }
     if (network) {
         network->is_used = true;
         network_connect(port, network->capture ? net_capture_inside(network->capture)
@@ -223,7 +258,7 @@ static bool add_nic(struct machine *machine, const char *text, struct error *err
         return false;
     }
     char known[512];
-    snprintf(known, sizeof(known), "model, mac, addr, capture, %s",
+    snprintf(known, sizeof(known), "model, mac, addr, romfile, capture, %s",
              net_properties(properties.name));
     return properties_finish(&properties, known, error);
 }
@@ -282,6 +317,9 @@ void networks_destroy(struct machine *machine)
         net_capture_close(networks->items[i].capture);
         net_close(networks->items[i].backend);
     }
+    for (unsigned i = 0; networks && i < networks->cards; i++) {
+        free(networks->roms[i]);
+    }
     free(networks);
 }
 
@@ -321,7 +359,7 @@ static bool add_virtio(struct machine *machine, struct properties *properties,
     return add_device(machine, "virtio-net-pci", properties, error);
 }
 
-#define CARD_PROPERTIES "id, netdev, mac and addr"
+#define CARD_PROPERTIES "id, netdev, mac, addr and romfile"
 
 const struct added_device e1000_added = {
     .name = "e1000",
