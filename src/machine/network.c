@@ -18,6 +18,11 @@ enum {
     MACHINE_CARDS = MACHINE_NETWORKS + MACHINE_ADDED_DEVICES, /* at most */
     ROM_MINIMUM_BYTES = 4096,
     ROM_MAXIMUM_BYTES = 1 << 20,
+    ROM_DATA_POINTER = 0x18, /* to what is known of the card */
+    ROM_DATA_BYTES = 0x18,
+    ROM_IDS = 4, /* in that */
+    ROM_IDS_BYTES = 4,
+    ROM_SPARE_BYTE = 6, /* of the ROM: what its sum is mended by */
 };
 
 /* What a cable leads to: a back end, with a capture before it if there is one. */
@@ -162,6 +167,22 @@ static bool take_address(struct machine *machine, struct properties *properties,
                      properties->option, text);
 }
 
+/* The firmware executes a ROM only if that names the card, and iPXE's are for several:
+ * writes the card's ids into it, and keeps the sum of all bytes. Source: PCI Firmware
+ * Specification 3.0, section 5.1. */
+static void name_card(uint8_t *rom, size_t bytes, const struct pci_function *function)
+{
+    size_t place = (size_t)(rom[ROM_DATA_POINTER] | rom[ROM_DATA_POINTER + 1] << 8);
+    if (place + ROM_DATA_BYTES > bytes || memcmp(rom + place, "PCIR", 4) != 0) {
+        return;
+    }
+    for (unsigned i = 0; i < ROM_IDS_BYTES; i++) {
+        uint8_t *id = rom + place + ROM_IDS + i;
+        rom[ROM_SPARE_BYTE] += (uint8_t)(*id - function->config[PCI_VENDOR_ID + i]);
+        *id = function->config[PCI_VENDOR_ID + i];
+    }
+}
+
 /* A boot ROM, such as iPXE's: the firmware executes it. */
 static bool add_rom(struct machine *machine, const char *path, unsigned slot,
                     struct error *error)
@@ -181,8 +202,10 @@ static bool add_rom(struct machine *machine, const char *path, unsigned slot,
     memcpy(rom, image.bytes, image.length);
     firmware_image_free(&image);
     networks->roms[networks->cards - 1] = rom;
-    pci_function_set_rom(machine->pci->functions[slot * PCI_FUNCTIONS_PER_SLOT], rom,
-                         (uint32_t)bytes);
+    struct pci_function *function =
+        machine->pci->functions[slot * PCI_FUNCTIONS_PER_SLOT];
+    name_card(rom, bytes, function);
+    pci_function_set_rom(function, rom, (uint32_t)bytes);
     return true;
 }
 
