@@ -26,7 +26,8 @@ static bool add(struct properties *properties, char *item, struct error *error)
     if (equals) {
         *equals = '\0';
     }
-    for (unsigned i = 0; i < properties->count; i++) {
+    bool repeated = properties->repeated && strcmp(item, properties->repeated) == 0;
+    for (unsigned i = 0; i < properties->count && !repeated; i++) {
         if (strcmp(properties->items[i].key, item) == 0) {
             return error_set(error, "%s: %s is given twice", properties->option, item);
         }
@@ -43,8 +44,16 @@ static bool add(struct properties *properties, char *item, struct error *error)
 bool properties_parse(struct properties *properties, const char *option,
                       const char *text, struct error *error)
 {
+    return properties_parse_repeated(properties, option, text, NULL, error);
+}
+
+bool properties_parse_repeated(struct properties *properties, const char *option,
+                               const char *text, const char *repeated,
+                               struct error *error)
+{
     size_t length = strlen(text);
     properties->option = option;
+    properties->repeated = repeated;
     properties->name = "";
     properties->count = 0;
     if (length >= sizeof(properties->text)) {
@@ -73,6 +82,18 @@ const char *properties_take(struct properties *properties, const char *key)
     for (unsigned i = 0; i < properties->count; i++) {
         struct property *property = &properties->items[i];
         if (strcmp(property->key, key) == 0) {
+            property->taken = true;
+            return property->value;
+        }
+    }
+    return NULL;
+}
+
+const char *properties_take_next(struct properties *properties, const char *key)
+{
+    for (unsigned i = 0; i < properties->count; i++) {
+        struct property *property = &properties->items[i];
+        if (!property->taken && strcmp(property->key, key) == 0) {
             property->taken = true;
             return property->value;
         }

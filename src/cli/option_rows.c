@@ -6,6 +6,7 @@
 #include "cli/option_drive.h"
 #include "cli/option_machine.h"
 #include "cli/option_media.h"
+#include "cli/option_network.h"
 #include "cli/option_sound.h"
 #include "cli/options_internal.h"
 #include "cli/values.h"
@@ -308,6 +309,14 @@ static const struct option_row rows[] = {
      "sound: sdl, wav,path=FILE or none; id=ID for devices"},
     {"audio", "DRIVER,model=NAME", option_apply_audio,
      "the same with a device: AC97 or sb16"},
+    {"nic", "TYPE[,KEY=VALUE…]", option_apply_nic,
+     "network card and what it leads to: user (default), tap,\n"
+     "                       socket, null, none; model=CARD"},
+    {"netdev", "TYPE,id=ID[,…]", option_apply_netdev,
+     "likewise, for -device CARD,netdev=ID"},
+    {"net", "none", option_apply_net, "no network"},
+    {"object", "filter-dump,…", option_apply_object,
+     "packet capture: netdev=ID,file=FILE"},
     {"no-reboot", NULL, apply_no_reboot, "a reset of the machine ends the run"},
     {"rtc", "base=TIME", apply_rtc, "utc, localtime or YYYY-MM-DDTHH:MM:SS"},
     {"clock", "KIND", apply_clock, "host (real time) or counted (reproducible)"},

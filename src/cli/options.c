@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "cli/option_media.h"
+#include "cli/option_network.h"
 #include "cli/options_internal.h"
 #include "cli/values.h"
 #include "cpu/engines/engines.h"
@@ -56,7 +57,7 @@ static bool refuse_unknown(const struct parser *parser, const char *argument,
         for (size_t j = 0; j < tables[i]->count; j++) {
             const char *known = tables[i]->rows[j].name;
             size_t distance = value_edit_distance(name, known);
-            if (distance < shortest && distance < strlen(known)) {
+            if (distance < shortest && 2 * distance <= strlen(known)) {
                 shortest = distance;
                 nearest = known;
             }
@@ -198,6 +199,9 @@ static bool finish(struct parser *parser, struct error *error)
     }
     if (machine->clock == CLOCK_KIND_COUNTED && !parser->rtc_given) {
         machine->epoch_s = OPTIONS_COUNTED_EPOCH_S;
+    }
+    if (!option_finish_network(parser, error)) {
+        return false;
     }
     parser->options->lockstep.machine = *machine;
     return true;

@@ -18,6 +18,7 @@ struct parser {
     bool engine_given, engines_given;
     bool engine_auto; /* the choice is ours */
     bool sandbox_asked_for;
+    bool network_given; /* or none wanted */
 };
 
 typedef bool option_apply(struct parser *parser, const char *value,

@@ -2,6 +2,7 @@
 
 #include "cpu/engines/engines.h"
 #include "machine/machine_internal.h"
+#include "machine/network.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -164,6 +165,7 @@ struct machine *machine_create(const struct machine_config *config, struct error
     machine->config = *config;
     machine->ram.fd = -1;
     machine->stop_fd = -1;
+    machine->random_fd = -1;
     lock_init(&machine->lock);
     pthread_cond_init(&machine->wake, NULL);
     if (!open_trace(machine, error) || !create_parts(machine, error)) {
@@ -184,6 +186,7 @@ void machine_destroy(struct machine *machine)
     disks_settle(machine);
     consoles_close(machine);
     sound_close(machine);
+    networks_destroy(machine);
     if (machine->cpu.code_cache) {
         machine->engine->destroy(&machine->cpu);
     }
@@ -199,6 +202,9 @@ void machine_destroy(struct machine *machine)
     event_loop_destroy(machine->loop);
     firmware_roms_destroy(&machine->roms);
     ram_destroy(&machine->ram);
+    if (machine->random_fd >= 0) {
+        close(machine->random_fd);
+    }
     if (machine->stop_fd >= 0) {
         close(machine->stop_fd);
     }

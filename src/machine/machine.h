@@ -19,6 +19,7 @@ enum {
     MACHINE_ADDED_DEVICES = 16,
     MACHINE_AUDIODEVS = 4,
     MACHINE_AUDIODEV_ID_BYTES = 64,
+    MACHINE_NETWORKS = 8,
     MACHINE_MINIMUM_RAM_MIB = 4,
     MACHINE_MAXIMUM_RAM_MIB = 3584,
 };
@@ -85,6 +86,10 @@ struct machine_config {
     const char *audio; /* -audio: "driver,model=device,property=…" */
     char
         pcspk_audiodev[MACHINE_AUDIODEV_ID_BYTES]; /* the speaker's; empty: the first */
+    /* "type,property=value,…": what cards lead to, and cards with what they lead to;
+     * NULL ends a list. */
+    const char *netdevs[MACHINE_NETWORKS], *nics[MACHINE_NETWORKS];
+    const char *captures[MACHINE_NETWORKS]; /* "filter-dump,netdev=…,file=…" */
 };
 
 enum machine_end {

@@ -90,6 +90,10 @@ struct machine {
     struct block_backend *disks[MACHINE_DISKS];
     struct media media;
     struct machine_sound sound;
+    struct networks *networks;
+    struct virtio_input *virtio_keyboard, *virtio_tablet; /* NULL: not there */
+    unsigned virtio_disks;                                /* a bit for each */
+    int random_fd;                                        /* -1: not needed */
 
     /* Why the run loop has to look up; set with the lock held. */
     bool reset_requested, power_off_requested, debug_exit_requested;

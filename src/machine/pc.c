@@ -13,6 +13,7 @@
 #include "firmware/linux_boot.h"
 #include "machine/added_devices.h"
 #include "machine/machine_internal.h"
+#include "machine/network.h"
 
 #include <assert.h>
 
@@ -189,7 +190,7 @@ bool pc_create(struct machine *machine, struct error *error)
     create_isa_devices(machine);
     return create_pci_devices(machine, error) && disks_open(machine, error) &&
            media_create(machine, error) && sound_create(machine, error) &&
-           added_devices_create(machine, error);
+           networks_create(machine, error) && added_devices_create(machine, error);
 }
 
 static void set_cmos16(struct machine *machine, uint8_t index, uint64_t value)

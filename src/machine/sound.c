@@ -97,15 +97,14 @@ static bool join_speaker(struct machine *machine, struct error *error)
 /* -- devices that are added -- */
 
 static bool create_ac97(struct machine *machine, struct audio_mixer *mixer,
-                        struct error *error)
+                        struct properties *properties, struct error *error)
 {
-    unsigned number;
-    int slot = pc_free_slot(machine);
-    if (slot < 0) {
-        return error_set(error, "-device AC97: all slots of the PCI bus are taken");
+    unsigned number, slot = 0;
+    if (!added_device_take_slot(machine, properties, &slot, error)) {
+        return false;
     }
-    struct ac97 *ac97 = ac97_create(&machine->log, machine->pci, (unsigned)slot,
-                                    &machine->clock, audio_add_line(mixer, &number));
+    struct ac97 *ac97 = ac97_create(&machine->log, machine->pci, slot, &machine->clock,
+                                    audio_add_line(mixer, &number));
     pc_add_device(machine, ac97);
     audio_connect(mixer, number, ac97_advance, ac97);
     return true;
@@ -139,7 +138,7 @@ static bool add_ac97(struct machine *machine, struct properties *properties,
     struct audio_mixer *mixer;
     return find_output(machine, "-device AC97", properties_take(properties, "audiodev"),
                        &mixer, error) &&
-           create_ac97(machine, mixer, error);
+           create_ac97(machine, mixer, properties, error);
 }
 
 static bool take_settings(struct properties *properties, struct sb16_settings *settings,
@@ -185,7 +184,7 @@ static bool add_sb16(struct machine *machine, struct properties *properties,
 
 const struct added_device ac97_added = {
     .name = "AC97",
-    .properties = "audiodev",
+    .properties = "audiodev and addr",
     .help = "PCI sound: Intel 82801AA",
     .create = add_ac97,
 };

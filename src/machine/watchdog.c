@@ -58,19 +58,19 @@ static void act(void *opaque)
 static bool add(struct machine *machine, struct properties *properties,
                 struct error *error)
 {
-    int slot = pc_free_slot(machine);
-    (void)properties;
-    if (slot < 0) {
-        return error_set(error, "-device i6300esb: all slots of the PCI bus are taken");
+    unsigned slot = 0;
+    properties_take(properties, "id");
+    if (!added_device_take_slot(machine, properties, &slot, error)) {
+        return false;
     }
-    pc_add_device(machine, i6300esb_create(&machine->log, machine->pci, (unsigned)slot,
+    pc_add_device(machine, i6300esb_create(&machine->log, machine->pci, slot,
                                            &machine->clock, act, machine));
     return true;
 }
 
 const struct added_device i6300esb_added = {
     .name = "i6300esb",
-    .properties = "none",
+    .properties = "id and addr",
     .help = "a watchdog timer; see -watchdog-action",
     .create = add,
 };

@@ -310,6 +310,38 @@ static void parts(void **state)
     refuse("x -action panic=none", "watchdog=");
 }
 
+static void networks(void **state)
+{
+    (void)state;
+    const struct machine_config *machine = &options.machine;
+    accept("x");
+    assert_string_equal(machine->nics[0], "user,model=e1000");
+    accept("x -nic none");
+    assert_null(machine->nics[0]);
+    accept("x -net none");
+    assert_null(machine->nics[0]);
+    accept("x -nodefaults");
+    assert_null(machine->nics[0]);
+    accept("x -netdev user,id=a -object filter-dump,netdev=a,file=b");
+    assert_null(machine->nics[0]);
+    assert_string_equal(machine->netdevs[0], "user,id=a");
+    assert_string_equal(machine->captures[0], "filter-dump,netdev=a,file=b");
+    accept("x -nic user -nic tap,fd=3");
+    assert_string_equal(machine->nics[1], "tap,fd=3");
+    refuse("x -net user", "-nic");
+    refuse("x -object rng-random,id=a", "filter-dump");
+    /* What counts has no network, but for one where nobody is. */
+    accept("x -clock counted");
+    assert_null(machine->nics[0]);
+    accept("x -clock counted -nic null,capture=a");
+    accept("x -clock counted -nic none");
+    refuse("x -clock counted -nic user", "input at any time");
+    refuse("x -netdev socket,id=a,listen=:1 -clock counted", "input at any time");
+    accept("lockstep x");
+    assert_null(machine->nics[0]);
+    refuse("lockstep x -nic user", "input at any time");
+}
+
 static void consoles(void **state)
 {
     (void)state;
@@ -512,24 +544,16 @@ static void edit_distance(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(defaults),
-        cmocka_unit_test(files),
-        cmocka_unit_test(memory),
-        cmocka_unit_test(clocks),
-        cmocka_unit_test(consoles),
-        cmocka_unit_test(devices),
-        cmocka_unit_test(engines),
-        cmocka_unit_test(lockstep),
-        cmocka_unit_test(logged_items),
-        cmocka_unit_test(unknown_options),
-        cmocka_unit_test(help_and_version),
+        cmocka_unit_test(defaults),        cmocka_unit_test(files),
+        cmocka_unit_test(drives),          cmocka_unit_test(wrong_drives),
+        cmocka_unit_test(media),           cmocka_unit_test(boot_order),
+        cmocka_unit_test(memory),          cmocka_unit_test(clocks),
+        cmocka_unit_test(parts),           cmocka_unit_test(networks),
+        cmocka_unit_test(sound),           cmocka_unit_test(consoles),
+        cmocka_unit_test(devices),         cmocka_unit_test(engines),
+        cmocka_unit_test(lockstep),        cmocka_unit_test(logged_items),
+        cmocka_unit_test(unknown_options), cmocka_unit_test(help_and_version),
         cmocka_unit_test(edit_distance),
-        cmocka_unit_test(parts),
-        cmocka_unit_test(drives),
-        cmocka_unit_test(wrong_drives),
-        cmocka_unit_test(media),
-        cmocka_unit_test(boot_order),
-        cmocka_unit_test(sound),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

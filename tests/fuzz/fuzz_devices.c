@@ -1,7 +1,7 @@
 /* Random accesses to all ports and to all device memory of a whole machine, with time
  * going on and resets in between. Nothing may crash, hang or overrun; what the devices
  * say does not matter. */
-#include "fuzz.h"
+#include "fuzz_rings.h"
 
 #include <stdlib.h>
 
@@ -48,7 +48,7 @@ static void access_port(struct fuzz *fuzz)
 /* The two-step way to PCI configuration space: too long a shot for chance alone. */
 static void access_pci(struct fuzz *fuzz)
 {
-    enum { ADDRESS = 0xcf8, DATA = 0xcfc, DEVICES = 5 };
+    enum { ADDRESS = 0xcf8, DATA = 0xcfc, DEVICES = 10 };
     struct port_space *ports = &fuzz->machine->ports;
     uint32_t function = fuzz_below(fuzz, DEVICES) << 3 | fuzz_below(fuzz, 4);
     uint32_t address = 0x80000000 | function << 8 | (fuzz_below(fuzz, 256) & 0xfc);
@@ -62,13 +62,23 @@ static void access_pci(struct fuzz *fuzz)
     }
 }
 
+static void write_config(struct fuzz *fuzz, const struct fuzz_ring_setup *setup)
+{
+    enum { ADDRESS = 0xcf8, DATA = 0xcfc };
+    struct port_space *ports = &fuzz->machine->ports;
+    uint32_t offset = setup->offset;
+    port_write(ports, ADDRESS, 0x80000000 | setup->function << 8 | (offset & 0xfc), 4);
+    if (offset & 3) {
+        port_write(ports, (uint16_t)(DATA + (offset & 3)), setup->value, 1);
+    } else {
+        port_write(ports, DATA, setup->value, 4);
+    }
+}
+
 /* What firmware does: devices decode their ports and memory. */
 static void enable_pci(struct fuzz *fuzz)
 {
-    enum { ADDRESS = 0xcf8, DATA = 0xcfc };
-    static const struct {
-        uint32_t function, offset, value;
-    } setup[] = {
+    static const struct fuzz_ring_setup setup[] = {
         {1 << 3 | 1, 0x04, 5},          /* IDE: ports, bus master */
         {1 << 3 | 1, 0x20, 0xc001},     /* where the bus master's are */
         {1 << 3 | 1, 0x40, 0x80008000}, /* both channels decode */
@@ -77,20 +87,14 @@ static void enable_pci(struct fuzz *fuzz)
         {1 << 3 | 3, 0x90, 0x701},      {1 << 3 | 3, 0xd2, 9},
         {2 << 3, 0x10, 0xfd000000}, /* VGA */
         {2 << 3, 0x18, 0xfebf0000},     {2 << 3, 0x04, 3},
-        {3 << 3, 0x10, 0xd001}, /* AC97 */
-        {3 << 3, 0x14, 0xd101},         {3 << 3, 0x04, 5},
+        {9 << 3, 0x10, 0xd001}, /* AC97 */
+        {9 << 3, 0x14, 0xd101},         {9 << 3, 0x04, 5},
     };
-    struct port_space *ports = &fuzz->machine->ports;
     for (unsigned i = 0; i < ARRAY_LENGTH(setup); i++) {
-        uint32_t register_address = setup[i].offset & 0xfc;
-        port_write(ports, ADDRESS,
-                   0x80000000 | setup[i].function << 8 | register_address, 4);
-        if (setup[i].offset & 3) {
-            port_write(ports, (uint16_t)(DATA + (setup[i].offset & 3)), setup[i].value,
-                       1);
-        } else {
-            port_write(ports, DATA, setup[i].value, 4);
-        }
+        write_config(fuzz, &setup[i]);
+    }
+    for (unsigned i = 0; i < FUZZ_RING_SETUPS; i++) {
+        write_config(fuzz, &fuzz_ring_setup[i]);
     }
 }
 
@@ -340,7 +344,10 @@ static void torment(struct fuzz *fuzz)
             change_medium(fuzz);
         }
         break;
-    case 10 ... 12:
+    case 10:
+        fuzz_rings(fuzz);
+        break;
+    case 11 ... 12:
         access_pci(fuzz);
         break;
     case 13 ... 24:

@@ -36,7 +36,10 @@ bool fuzz_make_machine(struct fuzz *fuzz, const char *engine)
         .engine = engine,
         .clock = CLOCK_KIND_COUNTED,
         .epoch_s = EPOCH_S,
-        .devices = {"isa-debug-exit,iobase=0xf4", "sb16", "AC97"},
+        .nics = {"null,model=e1000", "null,model=ne2k_pci",
+                 "null,model=virtio-net-pci"},
+        .devices = {"virtio-rng-pci", "virtio-tablet-pci", "virtio-keyboard-pci",
+                    "isa-debug-exit,iobase=0xf4", "sb16", "AC97"},
     };
     struct error error;
     fuzz->machine = machine_create(&config, &error);

@@ -6,8 +6,9 @@ _faumachine()
     local previous=${COMP_WORDS[COMP_CWORD - 1]}
     local options="-m -hda -hdb -hdc -hdd -cdrom -fda -fdb -drive -nodefaults -snapshot
         -boot -kernel -initrd -append -bios -nographic -display -serial -parallel -debugcon
-        -device -audiodev -audio -watchdog-action -action -machine -M -no-reboot -rtc -clock
-        -engine -syscall-redirect -sandbox -d -D -stats -help -version"
+        -device -nic -netdev -net -object -audiodev -audio -watchdog-action -action -machine
+        -M -no-reboot -rtc -clock -engine -syscall-redirect -sandbox -d -D -stats -help
+        -version"
     if [[ ${COMP_WORDS[1]} == lockstep ]]; then
         options+=" -engines -every -from -until"
     fi
@@ -46,7 +47,9 @@ _faumachine()
         ;;
     -device)
         mapfile -t COMPREPLY < <(compgen \
-            -W "isa-debug-exit,iobase=0xf4 i6300esb sb16 AC97" -- "$current")
+            -W "isa-debug-exit,iobase=0xf4 i6300esb sb16 AC97 e1000 ne2k_pci virtio-net-pci
+            virtio-blk-pci,drive=hda virtio-rng-pci virtio-keyboard-pci virtio-tablet-pci
+            help" -- "$current")
         return
         ;;
     -parallel)
@@ -86,6 +89,28 @@ _faumachine()
     -boot)
         compopt -o nospace
         mapfile -t COMPREPLY < <(compgen -W "order= once=d menu=on" -- "$current")
+        return
+        ;;
+    -nic)
+        compopt -o nospace
+        mapfile -t COMPREPLY < <(compgen \
+            -W "user user,model= user,hostfwd=tcp:: tap,ifname= socket,listen=
+            socket,connect= null none" -- "$current")
+        return
+        ;;
+    -netdev)
+        compopt -o nospace
+        mapfile -t COMPREPLY < <(compgen \
+            -W "user,id= tap,id= socket,id= null,id=" -- "$current")
+        return
+        ;;
+    -net)
+        mapfile -t COMPREPLY < <(compgen -W "none" -- "$current")
+        return
+        ;;
+    -object)
+        compopt -o nospace
+        mapfile -t COMPREPLY < <(compgen -W "filter-dump,netdev=" -- "$current")
         return
         ;;
     -rtc)
