@@ -32,7 +32,7 @@ configured: packages
 	@test -f $(BUILD)/build.ninja || meson setup $(BUILD) --prefix=$(prefix)
 
 program: configured
-	@$(NINJA) faumachine
+	@$(NINJA) programs
 
 run: program
 	@$(INSTALL_PACKAGES) run
@@ -68,7 +68,7 @@ coverage-isa: configured
 
 install: configured
 	@meson configure $(BUILD) --prefix=$(prefix)
-	@$(NINJA) faumachine
+	@$(NINJA) programs
 	@meson install -C $(BUILD) --no-rebuild
 
 clean:

@@ -1,6 +1,7 @@
 #include "machine/machine.h"
 
 #include "cpu/engines/engines.h"
+#include "machine/display.h"
 #include "machine/machine_internal.h"
 
 #include <errno.h>
@@ -49,7 +50,7 @@ static bool create_host_side(struct machine *machine, struct error *error)
     }
     event_loop_watch(machine->loop, machine->stop_fd, EVENT_READABLE, stop_requested,
                      machine);
-    return consoles_open(machine, error);
+    return consoles_open(machine, error) && displays_open(machine, error);
 }
 
 static bool on_cpu_thread(const struct machine *machine)
@@ -181,6 +182,7 @@ void machine_destroy(struct machine *machine)
     /* From here on there is one thread: no timer or input finds half a machine. */
     event_loop_stop(machine->loop);
     machine->clock.deadline_changed = NULL;
+    displays_close(machine);
     consoles_close(machine);
     event_loop_destroy(machine->loop);
     if (machine->cpu.code_cache) {

@@ -9,6 +9,7 @@
 #include "cpu/core/engine.h"
 #include "devices/coprocessor_error.h"
 #include "devices/fw_cfg.h"
+#include "devices/i8042.h"
 #include "devices/i8259.h"
 #include "devices/mc146818.h"
 #include "devices/ns16550a.h"
@@ -18,8 +19,11 @@
 #include "host/console/character.h"
 #include "host/event_loop.h"
 #include "host/storage/block.h"
+#include "machine/inputs.h"
 #include "machine/isa_interrupts.h"
 #include "machine/machine.h"
+
+struct displays; /* machine/display.h */
 
 enum { MACHINE_DEVICES = 32 };
 
@@ -59,6 +63,7 @@ struct machine {
     struct device *devices[MACHINE_DEVICES];
     unsigned device_count;
     struct coprocessor_error *coprocessor_error;
+    struct i8042 *i8042;
     struct i8259 *pic;
     struct mc146818 *rtc;
     struct pci_bus *pci;
@@ -71,6 +76,8 @@ struct machine {
 
     struct machine_console consoles[MACHINE_CONSOLES];
     struct block_backend *disks[MACHINE_DISKS];
+    struct inputs inputs;
+    struct displays *displays; /* NULL: nobody looks */
 
     /* Why the run loop has to look up; set with the lock held. */
     bool reset_requested, power_off_requested, debug_exit_requested;

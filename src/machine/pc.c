@@ -3,7 +3,6 @@
 #include "bus/pci.h"
 #include "devices/debug_console.h"
 #include "devices/i440fx.h"
-#include "devices/i8042.h"
 #include "devices/i8237.h"
 #include "devices/i8254.h"
 #include "devices/isa_debug_exit.h"
@@ -172,7 +171,7 @@ static void create_isa_devices(struct machine *machine)
     machine->rtc = pc_add_device(
         machine, mc146818_create(log, ports, clock, isa_interrupts_line(isa, IRQ_RTC)));
     pc_add_device(machine, i8237_create(log, ports, &machine->memory));
-    pc_add_device(machine, i8042_create(log, ports, clock,
+    machine->i8042 = pc_add_device(machine, i8042_create(log, ports, clock,
                                         isa_interrupts_line(isa, IRQ_KEYBOARD),
                                         isa_interrupts_line(isa, IRQ_MOUSE),
                                         irq_line_to(a20_line, machine, A20_KEYBOARD),

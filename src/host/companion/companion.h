@@ -42,4 +42,7 @@ bool companion_start(struct companion *companion, const struct companion_role *r
 /* Has it end, and waits for that, two seconds at most. Not started: nothing. */
 void companion_stop(struct companion *companion);
 
+/* Has it end, without waiting for that: where the machine lock is held. */
+void companion_abandon(struct companion *companion);
+
 #endif
