@@ -182,8 +182,17 @@ static bool handle(struct window *window, const SDL_Event *event)
     }
 }
 
+/* Those that somebody can see: SDL would take one without a screen, too.
+ * SDL_VIDEODRIVER in the environment still decides. */
+static void choose_driver(void)
+{
+    const char *wayland = getenv("WAYLAND_DISPLAY");
+    SDL_SetHint(SDL_HINT_VIDEODRIVER, wayland && wayland[0] ? "x11,wayland" : "x11");
+}
+
 static bool open_window(struct window *window)
 {
+    choose_driver();
     SDL_SetHint(SDL_HINT_NO_SIGNAL_HANDLERS, "1");
     SDL_SetHint(SDL_HINT_VIDEO_ALLOW_SCREENSAVER, "1");
     SDL_SetHint(SDL_HINT_MOUSE_FOCUS_CLICKTHROUGH, "1");

@@ -61,7 +61,8 @@ struct view *view_start(const struct companion_role *role, const char *what,
         free(view);
         return NULL;
     }
-    if (!tell(view, &message) || !is_ready(view, error)) {
+    tell(view, &message); /* if it has ended by now, it may have said why */
+    if (!is_ready(view, error)) {
         view_stop(view);
         return NULL;
     }
