@@ -33,6 +33,8 @@ class Client:
 
     def __init__(self, port, password=None, host="127.0.0.1", limit_s=20):
         self.socket = socket.create_connection((host, port), limit_s)
+        # Or what is sent next would come much later.
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.version = self._take(12)
         self.socket.sendall(b"RFB 003.008\n")
         self.offered = list(self._take(self._take(1)[0]))

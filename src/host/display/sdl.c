@@ -54,10 +54,31 @@ void window_grab(struct window *window, bool on)
     window_set_title(window);
 }
 
+/* Whether the user has given the window another size than the picture's. */
+static bool has_own_size(const struct window *window)
+{
+    int width, height;
+    SDL_GetWindowSize(window->window, &width, &height);
+    return width != window->set.width || height != window->set.height;
+}
+
+static void fit_window(struct window *window)
+{
+    window->set.width = (int)window->size.width;
+    window->set.height = (int)window->size.height;
+    SDL_SetWindowSize(window->window, window->set.width, window->set.height);
+}
+
 void window_set_full_screen(struct window *window, bool on)
 {
+    if (on) {
+        window->fits = !has_own_size(window);
+    }
     window->full_screen = on;
     SDL_SetWindowFullscreen(window->window, on ? SDL_WINDOW_FULLSCREEN_DESKTOP : 0);
+    if (!on && window->fits) {
+        fit_window(window);
+    }
 }
 
 static void show(struct window *window)
@@ -67,19 +88,6 @@ static void show(struct window *window)
         SDL_RenderCopy(window->renderer, window->texture, NULL, NULL);
     }
     SDL_RenderPresent(window->renderer);
-}
-
-/* The window has the picture's size, unless the user has chosen another. */
-static void fit_window(struct window *window)
-{
-    int width, height;
-    SDL_GetWindowSize(window->window, &width, &height);
-    bool chosen = width != window->set.width || height != window->set.height;
-    if (!chosen && !window->full_screen) {
-        window->set.width = (int)window->size.width;
-        window->set.height = (int)window->size.height;
-        SDL_SetWindowSize(window->window, window->set.width, window->set.height);
-    }
 }
 
 static void resize(struct window *window, const struct display_size *size)
@@ -92,14 +100,17 @@ static void resize(struct window *window, const struct display_size *size)
                                         SDL_TEXTUREACCESS_STREAMING, (int)size->width,
                                         (int)size->height);
     SDL_RenderSetLogicalSize(window->renderer, (int)size->width, (int)size->height);
-    fit_window(window);
+    if (!window->full_screen && !has_own_size(window)) {
+        fit_window(window);
+    }
 }
 
 static void update(struct window *window, const struct view_update *update)
 {
     const struct display_size *size = &update->size;
     const struct display_rectangle *changed = &update->changed;
-    if (size->width != window->size.width || size->height != window->size.height) {
+    if (!window->texture || size->width != window->size.width ||
+        size->height != window->size.height) {
         resize(window, size);
     }
     const SDL_Rect area = {(int)changed->x, (int)changed->y, (int)changed->width,
@@ -237,7 +248,8 @@ static int run(struct window *window)
 
 int main(int count, char *arguments[])
 {
-    struct window window = {.state = {.running = true}};
+    struct window window = {.size = {FIRST_WIDTH, FIRST_HEIGHT},
+                            .state = {.running = true}};
     (void)count;
     if (!viewer_open(&window.viewer, arguments[0])) {
         return 1;

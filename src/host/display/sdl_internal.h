@@ -19,6 +19,7 @@ struct window {
     } set; /* the size that we gave the window */
     struct view_state state;
     bool grabbed, full_screen, visible;
+    bool fits;                    /* full screen: it had the picture's size before */
     bool down[SDL_NUM_SCANCODES]; /* keys that the guest thinks are */
 };
 
