@@ -1,6 +1,7 @@
 #include "machine/display.h"
 
 #include "base/properties.h"
+#include "host/display/picture_file.h"
 #include "host/display/screen.h"
 #include "host/display/text_view.h"
 #include "host/display/viewer_program.h"
@@ -10,13 +11,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { VNC_FIRST_PORT = 5900, PERCENT_MAXIMUM = 999 };
 
 struct displays {
-    struct input_sink input;
+    const struct input_sink *input;
     struct screen *screen;
-    struct text_view *text_view;    /* or NULL */
+    struct text_view *text_view;   /* or NULL */
     struct picture_writer *writer; /* or NULL */
     bool started;
     uint64_t state_virtual_ns, state_host_ns; /* when the speed was last looked at */
@@ -56,7 +58,8 @@ static unsigned speed_percent(struct machine *machine)
     uint64_t host_ns = clock_now_ns(event_loop_host_clock(machine->loop));
     uint64_t gone_ns = host_ns - displays->state_host_ns;
     uint64_t percent =
-        gone_ns ? clock_scale(virtual_ns - displays->state_virtual_ns, 100, gone_ns) : 0;
+        gone_ns ? clock_scale(virtual_ns - displays->state_virtual_ns, 100, gone_ns)
+                : 0;
     displays->state_virtual_ns = virtual_ns;
     displays->state_host_ns = host_ns;
     return percent < PERCENT_MAXIMUM ? (unsigned)percent : PERCENT_MAXIMUM;
@@ -65,7 +68,7 @@ static unsigned speed_percent(struct machine *machine)
 static void describe_state(void *opaque, struct view_state *state)
 {
     struct machine *machine = opaque;
-    const struct input_sink *input = &machine->displays->input;
+    const struct input_sink *input = machine->displays->input;
     bool counted = machine->clock.kind == CLOCK_KIND_COUNTED;
     *state = (struct view_state){
         .running = true,
@@ -191,11 +194,11 @@ bool displays_open(struct machine *machine, struct error *error)
     if (!displays) {
         return error_set(error, "no memory for the display");
     }
-    displays->input = inputs_sink(machine);
+    displays->input = machine_input(machine);
     const struct screen_wiring wiring = {
         .loop = machine->loop,
         .log = &machine->log,
-        .input = &displays->input,
+        .input = displays->input,
         .state = describe_state,
         .quit = quit,
         .screenshot = take_screenshot,
@@ -225,7 +228,7 @@ void displays_start(struct machine *machine)
     const struct display_source source = vga_display(machine->vga);
     screen_start(displays->screen, &source);
     if (displays->text_view) {
-        text_view_start(displays->text_view, &source, &displays->input);
+        text_view_start(displays->text_view, &source, displays->input);
     }
     if (displays->writer) {
         picture_writer_connect(displays->writer, machine->loop);
@@ -243,6 +246,36 @@ bool displays_screenshot(struct machine *machine, const char *path, picture_done
     }
     const uint32_t *pixels = screen_draw(displays->screen, &size);
     return picture_write(displays->writer, path, pixels, &size, done, opaque, error);
+}
+
+static bool write_all(int fd, const uint8_t *bytes, size_t count, struct error *error)
+{
+    while (count > 0) {
+        ssize_t written = write(fd, bytes, count);
+        if (written < 0 && errno != EINTR) {
+            return error_set_errno(error, errno, "cannot write the screenshot");
+        }
+        bytes += written > 0 ? written : 0;
+        count -= written > 0 ? (size_t)written : 0;
+    }
+    return true;
+}
+
+bool displays_write_picture(struct machine *machine, int fd, bool png,
+                            struct error *error)
+{
+    struct displays *displays = machine->displays;
+    struct display_size size;
+    size_t count;
+    if (!displays || !displays->started) {
+        return error_set(error, "this machine has no display to take a picture of");
+    }
+    const uint32_t *pixels = screen_draw(displays->screen, &size);
+    uint8_t *bytes = picture_encode(pixels, &size, png, &count);
+    bool good = bytes ? write_all(fd, bytes, count, error)
+                      : error_set(error, "no memory for a screenshot");
+    free(bytes);
+    return good;
 }
 
 void machine_screenshot(struct machine *machine)

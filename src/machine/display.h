@@ -22,4 +22,8 @@ void displays_close(struct machine *machine);
 bool displays_screenshot(struct machine *machine, const char *path, picture_done *done,
                          void *opaque, struct error *error);
 
+/* Writes a picture of the screen, as PNG or else PPM, into an open file. */
+bool displays_write_picture(struct machine *machine, int fd, bool png,
+                            struct error *error);
+
 #endif

@@ -36,13 +36,13 @@ struct machine_config {
     void (*escaped)(void);        /* of engine direct: struct cpu_wiring; or NULL */
     const struct cpu_engine *engine_override; /* this one, whatever its name; or NULL */
     enum clock_kind clock;
-    int64_t epoch_s; /* RTC at power-on, seconds since 1970 UTC */
-    bool no_reboot;  /* a reset ends the run */
-    bool halt_ends;  /* counted clock: so does a CPU that only input could wake */
-    const char *name;          /* of the machine, for titles; NULL: FAUmachine */
-    const char *window;        /* -display: "sdl,property=value,…" */
-    const char *vnc;           /* -vnc: "[HOST]:DISPLAY,property=value,…" */
-    bool text_view;            /* the text screen on stdio */
+    int64_t epoch_s;    /* RTC at power-on, seconds since 1970 UTC */
+    bool no_reboot;     /* a reset ends the run */
+    bool halt_ends;     /* counted clock: so does a CPU that only input could wake */
+    const char *name;   /* of the machine, for titles; NULL: FAUmachine */
+    const char *window; /* -display: "sdl,property=value,…" */
+    const char *vnc;    /* -vnc: "[HOST]:DISPLAY,property=value,…" */
+    bool text_view;     /* the text screen on stdio */
     bool takes_screenshots;    /* machine_screenshot() is possible */
     const char *screenshot;    /* and one is written here at the end: FILE.png */
     const char *debug_console; /* port 0x402: character specification */

@@ -19,9 +19,9 @@
 #include "host/console/character.h"
 #include "host/event_loop.h"
 #include "host/storage/block.h"
-#include "machine/inputs.h"
 #include "machine/isa_interrupts.h"
 #include "machine/machine.h"
+#include "machine/user_input.h"
 
 struct displays; /* machine/display.h */
 
@@ -76,7 +76,7 @@ struct machine {
 
     struct machine_console consoles[MACHINE_CONSOLES];
     struct block_backend *disks[MACHINE_DISKS];
-    struct inputs inputs;
+    struct user_input user_input;
     struct displays *displays; /* NULL: nobody looks */
 
     /* Why the run loop has to look up; set with the lock held. */

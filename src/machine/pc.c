@@ -171,11 +171,11 @@ static void create_isa_devices(struct machine *machine)
     machine->rtc = pc_add_device(
         machine, mc146818_create(log, ports, clock, isa_interrupts_line(isa, IRQ_RTC)));
     pc_add_device(machine, i8237_create(log, ports, &machine->memory));
-    machine->i8042 = pc_add_device(machine, i8042_create(log, ports, clock,
-                                        isa_interrupts_line(isa, IRQ_KEYBOARD),
-                                        isa_interrupts_line(isa, IRQ_MOUSE),
-                                        irq_line_to(a20_line, machine, A20_KEYBOARD),
-                                        irq_line_to(reset_line, machine, 0)));
+    machine->i8042 = pc_add_device(
+        machine, i8042_create(log, ports, clock, isa_interrupts_line(isa, IRQ_KEYBOARD),
+                              isa_interrupts_line(isa, IRQ_MOUSE),
+                              irq_line_to(a20_line, machine, A20_KEYBOARD),
+                              irq_line_to(reset_line, machine, 0)));
     machine->coprocessor_error = pc_add_device(
         machine, coprocessor_error_create(log, ports,
                                           isa_interrupts_line(isa, IRQ_COPROCESSOR)));

@@ -157,6 +157,19 @@ static void writer_process(void **state)
     expect_picture("last.png");
 }
 
+static void portable_pixmap(void **state)
+{
+    (void)state;
+    static const char wanted[] =
+        "P6\n3 2\n255\n"
+        "\xff\0\0\0\xff\0\0\0\xff\x12\x34\x56\0\0\0\xff\xff\xff";
+    size_t bytes;
+    uint8_t *file = picture_encode(pixels, &size, false, &bytes);
+    assert_int_equal(bytes, sizeof(wanted) - 1);
+    assert_memory_equal(file, wanted, bytes);
+    free(file);
+}
+
 static void names(void **state)
 {
     (void)state;
@@ -175,6 +188,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(files, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_is_never_written, set_up, tear_down),
         cmocka_unit_test_setup_teardown(writer_process, set_up, tear_down),
+        cmocka_unit_test(portable_pixmap),
         cmocka_unit_test_setup_teardown(names, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -16,7 +16,12 @@
 
 static const char suffix[] = ".png", part_suffix[] = ".part";
 
-enum { SUFFIX_LENGTH = sizeof(suffix) - 1, SIGNATURE_BYTES = 8, COLORS = 3 };
+enum {
+    SUFFIX_LENGTH = sizeof(suffix) - 1,
+    SIGNATURE_BYTES = 8,
+    COLORS = 3,
+    PPM_HEAD_BYTES = 64
+};
 
 static bool is_replaceable(const char *path)
 {
@@ -55,19 +60,18 @@ bool picture_file_allowed(const char *path, struct error *error)
            error_set_errno(error, errno, "cannot write '%s'", path);
 }
 
-/* PNG has no pixels with a byte left over. */
-static uint8_t *pack(const uint32_t *pixels, size_t count)
+/* Neither format has pixels with a byte left over. */
+static void pack(uint8_t *packed, const uint32_t *pixels, size_t count)
 {
-    uint8_t *packed = malloc(count * COLORS);
-    for (size_t i = 0; packed && i < count; i++) {
+    for (size_t i = 0; i < count; i++) {
         packed[COLORS * i] = (uint8_t)(pixels[i] >> 16);
         packed[COLORS * i + 1] = (uint8_t)(pixels[i] >> 8);
         packed[COLORS * i + 2] = (uint8_t)pixels[i];
     }
-    return packed;
 }
 
-static bool encode(FILE *file, const uint32_t *pixels, const struct display_size *size)
+static uint8_t *encode_png(const uint8_t *packed, const struct display_size *size,
+                           size_t *bytes)
 {
     png_image image = {
         .version = PNG_IMAGE_VERSION,
@@ -75,10 +79,37 @@ static bool encode(FILE *file, const uint32_t *pixels, const struct display_size
         .height = size->height,
         .format = PNG_FORMAT_RGB,
     };
-    uint8_t *packed = pack(pixels, (size_t)size->width * size->height);
-    bool good = packed && png_image_write_to_stdio(&image, file, 0, packed, 0, NULL);
+    png_alloc_size_t room = PNG_IMAGE_PNG_SIZE_MAX(image);
+    uint8_t *file = malloc(room);
+    if (file && !png_image_write_to_memory(&image, file, &room, 0, packed, 0, NULL)) {
+        free(file);
+        return NULL;
+    }
+    *bytes = room;
+    return file;
+}
+
+uint8_t *picture_encode(const uint32_t *pixels, const struct display_size *size,
+                        bool png, size_t *bytes)
+{
+    size_t count = (size_t)size->width * size->height;
+    char head[PPM_HEAD_BYTES];
+    int length = png ? 0
+                     : snprintf(head, sizeof(head), "P6\n%u %u\n255\n", size->width,
+                                size->height);
+    uint8_t *packed = malloc((size_t)length + count * COLORS);
+    if (!packed) {
+        return NULL;
+    }
+    memcpy(packed, head, (size_t)length);
+    pack(packed + length, pixels, count);
+    if (!png) {
+        *bytes = (size_t)length + count * COLORS;
+        return packed;
+    }
+    uint8_t *file = encode_png(packed, size, bytes);
     free(packed);
-    return good;
+    return file;
 }
 
 bool picture_file_write(const char *path, const uint32_t *pixels,
@@ -94,9 +125,11 @@ bool picture_file_write(const char *path, const uint32_t *pixels,
     if (!file) {
         return error_set_errno(error, errno, "cannot write '%s'", part);
     }
-    errno = 0;
-    bool good = encode(file, pixels, size);
-    int why = errno;
+    size_t bytes;
+    uint8_t *content = picture_encode(pixels, size, true, &bytes);
+    bool good = content && fwrite(content, 1, bytes, file) == bytes;
+    int why = content ? errno : ENOMEM;
+    free(content);
     if (fclose(file) != 0 && good) {
         good = false;
         why = errno;
@@ -106,7 +139,7 @@ bool picture_file_write(const char *path, const uint32_t *pixels,
     }
     why = good ? errno : why;
     unlink(part);
-    return error_set_errno(error, why ? why : EIO, "cannot write '%s'", path);
+    return error_set_errno(error, why, "cannot write '%s'", path);
 }
 
 void picture_file_name(char *name, size_t bytes, const char *path, unsigned number)

@@ -1,4 +1,4 @@
-#include "machine/inputs.h"
+#include "machine/user_input.h"
 
 #include <assert.h>
 #include <linux/input-event-codes.h>
@@ -9,7 +9,7 @@
 /* The pointer that the guest wants positions of; NULL: none. */
 static const struct input_sink *find_pointer(const struct machine *machine)
 {
-    const struct inputs *inputs = &machine->inputs;
+    const struct user_input *inputs = &machine->user_input;
     for (unsigned i = 0; i < inputs->pointer_count; i++) {
         const struct input_sink *pointer = &inputs->pointers[i];
         if (pointer->has_position(pointer->opaque)) {
@@ -46,7 +46,7 @@ static unsigned ps2_button(uint16_t button)
 static void move_mouse(struct machine *machine, int dx, int dy, int wheel)
 {
     ps2_mouse_move(i8042_mouse(machine->i8042), dx, dy, wheel,
-                   machine->inputs.mouse_buttons);
+                   machine->user_input.mouse_buttons);
 }
 
 /* A button that was pressed on one device is not held there when it is released on
@@ -56,7 +56,7 @@ static void button(void *opaque, uint16_t button, bool down)
     struct machine *machine = opaque;
     const struct input_sink *pointer = find_pointer(machine);
     unsigned bit = ps2_button(button);
-    unsigned *held = &machine->inputs.mouse_buttons;
+    unsigned *held = &machine->user_input.mouse_buttons;
     if (pointer) {
         pointer->button(pointer->opaque, button, down);
     }
@@ -91,9 +91,10 @@ static bool has_position(void *opaque)
     return find_pointer(opaque) != NULL;
 }
 
-struct input_sink inputs_sink(struct machine *machine)
+const struct input_sink *machine_input(struct machine *machine)
 {
-    return (struct input_sink){
+    struct input_sink *sink = &machine->user_input.sink;
+    *sink = (struct input_sink){
         .key = key,
         .button = button,
         .move = move,
@@ -101,11 +102,12 @@ struct input_sink inputs_sink(struct machine *machine)
         .has_position = has_position,
         .opaque = machine,
     };
+    return sink;
 }
 
-void inputs_add_pointer(struct machine *machine, const struct input_sink *pointer)
+void user_input_add_pointer(struct machine *machine, const struct input_sink *pointer)
 {
-    struct inputs *inputs = &machine->inputs;
-    assert(inputs->pointer_count < INPUT_POINTERS);
+    struct user_input *inputs = &machine->user_input;
+    assert(inputs->pointer_count < USER_INPUT_POINTERS);
     inputs->pointers[inputs->pointer_count++] = *pointer;
 }
