@@ -3,6 +3,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -30,6 +31,19 @@ struct screen {
     bool started;
 };
 
+/* Of a size that no viewer can change: the machine would find a hole in its memory. */
+static int create_memory(void)
+{
+    int memory = memfd_create("faumachine-pixels", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    if (memory >= 0 &&
+        (ftruncate(memory, VIEW_PIXELS_BYTES) != 0 ||
+         fcntl(memory, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0)) {
+        close(memory);
+        return -1;
+    }
+    return memory;
+}
+
 struct screen *screen_create(const struct screen_wiring *wiring, struct error *error)
 {
     struct screen *screen = calloc(1, sizeof(*screen));
@@ -39,9 +53,9 @@ struct screen *screen_create(const struct screen_wiring *wiring, struct error *e
     }
     screen->wiring = *wiring;
     screen->clock = event_loop_host_clock(wiring->loop);
-    screen->memory = memfd_create("faumachine-pixels", MFD_CLOEXEC);
+    screen->memory = create_memory();
     void *pixels = MAP_FAILED;
-    if (screen->memory >= 0 && ftruncate(screen->memory, VIEW_PIXELS_BYTES) == 0) {
+    if (screen->memory >= 0) {
         pixels = mmap(NULL, VIEW_PIXELS_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED,
                       screen->memory, 0);
     }
