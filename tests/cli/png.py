@@ -1,5 +1,6 @@
 """Reads the PNG files that the program writes: 8 bits a color, not interlaced."""
 
+import functools
 import struct
 import zlib
 
@@ -13,6 +14,8 @@ def _paeth(left, above, corner):
 
 def _unfilter(kind, line, before, step):
     """Undoes the filter of one line (PNG specification, chapter 9) in place."""
+    if kind == 0:
+        return
     for i, byte in enumerate(line):
         left = line[i - step] if i >= step else 0
         above = before[i]
@@ -41,14 +44,19 @@ class Picture:
             elif kind == b"IDAT":
                 packed += content
             at += length + 12
-        raw = zlib.decompress(packed)
-        stride = 3 * self.width
-        before, self.lines = bytes(stride), []
+        self._raw = zlib.decompress(packed)
+
+    @functools.cached_property
+    def lines(self):
+        """The bytes of each line; that takes a while."""
+        raw, lines, stride = self._raw, [], 3 * self.width
+        before = bytes(stride)
         for start in range(0, len(raw), stride + 1):
             line = bytearray(raw[start + 1:start + 1 + stride])
             _unfilter(raw[start], line, before, 3)
-            self.lines.append(line)
+            lines.append(line)
             before = line
+        return lines
 
     def pixel(self, x, y):
         """The color there."""
