@@ -341,8 +341,7 @@ class Window(TestCase):
     def start_window(self, *options):
         """The machine with a window, which has the keyboard."""
         process = self.start_machine("-name", "Tested", *options,
-                                     environment={"DISPLAY": self.server.name,
-                                                  "SDL_RENDER_DRIVER": "software"})
+                                     environment={"DISPLAY": self.server.name})
         limit = time.monotonic() + harness.LIMIT_S
         while not self.window:
             self.assertLess(time.monotonic(), limit, "there is no window")

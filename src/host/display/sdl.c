@@ -201,6 +201,32 @@ static void choose_driver(void)
     SDL_SetHint(SDL_HINT_VIDEODRIVER, wayland && wayland[0] ? "x11,wayland" : "x11");
 }
 
+/* OpenGL without a GPU takes several times as long as no OpenGL. */
+static bool is_emulated(SDL_Renderer *renderer)
+{
+    enum { RENDERER = 0x1f01 }; /* GL_RENDERER */
+    SDL_RendererInfo info;
+    if (SDL_GetRendererInfo(renderer, &info) != 0 || !strstr(info.name, "opengl")) {
+        return false;
+    }
+    const char *(*get_string)(unsigned name) = SDL_GL_GetProcAddress("glGetString");
+    const char *name = get_string ? get_string(RENDERER) : NULL;
+    return name && (strstr(name, "llvmpipe") || strstr(name, "softpipe"));
+}
+
+static SDL_Renderer *create_renderer(SDL_Window *window)
+{
+    SDL_Renderer *renderer = SDL_CreateRenderer(window, -1, 0);
+    if (renderer && !is_emulated(renderer)) {
+        return renderer;
+    }
+    if (renderer) {
+        SDL_DestroyRenderer(renderer);
+    }
+    SDL_SetHint(SDL_HINT_FRAMEBUFFER_ACCELERATION, "0");
+    return SDL_CreateRenderer(window, -1, SDL_RENDERER_SOFTWARE);
+}
+
 static bool open_window(struct window *window)
 {
     choose_driver();
@@ -219,11 +245,7 @@ static bool open_window(struct window *window)
     if (!window->window) {
         return false;
     }
-    window->renderer = SDL_CreateRenderer(window->window, -1, 0);
-    if (!window->renderer) { /* no accelerated one */
-        window->renderer =
-            SDL_CreateRenderer(window->window, -1, SDL_RENDERER_SOFTWARE);
-    }
+    window->renderer = create_renderer(window->window);
     return window->renderer != NULL;
 }
 
