@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""What a user sees and touches: the window (under Xvfb), VNC, the text view on a terminal,
-screenshots, and what is chosen when nothing is said.
+"""What a user sees and touches: the window (under Xvfb), VNC, the text view on a
+terminal, screenshots, and what is chosen when nothing is said.
 
     display_test.py PROGRAM BOOT_SECTOR
 
@@ -277,7 +277,8 @@ class Vnc(TestCase):
             taken.bind(("127.0.0.1", 5900 + number))
             taken.listen()
             for value, hint in (("1", "DISPLAY"), (":", "DISPLAY"), (":1x", "DISPLAY"),
-                                (":70000", "DISPLAY"), ("no-such-host.invalid:1", "no-such"),
+                                (":70000", "DISPLAY"),
+                                ("no-such-host.invalid:1", "no-such"),
                                 (f":{number}", "another display"),
                                 (":1,password=on", "password-file"),
                                 (":1,password-file=" + empty, "password"),
@@ -412,7 +413,7 @@ class Window(TestCase):
         """The machine goes on, with one line."""
         process = self.start_window()
         os.kill(child(process, "faumachine-sdl"), signal.SIGKILL)
-        self.expect_line(process, "the window has ended; the machine goes on without it")
+        self.expect_line(process, "the window has ended; the machine goes on")
         self.end(process)
 
     def test_idle(self):
@@ -439,7 +440,7 @@ class Choice(TestCase):
     """What happens if nothing is said."""
 
     def test_without_a_display(self):
-        """A line says what there is instead; with -nographic there is nothing to say."""
+        """A line says what there is instead; with -nographic nothing needs saying."""
         process = self.start_machine()
         self.assertIn("neither DISPLAY nor WAYLAND_DISPLAY", self.end(process))
         process = self.start_machine("-nographic")

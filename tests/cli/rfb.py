@@ -14,7 +14,7 @@ class Refused(Exception):
 
 
 def _answer(password, challenge):
-    """The challenge, encrypted with DES, each byte of the key with its bits reversed."""
+    """The challenge, encrypted with DES, the bits of each byte of the key reversed."""
     key = bytes(int(f"{byte:08b}"[::-1], 2)
                 for byte in password.encode().ljust(8, b"\0"))
     return subprocess.run(

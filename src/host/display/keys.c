@@ -4,153 +4,99 @@
 
 #include <linux/input-event-codes.h>
 
-static const uint16_t of_scancode[] = {
-    [0x04] = KEY_A,
-    KEY_B,
-    KEY_C,
-    KEY_D,
-    [0x08] = KEY_E,
-    KEY_F,
-    KEY_G,
-    KEY_H,
-    [0x0c] = KEY_I,
-    KEY_J,
-    KEY_K,
-    KEY_L,
-    [0x10] = KEY_M,
-    KEY_N,
-    KEY_O,
-    KEY_P,
-    [0x14] = KEY_Q,
-    KEY_R,
-    KEY_S,
-    KEY_T,
-    [0x18] = KEY_U,
-    KEY_V,
-    KEY_W,
-    KEY_X,
-    [0x1c] = KEY_Y,
-    KEY_Z,
-    KEY_1,
-    KEY_2,
-    [0x20] = KEY_3,
-    KEY_4,
-    KEY_5,
-    KEY_6,
-    [0x24] = KEY_7,
-    KEY_8,
-    KEY_9,
-    KEY_0,
-    [0x28] = KEY_ENTER,
-    KEY_ESC,
-    KEY_BACKSPACE,
-    KEY_TAB,
-    [0x2c] = KEY_SPACE,
-    KEY_MINUS,
-    KEY_EQUAL,
-    KEY_LEFTBRACE,
-    [0x30] = KEY_RIGHTBRACE,
-    KEY_BACKSLASH,
-    KEY_BACKSLASH,
-    KEY_SEMICOLON,
-    [0x34] = KEY_APOSTROPHE,
-    KEY_GRAVE,
-    KEY_COMMA,
-    KEY_DOT,
-    [0x38] = KEY_SLASH,
-    KEY_CAPSLOCK,
-    KEY_F1,
-    KEY_F2,
-    [0x3c] = KEY_F3,
-    KEY_F4,
-    KEY_F5,
-    KEY_F6,
-    [0x40] = KEY_F7,
-    KEY_F8,
-    KEY_F9,
-    KEY_F10,
-    [0x44] = KEY_F11,
-    KEY_F12,
-    KEY_SYSRQ,
-    KEY_SCROLLLOCK,
-    [0x48] = KEY_PAUSE,
-    KEY_INSERT,
-    KEY_HOME,
-    KEY_PAGEUP,
-    [0x4c] = KEY_DELETE,
-    KEY_END,
-    KEY_PAGEDOWN,
-    KEY_RIGHT,
-    [0x50] = KEY_LEFT,
-    KEY_DOWN,
-    KEY_UP,
-    KEY_NUMLOCK,
-    [0x54] = KEY_KPSLASH,
-    KEY_KPASTERISK,
-    KEY_KPMINUS,
-    KEY_KPPLUS,
-    [0x58] = KEY_KPENTER,
-    KEY_KP1,
-    KEY_KP2,
-    KEY_KP3,
-    [0x5c] = KEY_KP4,
-    KEY_KP5,
-    KEY_KP6,
-    KEY_KP7,
-    [0x60] = KEY_KP8,
-    KEY_KP9,
-    KEY_KP0,
-    KEY_KPDOT,
-    [0x64] = KEY_102ND,
-    KEY_COMPOSE,
-    KEY_POWER,
-    KEY_KPEQUAL,
-    [0x78] = KEY_STOP,
-    [0x7f] = KEY_MUTE,
-    KEY_VOLUMEUP,
-    KEY_VOLUMEDOWN,
-    [0x85] = KEY_KPCOMMA,
-    [0x87] = KEY_RO,
-    [0x88] = KEY_KATAKANAHIRAGANA,
-    KEY_YEN,
-    KEY_HENKAN,
-    KEY_MUHENKAN,
-    [0x8c] = KEY_KPJPCOMMA,
-    [0x92] = KEY_KATAKANA,
-    KEY_HIRAGANA,
-    KEY_ZENKAKUHANKAKU,
-    [0xe0] = KEY_LEFTCTRL,
-    KEY_LEFTSHIFT,
-    KEY_LEFTALT,
-    KEY_LEFTMETA,
-    [0xe4] = KEY_RIGHTCTRL,
-    KEY_RIGHTSHIFT,
-    KEY_RIGHTALT,
-    KEY_RIGHTMETA,
-    /* SDL's own, of the consumer page */
-    [258] = KEY_NEXTSONG,
-    KEY_PREVIOUSSONG,
-    KEY_STOPCD,
-    KEY_PLAYPAUSE,
-    [262] = KEY_MUTE,
-    KEY_CONFIG,
-    KEY_HOMEPAGE,
-    KEY_MAIL,
-    [266] = KEY_CALC,
-    KEY_COMPUTER,
-    KEY_SEARCH,
-    KEY_HOMEPAGE,
-    [270] = KEY_BACK,
-    KEY_FORWARD,
-    KEY_STOP,
-    KEY_REFRESH,
-    [274] = KEY_BOOKMARKS,
-    [282] = KEY_SLEEP,
+enum { FIRST_SCANCODE = 4 };
+
+/* From FIRST_SCANCODE on: letters, digits, and on to the keypad. */
+static const uint8_t of_scancode[] = {
+    KEY_A,          KEY_B,          KEY_C,         KEY_D,          /* 04 */
+    KEY_E,          KEY_F,          KEY_G,         KEY_H,          /* 08 */
+    KEY_I,          KEY_J,          KEY_K,         KEY_L,          /* 0c */
+    KEY_M,          KEY_N,          KEY_O,         KEY_P,          /* 10 */
+    KEY_Q,          KEY_R,          KEY_S,         KEY_T,          /* 14 */
+    KEY_U,          KEY_V,          KEY_W,         KEY_X,          /* 18 */
+    KEY_Y,          KEY_Z,          KEY_1,         KEY_2,          /* 1c */
+    KEY_3,          KEY_4,          KEY_5,         KEY_6,          /* 20 */
+    KEY_7,          KEY_8,          KEY_9,         KEY_0,          /* 24 */
+    KEY_ENTER,      KEY_ESC,        KEY_BACKSPACE, KEY_TAB,        /* 28 */
+    KEY_SPACE,      KEY_MINUS,      KEY_EQUAL,     KEY_LEFTBRACE,  /* 2c */
+    KEY_RIGHTBRACE, KEY_BACKSLASH,  KEY_BACKSLASH, KEY_SEMICOLON,  /* 30 */
+    KEY_APOSTROPHE, KEY_GRAVE,      KEY_COMMA,     KEY_DOT,        /* 34 */
+    KEY_SLASH,      KEY_CAPSLOCK,   KEY_F1,        KEY_F2,         /* 38 */
+    KEY_F3,         KEY_F4,         KEY_F5,        KEY_F6,         /* 3c */
+    KEY_F7,         KEY_F8,         KEY_F9,        KEY_F10,        /* 40 */
+    KEY_F11,        KEY_F12,        KEY_SYSRQ,     KEY_SCROLLLOCK, /* 44 */
+    KEY_PAUSE,      KEY_INSERT,     KEY_HOME,      KEY_PAGEUP,     /* 48 */
+    KEY_DELETE,     KEY_END,        KEY_PAGEDOWN,  KEY_RIGHT,      /* 4c */
+    KEY_LEFT,       KEY_DOWN,       KEY_UP,        KEY_NUMLOCK,    /* 50 */
+    KEY_KPSLASH,    KEY_KPASTERISK, KEY_KPMINUS,   KEY_KPPLUS,     /* 54 */
+    KEY_KPENTER,    KEY_KP1,        KEY_KP2,       KEY_KP3,        /* 58 */
+    KEY_KP4,        KEY_KP5,        KEY_KP6,       KEY_KP7,        /* 5c */
+    KEY_KP8,        KEY_KP9,        KEY_KP0,       KEY_KPDOT,      /* 60 */
+    KEY_102ND,      KEY_COMPOSE,    KEY_POWER,     KEY_KPEQUAL,    /* 64 */
+};
+
+struct numbered_key {
+    uint16_t scancode, key;
+};
+
+/* From 256 on they are SDL's own, of the consumer page. */
+static const struct numbered_key of_other_scancodes[] = {
+    {0x78, KEY_STOP},
+    {0x7f, KEY_MUTE},
+    {0x80, KEY_VOLUMEUP},
+    {0x81, KEY_VOLUMEDOWN},
+    {0x85, KEY_KPCOMMA},
+    {0x87, KEY_RO},
+    {0x88, KEY_KATAKANAHIRAGANA},
+    {0x89, KEY_YEN},
+    {0x8a, KEY_HENKAN},
+    {0x8b, KEY_MUHENKAN},
+    {0x8c, KEY_KPJPCOMMA},
+    {0x92, KEY_KATAKANA},
+    {0x93, KEY_HIRAGANA},
+    {0x94, KEY_ZENKAKUHANKAKU},
+    {0xe0, KEY_LEFTCTRL},
+    {0xe1, KEY_LEFTSHIFT},
+    {0xe2, KEY_LEFTALT},
+    {0xe3, KEY_LEFTMETA},
+    {0xe4, KEY_RIGHTCTRL},
+    {0xe5, KEY_RIGHTSHIFT},
+    {0xe6, KEY_RIGHTALT},
+    {0xe7, KEY_RIGHTMETA},
+    {258, KEY_NEXTSONG},
+    {259, KEY_PREVIOUSSONG},
+    {260, KEY_STOPCD},
+    {261, KEY_PLAYPAUSE},
+    {262, KEY_MUTE},
+    {263, KEY_CONFIG},
+    {264, KEY_HOMEPAGE},
+    {265, KEY_MAIL},
+    {266, KEY_CALC},
+    {267, KEY_COMPUTER},
+    {268, KEY_SEARCH},
+    {269, KEY_HOMEPAGE},
+    {270, KEY_BACK},
+    {271, KEY_FORWARD},
+    {272, KEY_STOP},
+    {273, KEY_REFRESH},
+    {274, KEY_BOOKMARKS},
+    {282, KEY_SLEEP},
 };
 
 uint16_t key_of_sdl_scancode(unsigned scancode)
 {
-    return scancode < ARRAY_LENGTH(of_scancode) ? of_scancode[scancode] : 0;
+    if (scancode < FIRST_SCANCODE) {
+        return 0;
+    }
+    if (scancode - FIRST_SCANCODE < ARRAY_LENGTH(of_scancode)) {
+        return of_scancode[scancode - FIRST_SCANCODE];
+    }
+    for (size_t i = 0; i < ARRAY_LENGTH(of_other_scancodes); i++) {
+        if (of_other_scancodes[i].scancode == scancode) {
+            return of_other_scancodes[i].key;
+        }
+    }
+    return 0;
 }
 
 /* Of ' ' to '~'; the sign: with Shift. */
@@ -159,24 +105,22 @@ static const int8_t of_character[] = {
     -KEY_4,         -KEY_5,          -KEY_7,          KEY_APOSTROPHE, /* $ % & ' */
     -KEY_9,         -KEY_0,          -KEY_8,          -KEY_EQUAL,     /* ( ) * + */
     KEY_COMMA,      KEY_MINUS,       KEY_DOT,         KEY_SLASH,      /* , - . / */
-    KEY_0,          KEY_1,           KEY_2,           KEY_3,          /* */
-    KEY_4,          KEY_5,           KEY_6,           KEY_7,          /* */
-    KEY_8,          KEY_9,           -KEY_SEMICOLON,  KEY_SEMICOLON,  /* 8 9 : ; */
-    -KEY_COMMA,     KEY_EQUAL,       -KEY_DOT,        -KEY_SLASH,     /* < = > ? */
-    -KEY_2,         -KEY_A,          -KEY_B,          -KEY_C,         /* @ A B C */
-    -KEY_D,         -KEY_E,          -KEY_F,          -KEY_G,         /* */
-    -KEY_H,         -KEY_I,          -KEY_J,          -KEY_K,         /* */
-    -KEY_L,         -KEY_M,          -KEY_N,          -KEY_O,         /* */
-    -KEY_P,         -KEY_Q,          -KEY_R,          -KEY_S,         /* */
-    -KEY_T,         -KEY_U,          -KEY_V,          -KEY_W,         /* */
-    -KEY_X,         -KEY_Y,          -KEY_Z,          KEY_LEFTBRACE,  /* X Y Z [ */
-    KEY_BACKSLASH,  KEY_RIGHTBRACE,  -KEY_6,          -KEY_MINUS,     /* \ ] ^ _ */
-    KEY_GRAVE,      KEY_A,           KEY_B,           KEY_C,          /* ` a b c */
-    KEY_D,          KEY_E,           KEY_F,           KEY_G,          /* */
-    KEY_H,          KEY_I,           KEY_J,           KEY_K,          /* */
-    KEY_L,          KEY_M,           KEY_N,           KEY_O,          /* */
-    KEY_P,          KEY_Q,           KEY_R,           KEY_S,          /* */
-    KEY_T,          KEY_U,           KEY_V,           KEY_W,          /* */
+    KEY_0,          KEY_1,           KEY_2,           KEY_3,          KEY_4,
+    KEY_5,          KEY_6,           KEY_7,           KEY_8,          KEY_9,
+    -KEY_SEMICOLON, KEY_SEMICOLON,                                /* 8 9 : ; */
+    -KEY_COMMA,     KEY_EQUAL,       -KEY_DOT,        -KEY_SLASH, /* < = > ? */
+    -KEY_2,         -KEY_A,          -KEY_B,          -KEY_C,     /* @ A B C */
+    -KEY_D,         -KEY_E,          -KEY_F,          -KEY_G,         -KEY_H,
+    -KEY_I,         -KEY_J,          -KEY_K,          -KEY_L,         -KEY_M,
+    -KEY_N,         -KEY_O,          -KEY_P,          -KEY_Q,         -KEY_R,
+    -KEY_S,         -KEY_T,          -KEY_U,          -KEY_V,         -KEY_W,
+    -KEY_X,         -KEY_Y,          -KEY_Z,          KEY_LEFTBRACE, /* X Y Z [ */
+    KEY_BACKSLASH,  KEY_RIGHTBRACE,  -KEY_6,          -KEY_MINUS,    /* \ ] ^ _ */
+    KEY_GRAVE,      KEY_A,           KEY_B,           KEY_C,         /* ` a b c */
+    KEY_D,          KEY_E,           KEY_F,           KEY_G,          KEY_H,
+    KEY_I,          KEY_J,           KEY_K,           KEY_L,          KEY_M,
+    KEY_N,          KEY_O,           KEY_P,           KEY_Q,          KEY_R,
+    KEY_S,          KEY_T,           KEY_U,           KEY_V,          KEY_W,
     KEY_X,          KEY_Y,           KEY_Z,           -KEY_LEFTBRACE, /* x y z { */
     -KEY_BACKSLASH, -KEY_RIGHTBRACE, -KEY_GRAVE,                      /* | } ~ */
 };

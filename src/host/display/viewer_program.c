@@ -16,24 +16,25 @@ static const struct {
     [VIEWER_VNC] = {"faumachine-vnc", "vnc", "the VNC server", "libvncserver-dev"},
 };
 
-static bool find_beside_us(char *path, size_t bytes, const char *program)
-{
-    ssize_t length = readlink("/proc/self/exe", path, bytes - 1);
-    if (length <= 0) {
-        return false;
-    }
-    path[length] = '\0';
-    char *name = strrchr(path, '/') + 1;
-    size_t room = bytes - (size_t)(name - path);
-    return (size_t)snprintf(name, room, "%s", program) < room &&
-           access(path, X_OK) == 0;
-}
+/* Relative to the folder of faumachine itself. */
+static const char *const folders[] = {".", FAUMACHINE_VIEWERS};
 
 static bool find(char *path, size_t bytes, const char *program)
 {
-    return find_beside_us(path, bytes, program) ||
-           (snprintf(path, bytes, "%s/%s", FAUMACHINE_VIEWERS, program) > 0 &&
-            access(path, X_OK) == 0);
+    char own[PATH_MAX];
+    ssize_t length = readlink("/proc/self/exe", own, sizeof(own) - 1);
+    if (length <= 0) {
+        return false;
+    }
+    own[length] = '\0';
+    *strrchr(own, '/') = '\0';
+    for (size_t i = 0; i < ARRAY_LENGTH(folders); i++) {
+        int used = snprintf(path, bytes, "%s/%s/%s", own, folders[i], program);
+        if ((size_t)used < bytes && access(path, X_OK) == 0) {
+            return true;
+        }
+    }
+    return false;
 }
 
 bool viewer_program_exists(enum viewer_program program)
@@ -74,7 +75,7 @@ struct view *viewer_program_start(enum viewer_program program, int memory,
     if (!find(path, sizeof(path), rows[program].program)) {
         error_set(error,
                   "%s is neither beside faumachine nor in " FAUMACHINE_VIEWERS
-                  ": build it with Debian's package %s",
+                  " from there: build it with Debian's package %s",
                   rows[program].program, rows[program].library);
         return NULL;
     }
