@@ -25,9 +25,6 @@ LIMIT_S = 30
 PROGRAM = os.path.abspath(sys.argv[1])
 BIOS = os.path.abspath(sys.argv[2])
 ENGINE = engine.options(PROGRAM)
-# Who runs the tests on a desktop is not to see windows.
-for variable in ("DISPLAY", "WAYLAND_DISPLAY"):
-    os.environ.pop(variable, None)
 # Who started the test may ignore it (nohup); the programs under test shall not.
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
