@@ -15,6 +15,8 @@
 
 enum { PATIENCE_MS = 10000 };
 
+static const char has_ended[] = "the process that writes screenshots has ended";
+
 struct request {
     struct display_size size;
     char path[PICTURE_PATH_BYTES]; /* "": the next numbered one */
@@ -139,7 +141,7 @@ static void receive(struct picture_writer *writer)
             event_loop_watch(writer->loop, socket, 0, NULL, NULL);
         }
         companion_abandon(&writer->companion);
-        finish(writer, NULL, "the process that writes screenshots has ended");
+        finish(writer, NULL, has_ended);
         return;
     }
     reply.text[sizeof(reply.text) - 1] = '\0';
@@ -165,7 +167,7 @@ bool picture_write(struct picture_writer *writer, const char *path,
 {
     struct request request = {.size = *size};
     if (!writer->companion.process) {
-        return error_set(error, "the process that writes screenshots has ended");
+        return error_set(error, "%s", has_ended);
     }
     if (writer->done) {
         return error_set(error, "the last screenshot is still being written");
@@ -177,7 +179,9 @@ bool picture_write(struct picture_writer *writer, const char *path,
     memcpy(writer->pixels, pixels, (size_t)size->width * size->height * 4);
     if (send(writer->companion.socket, &request, sizeof(request),
              MSG_DONTWAIT | MSG_NOSIGNAL) < 0) {
-        return error_set_errno(error, errno, "no screenshot can be written");
+        return errno == EPIPE
+                   ? error_set(error, "%s", has_ended)
+                   : error_set_errno(error, errno, "no screenshot can be written");
     }
     writer->done = done;
     writer->opaque = opaque;
