@@ -77,16 +77,6 @@ static bool apply_no_graphic(struct parser *parser, const char *value,
     return true;
 }
 
-static bool apply_display(struct parser *parser, const char *value, struct error *error)
-{
-    parser->display_given = true;
-    return strcmp(value, "none") == 0 ||
-           error_set(error,
-                     "-display %s: this version shows no display; use -display "
-                     "none or -nographic",
-                     value);
-}
-
 static bool apply_serial(struct parser *parser, const char *value, struct error *error)
 {
     struct machine_config *machine = &parser->options->machine;
@@ -290,7 +280,14 @@ static const struct option_row rows[] = {
     {"bios", "FILE", apply_bios, "BIOS image (default: SeaBIOS)"},
     {"nographic", NULL, apply_no_graphic,
      "serial line 1 on this terminal; Ctrl-A H for help"},
-    {"display", "none", apply_display, "no display"},
+    {"display", "KIND", option_apply_display,
+     "sdl[,full-screen=on][,window-close=off], vnc=[HOST]:DISPLAY,\n"
+     "                       curses (text on this terminal) or none"},
+    {"vnc", "[HOST]:DISPLAY", option_apply_vnc,
+     "serve VNC viewers at port 5900 + DISPLAY[,password-file=F]"},
+    {"screenshot", "F.png", option_apply_screenshot,
+     "a picture of the screen when the machine ends"},
+    {"name", "NAME", option_apply_name, "of the machine, for titles"},
     {"serial", "DEV", apply_serial,
      "serial line: stdio, mon:stdio, file:F, pty, unix:F[,server][,nowait],\n"
      "                       null, none (up to four)"},

@@ -185,9 +185,12 @@ static bool finish(struct parser *parser, struct error *error)
         strcmp(machine->engine, "direct") != 0 && !parser->engine_auto) {
         return error_set(error, "-syscall-redirect goes with -engine direct or auto");
     }
+    if (!option_finish_display(parser, error)) {
+        return false;
+    }
     /* Without a display of ours, the serial line is what there is to see. */
-    bool on_terminal =
-        (parser->no_graphic || !parser->display_given) && !parser->lockstep;
+    bool shown = parser->display_given || machine->window || machine->vnc;
+    bool on_terminal = (parser->no_graphic || !shown) && !parser->lockstep;
     if (parser->serial_lines == 0) {
         machine->serial[0] = on_terminal ? "stdio" : "null";
         machine->serial_multiplexed = on_terminal;

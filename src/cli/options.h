@@ -26,6 +26,7 @@ struct options {
     enum options_action action;
     bool statistics;                 /* -stats */
     bool sandbox;                    /* -sandbox; never with lockstep */
+    const char *note;                /* for the user, about what was chosen; or NULL */
     struct machine_config machine;   /* strings point into the arguments */
     struct lockstep_config lockstep; /* OPTIONS_LOCKSTEP: all but what to call back */
     struct properties drive_texts[OPTIONS_DRIVES]; /* strings of -drive point in here */

@@ -45,4 +45,10 @@ bool option_set_disk(struct parser *parser, size_t index, const char *value,
 bool option_apply_engines(struct parser *parser, const char *value,
                           struct error *error);
 
+/* option_display.c */
+option_apply option_apply_display, option_apply_vnc, option_apply_screenshot,
+    option_apply_name;
+/* What is shown if nobody has said so, and what does not go together. */
+bool option_finish_display(struct parser *parser, struct error *error);
+
 #endif

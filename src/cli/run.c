@@ -70,6 +70,9 @@ int run_machine(const struct options *options)
     struct machine_config config = options->machine;
     config.escaped = sandbox_stop_escaped;
     struct machine *machine = machine_create(&config, &result.error);
+    if (machine && options->note) {
+        fprintf(stderr, "faumachine: %s\n", options->note);
+    }
     if (machine && start(machine, options->sandbox, &result.error)) {
         signals_set_machine(&signals, machine);
         result = machine_run(machine, 0);

@@ -183,10 +183,14 @@ static void position(void *opaque, unsigned x, unsigned y)
     report(opaque, events, ARRAY_LENGTH(events));
 }
 
+bool virtio_input_is_driven(const struct virtio_input *input)
+{
+    return virtio_is_running(&input->virtio);
+}
+
 static bool has_position(void *opaque)
 {
-    const struct virtio_input *input = opaque;
-    return virtio_is_running(&input->virtio);
+    return virtio_input_is_driven(opaque);
 }
 
 struct input_sink virtio_input_sink(struct virtio_input *input)

@@ -16,6 +16,9 @@ enum virtio_input_kind { VIRTIO_INPUT_KEYBOARD, VIRTIO_INPUT_TABLET };
 struct virtio_input *virtio_input_create(struct log *log, struct pci_bus *bus,
                                          unsigned slot, enum virtio_input_kind kind);
 
+/* Whether the guest has a driver for it, at the moment. */
+bool virtio_input_is_driven(const struct virtio_input *input);
+
 /* What the user does goes there. A keyboard takes keys only, a tablet all else. */
 struct input_sink virtio_input_sink(struct virtio_input *input);
 

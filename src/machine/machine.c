@@ -1,6 +1,7 @@
 #include "machine/machine.h"
 
 #include "cpu/engines/engines.h"
+#include "machine/display.h"
 #include "machine/machine_internal.h"
 #include "machine/network.h"
 
@@ -50,7 +51,7 @@ static bool create_host_side(struct machine *machine, struct error *error)
     }
     event_loop_watch(machine->loop, machine->stop_fd, EVENT_READABLE, stop_requested,
                      machine);
-    return consoles_open(machine, error);
+    return consoles_open(machine, error) && displays_open(machine, error);
 }
 
 static bool on_cpu_thread(const struct machine *machine)
@@ -184,6 +185,7 @@ void machine_destroy(struct machine *machine)
     event_loop_stop(machine->loop);
     machine->clock.deadline_changed = NULL;
     disks_settle(machine);
+    displays_close(machine);
     consoles_close(machine);
     sound_close(machine);
     networks_destroy(machine);

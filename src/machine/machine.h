@@ -70,9 +70,15 @@ struct machine_config {
     void (*escaped)(void);        /* of engine direct: struct cpu_wiring; or NULL */
     const struct cpu_engine *engine_override; /* this one, whatever its name; or NULL */
     enum clock_kind clock;
-    int64_t epoch_s; /* RTC at power-on, seconds since 1970 UTC */
-    bool no_reboot;  /* a reset ends the run */
-    bool halt_ends;  /* counted clock: so does a CPU that only input could wake */
+    int64_t epoch_s;    /* RTC at power-on, seconds since 1970 UTC */
+    bool no_reboot;     /* a reset ends the run */
+    bool halt_ends;     /* counted clock: so does a CPU that only input could wake */
+    const char *name;   /* of the machine, for titles; NULL: FAUmachine */
+    const char *window; /* -display: "sdl,property=value,…" */
+    const char *vnc;    /* -vnc: "[HOST]:DISPLAY,property=value,…" */
+    bool text_view;     /* the text screen on stdio */
+    bool takes_screenshots;    /* machine_screenshot() is possible */
+    const char *screenshot;    /* and one is written here at the end: FILE.png */
     const char *debug_console; /* port 0x402: character specification */
     bool show_guest_errors;
     uint32_t trace_items;        /* enum trace_item */
@@ -132,6 +138,10 @@ void machine_press_sleep_button(struct machine *machine);
 
 /* Ends machine_run() soon. Async-signal-safe. */
 void machine_stop(struct machine *machine);
+
+/* Has a picture of the screen written; one line on standard error says where to. The
+ * machine is powered on. Any thread that does not hold the machine lock. */
+void machine_screenshot(struct machine *machine);
 
 /* Hash of registers, devices and RAM: equal machines have equal hashes. Not while
  * machine_run() runs. */

@@ -10,6 +10,7 @@
 #include "devices/coprocessor_error.h"
 #include "devices/fw_cfg.h"
 #include "devices/hpet.h"
+#include "devices/i8042.h"
 #include "devices/i8237.h"
 #include "devices/i8259.h"
 #include "devices/io_apic.h"
@@ -27,6 +28,9 @@
 #include "machine/machine.h"
 #include "machine/media.h"
 #include "machine/sound.h"
+#include "machine/user_input.h"
+
+struct displays; /* machine/display.h */
 
 enum { MACHINE_DEVICES = 48 };
 
@@ -67,6 +71,7 @@ struct machine {
     struct device *devices[MACHINE_DEVICES];
     unsigned device_count;
     struct coprocessor_error *coprocessor_error;
+    struct i8042 *i8042;
     struct i8259 *pic;
     struct local_apic *local_apic; /* NULL, as the next two: not there */
     struct io_apic *io_apic;
@@ -94,6 +99,8 @@ struct machine {
     struct virtio_input *virtio_keyboard, *virtio_tablet; /* NULL: not there */
     unsigned virtio_disks;                                /* a bit for each */
     int random_fd;                                        /* -1: not needed */
+    struct user_input user_input;
+    struct displays *displays; /* NULL: nobody looks */
 
     /* Why the run loop has to look up; set with the lock held. */
     bool reset_requested, power_off_requested, debug_exit_requested;

@@ -2,7 +2,6 @@
  * i440FX, PIIX3 with IDE, PIIX4 power management, a PCI VGA in slot 2. */
 #include "bus/pci.h"
 #include "devices/i440fx.h"
-#include "devices/i8042.h"
 #include "devices/i8237.h"
 #include "devices/i8254.h"
 #include "devices/isa_debug_exit.h"
@@ -134,11 +133,11 @@ static void create_isa_devices(struct machine *machine)
     machine->rtc = pc_add_device(
         machine, mc146818_create(log, ports, clock, interrupts_rtc_line(machine)));
     machine->dma = pc_add_device(machine, i8237_create(log, ports, &machine->memory));
-    pc_add_device(machine, i8042_create(log, ports, clock,
-                                        isa_interrupts_line(isa, IRQ_KEYBOARD),
-                                        isa_interrupts_line(isa, IRQ_MOUSE),
-                                        irq_line_to(a20_line, machine, A20_KEYBOARD),
-                                        irq_line_to(reset_line, machine, 0)));
+    machine->i8042 = pc_add_device(
+        machine, i8042_create(log, ports, clock, isa_interrupts_line(isa, IRQ_KEYBOARD),
+                              isa_interrupts_line(isa, IRQ_MOUSE),
+                              irq_line_to(a20_line, machine, A20_KEYBOARD),
+                              irq_line_to(reset_line, machine, 0)));
     machine->coprocessor_error = pc_add_device(
         machine, coprocessor_error_create(log, ports,
                                           isa_interrupts_line(isa, IRQ_COPROCESSOR)));

@@ -1,6 +1,7 @@
 /* The run loop: the CPU's thread. It runs the engine, sleeps while the CPU is halted,
  * fires timers where time is counted, and does what devices have asked for. */
 #define _GNU_SOURCE /* pthread_cond_clockwait */
+#include "machine/display.h"
 #include "machine/machine_internal.h"
 
 #include <sys/prctl.h>
@@ -199,6 +200,7 @@ bool machine_power_on(struct machine *machine, struct error *error)
     lock_take(&machine->lock);
     reset(machine);
     consoles_connect(machine);
+    displays_start(machine);
     machine->powered_on = true;
     lock_release(&machine->lock);
     return true;

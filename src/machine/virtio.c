@@ -89,17 +89,22 @@ static bool add_disk(struct machine *machine, struct properties *properties,
 static bool add_input(struct machine *machine, struct properties *properties,
                       enum virtio_input_kind kind, struct error *error)
 {
+    bool is_tablet = kind == VIRTIO_INPUT_TABLET;
+    struct virtio_input **place =
+        is_tablet ? &machine->virtio_tablet : &machine->virtio_keyboard;
     unsigned slot = 0;
     properties_take(properties, "id");
+    if (*place) {
+        return error_set(error, "-device %s: there is one already", properties->name);
+    }
     if (!added_device_take_slot(machine, properties, &slot, error)) {
         return false;
     }
-    struct virtio_input *input = pc_add_device(
+    *place = pc_add_device(
         machine, virtio_input_create(&machine->log, machine->pci, slot, kind));
-    if (kind == VIRTIO_INPUT_KEYBOARD) {
-        machine->virtio_keyboard = input;
-    } else {
-        machine->virtio_tablet = input;
+    if (is_tablet) {
+        const struct input_sink pointer = virtio_input_sink(*place);
+        user_input_add_pointer(machine, &pointer);
     }
     return true;
 }

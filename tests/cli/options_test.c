@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -55,6 +56,8 @@ static void refuse(const char *line, const char *hint)
 static void defaults(void **state)
 {
     (void)state;
+    unsetenv("DISPLAY");
+    unsetenv("WAYLAND_DISPLAY");
     accept("x.img");
     const struct machine_config *machine = &options.machine;
     assert_int_equal(options.action, OPTIONS_RUN);
@@ -371,7 +374,44 @@ static void consoles(void **state)
     accept("x -parallel none");
     assert_null(machine->parallel);
     refuse("x -parallel null -parallel null", "one parallel port");
-    refuse("x -display gtk", "-display none");
+    refuse("x -display gtk", "curses and none");
+}
+
+static void displays(void **state)
+{
+    (void)state;
+    const struct machine_config *machine = &options.machine;
+    unsetenv("DISPLAY");
+    unsetenv("WAYLAND_DISPLAY");
+    accept("x -name A");
+    assert_string_equal(machine->name, "A");
+    assert_null(machine->window);
+    assert_true(machine->takes_screenshots);
+    assert_non_null(strstr(options.note, "-nographic"));
+    accept("x -serial null");
+    assert_non_null(strstr(options.note, "-display none"));
+    accept("x -nographic");
+    assert_null(options.note);
+    accept("x -display sdl,full-screen=on -vnc :1 -screenshot F.png");
+    assert_string_equal(machine->window, "sdl,full-screen=on");
+    assert_string_equal(machine->vnc, ":1");
+    assert_string_equal(machine->screenshot, "F.png");
+    assert_string_equal(machine->serial[0], "null");
+    assert_null(options.note);
+    accept("x -display vnc=h:2,password-file=f -nographic");
+    assert_string_equal(machine->vnc, "h:2,password-file=f");
+    assert_string_equal(machine->serial[0], "stdio");
+    accept("x -display curses");
+    assert_true(machine->text_view);
+    assert_string_equal(machine->serial[0], "null");
+    refuse("x -display curses -nographic", "leave one out");
+    refuse("x -display sdlx", "curses and none");
+    refuse("x -vnc :1 -display vnc=:2", "twice");
+    accept("lockstep x -display none");
+    assert_false(machine->takes_screenshots);
+    refuse("lockstep x -display sdl", "-display: lockstep");
+    refuse("lockstep x -vnc :1", "-vnc: lockstep");
+    refuse("lockstep x -screenshot F.png", "-screenshot: lockstep");
 }
 
 static void devices(void **state)
@@ -544,15 +584,25 @@ static void edit_distance(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(defaults),        cmocka_unit_test(files),
-        cmocka_unit_test(drives),          cmocka_unit_test(wrong_drives),
-        cmocka_unit_test(media),           cmocka_unit_test(boot_order),
-        cmocka_unit_test(memory),          cmocka_unit_test(clocks),
-        cmocka_unit_test(parts),           cmocka_unit_test(networks),
-        cmocka_unit_test(sound),           cmocka_unit_test(consoles),
-        cmocka_unit_test(devices),         cmocka_unit_test(engines),
-        cmocka_unit_test(lockstep),        cmocka_unit_test(logged_items),
-        cmocka_unit_test(unknown_options), cmocka_unit_test(help_and_version),
+        cmocka_unit_test(defaults),
+        cmocka_unit_test(files),
+        cmocka_unit_test(drives),
+        cmocka_unit_test(wrong_drives),
+        cmocka_unit_test(media),
+        cmocka_unit_test(boot_order),
+        cmocka_unit_test(memory),
+        cmocka_unit_test(clocks),
+        cmocka_unit_test(parts),
+        cmocka_unit_test(networks),
+        cmocka_unit_test(sound),
+        cmocka_unit_test(displays),
+        cmocka_unit_test(consoles),
+        cmocka_unit_test(devices),
+        cmocka_unit_test(engines),
+        cmocka_unit_test(lockstep),
+        cmocka_unit_test(logged_items),
+        cmocka_unit_test(unknown_options),
+        cmocka_unit_test(help_and_version),
         cmocka_unit_test(edit_distance),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

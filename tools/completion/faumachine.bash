@@ -5,10 +5,10 @@ _faumachine()
     local current=${COMP_WORDS[COMP_CWORD]}
     local previous=${COMP_WORDS[COMP_CWORD - 1]}
     local options="-m -hda -hdb -hdc -hdd -cdrom -fda -fdb -drive -nodefaults -snapshot
-        -boot -kernel -initrd -append -bios -nographic -display -serial -parallel -debugcon
-        -device -nic -netdev -net -object -audiodev -audio -watchdog-action -action -machine
-        -M -no-reboot -rtc -clock -engine -syscall-redirect -sandbox -d -D -stats -help
-        -version"
+        -boot -kernel -initrd -append -bios -nographic -display -vnc -screenshot -name
+        -serial -parallel -debugcon -device -nic -netdev -net -object -audiodev -audio
+        -watchdog-action -action -machine -M -no-reboot -rtc -clock -engine
+        -syscall-redirect -sandbox -d -D -stats -help -version"
     if [[ ${COMP_WORDS[1]} == lockstep ]]; then
         options+=" -engines -every -from -until"
     fi
@@ -32,7 +32,12 @@ _faumachine()
         return
         ;;
     -display)
-        mapfile -t COMPREPLY < <(compgen -W "none" -- "$current")
+        mapfile -t COMPREPLY < <(compgen -W "sdl sdl,full-screen=on vnc=:1 curses none" \
+            -- "$current")
+        return
+        ;;
+    -vnc)
+        mapfile -t COMPREPLY < <(compgen -W ":1 :1,password-file=" -- "$current")
         return
         ;;
     -serial)
@@ -151,8 +156,8 @@ _faumachine()
             -W "in_asm out_asm int mmu exec guest_errors help" -- "${current##*,}")
         return
         ;;
-    -append) return ;;
-    -kernel | -initrd | -bios | -hd[abcd] | -D)
+    -append | -name) return ;;
+    -kernel | -initrd | -bios | -hd[abcd] | -D | -screenshot)
         mapfile -t COMPREPLY < <(compgen -f -- "$current")
         compopt -o filenames
         return

@@ -120,6 +120,11 @@ void companion_stop(struct companion *companion)
     while (poll(&end, 1, PATIENCE_MS) == 1 &&
            recv(companion->socket, rest, sizeof(rest), 0) > 0) {
     }
+    companion_abandon(companion);
+}
+
+void companion_abandon(struct companion *companion)
+{
     close(companion->socket);
     /* Whoever is still there is killed when we end. */
     waitpid(companion->process, NULL, WNOHANG);

@@ -46,4 +46,7 @@ void companion_begin(pid_t machine);
 /* Has it end, and waits for that, two seconds at most. Not started: nothing. */
 void companion_stop(struct companion *companion);
 
+/* Has it end, without waiting for that: where the machine lock is held. */
+void companion_abandon(struct companion *companion);
+
 #endif

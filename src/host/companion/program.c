@@ -7,30 +7,34 @@
 #include <string.h>
 #include <unistd.h>
 
-static bool find_beside_us(const char *program, char *path, size_t bytes)
+/* Relative to the folder of faumachine itself. */
+static const char *const folders[] = {".", FAUMACHINE_PROGRAMS};
+
+bool companion_program_exists(const char *program, char *path, size_t bytes)
 {
-    ssize_t length = readlink("/proc/self/exe", path, bytes - 1);
+    char own[PATH_MAX];
+    ssize_t length = readlink("/proc/self/exe", own, sizeof(own) - 1);
     if (length <= 0) {
         return false;
     }
-    path[length] = '\0';
-    char *name = strrchr(path, '/') + 1;
-    size_t room = bytes - (size_t)(name - path);
-    return (size_t)snprintf(name, room, "%s", program) < room &&
-           access(path, X_OK) == 0;
+    own[length] = '\0';
+    *strrchr(own, '/') = '\0';
+    for (size_t i = 0; i < ARRAY_LENGTH(folders); i++) {
+        int used = snprintf(path, bytes, "%s/%s/%s", own, folders[i], program);
+        if ((size_t)used < bytes && access(path, X_OK) == 0) {
+            return true;
+        }
+    }
+    return false;
 }
 
 bool companion_find_program(const char *program, const char *package, char *path,
                             size_t bytes, struct error *error)
 {
-    if (find_beside_us(program, path, bytes)) {
-        return true;
-    }
-    int length = snprintf(path, bytes, "%s/%s", FAUMACHINE_PROGRAMS, program);
-    return ((size_t)length < bytes && access(path, X_OK) == 0) ||
+    return companion_program_exists(program, path, bytes) ||
            error_set(error,
                      "%s is neither beside faumachine nor in " FAUMACHINE_PROGRAMS
-                     ": build it with Debian's package %s",
+                     " from there: build it with Debian's package %s",
                      program, package);
 }
 
@@ -42,7 +46,6 @@ void companion_become_program(const char *path, int socket, int memory)
     if (dup2(high_socket, COMPANION_SOCKET) >= 0 &&
         dup2(high_memory, COMPANION_MEMORY) >= 0 &&
         close_range(COMPANION_MEMORY + 1, UINT_MAX, 0) == 0) {
-        const char *slash = strrchr(path, '/');
-        execl(path, slash ? slash + 1 : path, (char *)NULL);
+        execl(path, strrchr(path, '/') + 1, (char *)NULL);
     }
 }
