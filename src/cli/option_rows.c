@@ -125,6 +125,7 @@ static bool apply_serial(struct parser *parser, const char *value, struct error 
     }
     if (strcmp(value, "mon:stdio") == 0) {
         machine->serial_multiplexed = true;
+        parser->options->monitor.opens_files = true;
         value = "stdio";
     }
     machine->serial[parser->serial_lines++] = strcmp(value, "none") == 0 ? NULL : value;
@@ -315,6 +316,16 @@ static const struct option_row rows[] = {
     {"device", "NAME[,KEY=VALUE…]", apply_device,
      "add a device; -device help lists them"},
     {"no-reboot", NULL, apply_no_reboot, "a reset of the machine ends the run"},
+    {"no-shutdown", NULL, option_apply_no_shutdown,
+     "the guest's switching off stops the machine, but does not end it"},
+    {"monitor", "DEV", option_apply_monitor,
+     "a monitor for people: stdio, unix:F,server,nowait, tcp:…, none"},
+    {"qmp", "DEV", option_apply_qmp, "a monitor for programs (QMP), likewise"},
+    {"gdb", "DEV", option_apply_gdb,
+     "wait for gdb: tcp::PORT (this host only), tcp:HOST:PORT, unix:F"},
+    {"s", NULL, option_apply_s, "the same as -gdb tcp::1234"},
+    {"S", NULL, option_apply_start_paused, "start paused: a monitor or gdb lets it go"},
+    {"name", "NAME", option_apply_name, "what to call the machine"},
     {"rtc", "base=TIME", apply_rtc, "utc, localtime or YYYY-MM-DDTHH:MM:SS"},
     {"clock", "KIND", apply_clock, "host (real time) or counted (reproducible)"},
     {"engine", "NAME", apply_engine, "jit, direct, interpreter or auto"},

@@ -134,6 +134,11 @@ static bool finish_lockstep(struct parser *parser, struct error *error)
         return error_set(
             error, "-d: lockstep logs guest_errors only; use the others with run");
     }
+    if (parser->monitors || parser->qmp_monitors || parser->options->gdb ||
+        machine->start_paused) {
+        return error_set(error, "-monitor, -qmp, -gdb and -S: nobody may interfere "
+                                "with lockstep; leave them out");
+    }
     for (unsigned i = 0; i < MACHINE_SERIAL_LINES; i++) {
         if (!brings_no_input("serial", machine->serial[i], error)) {
             return false;
@@ -167,9 +172,10 @@ static bool finish(struct parser *parser, struct error *error)
         strcmp(machine->engine, "direct") != 0 && !parser->engine_auto) {
         return error_set(error, "-syscall-redirect goes with -engine direct or auto");
     }
+    option_finish_control(parser);
     /* Without a display of ours, the serial line is what there is to see. */
-    bool on_terminal =
-        (parser->no_graphic || !parser->display_given) && !parser->lockstep;
+    bool on_terminal = (parser->no_graphic || !parser->display_given) &&
+                       !parser->lockstep && !option_uses_stdio(parser);
     if (parser->serial_lines == 0) {
         machine->serial[0] = on_terminal ? "stdio" : "null";
         machine->serial_multiplexed = on_terminal;

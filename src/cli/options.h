@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "lockstep/lockstep.h"
 #include "machine/machine.h"
+#include "monitor/monitor.h"
 
 enum options_action {
     OPTIONS_RUN,
@@ -21,9 +22,11 @@ enum options_action {
 
 struct options {
     enum options_action action;
-    bool statistics;                 /* -stats */
-    bool sandbox;                    /* -sandbox; never with lockstep */
-    struct machine_config machine;   /* strings point into the arguments */
+    bool statistics;               /* -stats */
+    bool sandbox;                  /* -sandbox; never with lockstep */
+    struct machine_config machine; /* strings point into the arguments */
+    struct monitor_config monitor;
+    const char *gdb;                 /* -gdb: where to listen; or NULL */
     struct lockstep_config lockstep; /* OPTIONS_LOCKSTEP: all but what to call back */
 };
 

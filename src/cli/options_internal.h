@@ -16,6 +16,8 @@ struct parser {
     bool engine_given, engines_given;
     bool engine_auto; /* the choice is ours */
     bool sandbox_asked_for;
+    bool monitor_given; /* -monitor, whatever its value */
+    unsigned monitors, qmp_monitors;
 };
 
 typedef bool option_apply(struct parser *parser, const char *value,
@@ -41,5 +43,13 @@ bool option_set_disk(struct parser *parser, size_t index, const char *value,
                      struct error *error);
 bool option_apply_engines(struct parser *parser, const char *value,
                           struct error *error);
+
+/* option_control.c */
+option_apply option_apply_monitor, option_apply_qmp, option_apply_gdb, option_apply_s,
+    option_apply_start_paused, option_apply_no_shutdown, option_apply_name;
+/* What follows from them all. */
+void option_finish_control(struct parser *parser);
+/* Whether a monitor takes standard input and output. */
+bool option_uses_stdio(const struct parser *parser);
 
 #endif

@@ -36,9 +36,11 @@ struct machine_config {
     void (*escaped)(void);        /* of engine direct: struct cpu_wiring; or NULL */
     const struct cpu_engine *engine_override; /* this one, whatever its name; or NULL */
     enum clock_kind clock;
-    int64_t epoch_s; /* RTC at power-on, seconds since 1970 UTC */
-    bool no_reboot;  /* a reset ends the run */
-    bool halt_ends;  /* counted clock: so does a CPU that only input could wake */
+    int64_t epoch_s;  /* RTC at power-on, seconds since 1970 UTC */
+    bool no_reboot;   /* a reset ends the run */
+    bool no_shutdown; /* the guest's switching off does not, but stops the machine */
+    bool start_paused;
+    bool halt_ends; /* counted clock: so does a CPU that only input could wake */
     const char *debug_console; /* port 0x402: character specification */
     bool show_guest_errors;
     uint32_t trace_items;   /* enum trace_item */
