@@ -98,6 +98,7 @@ int run_machine(const struct options *options)
 {
     struct machine_result result = {.end = MACHINE_END_HOST_ERROR};
     struct signals signals;
+    sandbox_prepare();
     if (!signals_start(&signals, &result.error)) {
         return status_of(&result);
     }

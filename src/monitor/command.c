@@ -215,10 +215,10 @@ static bool take_word(const char **line, char *word)
     return true;
 }
 
-/* "/4xw": how often, how, how large. */
-static void take_format(const char **line, json_t *arguments)
+/* "/4xw": how often, how, how large; the last two as before if they are left out. */
+static void take_format(struct monitor *monitor, const char **line, json_t *arguments)
 {
-    int64_t count = 1, size = 0, format = 0;
+    int64_t count = 1;
     const char *p = *line + strspn(*line, " \t");
     if (*p == '/') {
         p++;
@@ -232,16 +232,16 @@ static void take_format(const char **line, json_t *arguments)
             static const char sizes[] = "bhwg";
             const char *found = strchr(sizes, *p);
             if (found) {
-                size = 1 << (found - sizes);
+                monitor->last_size = 1 << (found - sizes);
             } else {
-                format = *p;
+                monitor->last_format = *p;
             }
         }
         *line = p;
     }
     json_object_set_new(arguments, "count", json_integer(count));
-    json_object_set_new(arguments, "size", json_integer(size));
-    json_object_set_new(arguments, "format", json_integer(format));
+    json_object_set_new(arguments, "size", json_integer(monitor->last_size));
+    json_object_set_new(arguments, "format", json_integer(monitor->last_format));
 }
 
 static bool take_expression(struct command_call *call, const char **line,
@@ -281,7 +281,7 @@ static bool take_arguments(const struct command *command, struct command_call *c
     while (next_parameter(&list, &parameter)) {
         json_t *value = NULL;
         if (parameter.kind == 'f') {
-            take_format(&line, arguments);
+            take_format(call->monitor, &line, arguments);
             continue;
         }
         if (parameter.optional && !line[strspn(line, " \t")]) {

@@ -26,7 +26,6 @@ static void print_character(FILE *out, uint8_t byte)
 static void print_value(FILE *out, uint64_t value, unsigned bytes, int format)
 {
     int bits = 8 * (int)bytes;
-    int64_t as_signed = (int64_t)(value << (64 - bits)) >> (64 - bits);
     switch (format) {
     case 'o':
         fprintf(out, "%#*" PRIo64, (bits + 2) / 3, value);
@@ -35,8 +34,7 @@ static void print_value(FILE *out, uint64_t value, unsigned bytes, int format)
         fprintf(out, "%*" PRIu64, (bits * 10 + 32) / 33, value);
         break;
     case 'd':
-        fprintf(out, "%*" PRId64, (bits * 10 + 32) / 33,
-                bytes == 4 ? as_signed : (int64_t)value);
+        fprintf(out, "%*" PRId64, (bits * 10 + 32) / 33, (int64_t)value);
         break;
     case 'c':
         print_character(out, (uint8_t)value);

@@ -199,6 +199,13 @@ static bool apply(struct evaluation *e, char operator, uint64_t * value, uint64_
     return true;
 }
 
+/* "/tmp/x" behind a number is a file's name. */
+static bool is_operator(const char *text, const char *operators)
+{
+    return *text && strchr(operators, *text) &&
+           (*text != '/' || strchr("0123456789 \t($+-~'", text[1]));
+}
+
 /* What binds the tighter the higher `level` is: sums, bits, products, as in QEMU's. */
 static bool evaluate(struct evaluation *e, unsigned level, uint64_t *value)
 {
@@ -206,8 +213,8 @@ static bool evaluate(struct evaluation *e, unsigned level, uint64_t *value)
     bool good = level < ARRAY_LENGTH(operators) ? evaluate(e, level + 1, value)
                                                 : read_operand(e, value);
     skip_space(e);
-    while (good && level < ARRAY_LENGTH(operators) && *e->text &&
-           strchr(operators[level], *e->text)) {
+    while (good && level < ARRAY_LENGTH(operators) &&
+           is_operator(e->text, operators[level])) {
         char operator= * e->text++;
         uint64_t right;
         good = evaluate(e, level + 1, &right) && apply(e, operator, value, right);

@@ -24,6 +24,7 @@ struct monitor {
     struct timer key_timer; /* releases what send-key has pressed */
     uint16_t held_keys[MONITOR_HELD_KEYS];
     unsigned held_key_count;
+    int last_size, last_format; /* that people wanted: "/xw"; 0: none yet */
     unsigned pointer[2]; /* the position that was sent last */
 };
 

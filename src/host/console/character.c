@@ -131,10 +131,10 @@ void character_opened(struct character *character)
 
 void character_closed(struct character *character)
 {
-    character_deliver_input(character); /* the last that came */
     if (character->receiver.closed) {
         character->receiver.closed(character->receiver.opaque);
     }
+    character_deliver_input(character); /* the last that came */
 }
 
 size_t character_room(const struct character *character)
