@@ -5,7 +5,8 @@ _faumachine()
     local current=${COMP_WORDS[COMP_CWORD]}
     local previous=${COMP_WORDS[COMP_CWORD - 1]}
     local options="-m -hda -hdb -hdc -hdd -snapshot -kernel -initrd -append -bios
-        -nographic -display -serial -debugcon -device -no-reboot -rtc -clock -engine
+        -nographic -display -serial -debugcon -device -no-reboot -no-shutdown
+        -monitor -qmp -gdb -s -S -name -rtc -clock -engine
         -syscall-redirect -sandbox -d -D -stats -help -version"
     if [[ ${COMP_WORDS[1]} == lockstep ]]; then
         options+=" -engines -every -from -until"
@@ -26,6 +27,16 @@ _faumachine()
         compopt -o nospace
         mapfile -t COMPREPLY < <(compgen \
             -W "stdio mon:stdio file: null none pty unix:" -- "$current")
+        return
+        ;;
+    -monitor | -qmp)
+        compopt -o nospace
+        mapfile -t COMPREPLY < <(compgen -W "stdio unix: tcp: none" -- "$current")
+        return
+        ;;
+    -gdb)
+        compopt -o nospace
+        mapfile -t COMPREPLY < <(compgen -W "tcp::1234 unix:" -- "$current")
         return
         ;;
     -debugcon)
