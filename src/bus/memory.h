@@ -64,6 +64,9 @@ enum { MEMORY_REGIONS = 64 };
 struct memory_map {
     struct memory_region regions[MEMORY_REGIONS];
     struct ram *ram;
+    /* Video memory, which the CPU may map as RAM; nobody is told when it is written, so
+     * no code is kept that was decoded from it. NULL: there is none. */
+    const struct ram *video;
     uint32_t generation;
     /* The CPU's caches; may be NULL. `changed` may be called at any time with the lock
      * held; `code_written` before the CPU goes on, for RAM only. */

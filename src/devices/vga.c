@@ -1,4 +1,5 @@
 #define _GNU_SOURCE
+#include "base/pages.h"
 #include "devices/vga_internal.h"
 
 #include <assert.h>
@@ -200,6 +201,7 @@ static bool loaded(void *device, struct error *error)
         return error_set(error, "saved state of vga has a register out of range");
     }
     pci_function_loaded(&vga->pci);
+    vga->picture.valid = false;
     vga_memory_update(vga);
     return true;
 }
@@ -222,6 +224,7 @@ static void destroy(void *device)
     if (vga->rom) {
         munmap(vga->rom, VGA_ROM_BYTES);
     }
+    pages_free(vga->picture.kept, VGA_KEPT_BYTES);
     ram_destroy(&vga->memory);
 }
 
@@ -249,6 +252,15 @@ static bool copy_rom(struct vga *vga, const uint8_t *rom, size_t rom_bytes,
     memcpy(copy, rom, rom_bytes);
     vga->rom = copy;
     return true;
+}
+
+static bool prepare_picture(struct vga *vga, struct error *error)
+{
+    /* What has a size before anything has been shown: as most do, a text screen. */
+    vga->picture.frame.width = 720;
+    vga->picture.frame.height = 400;
+    vga->picture.kept = pages_allocate(VGA_KEPT_BYTES);
+    return vga->picture.kept || error_set(error, "no memory for the VGA's picture");
 }
 
 static void add_to_bus(struct vga *vga, struct pci_bus *bus, unsigned slot)
@@ -293,10 +305,12 @@ struct vga *vga_create(struct log *log, struct port_space *ports,
     vga->clock = clock;
     vga->memory.fd = -1;
     if ((rom && !copy_rom(vga, rom, rom_bytes, error)) ||
-        !ram_create(&vga->memory, "vga", VGA_MEMORY_BYTES, error)) {
+        !ram_create(&vga->memory, "vga", VGA_MEMORY_BYTES, error) ||
+        !prepare_picture(vga, error)) {
         device_destroy(&vga->device);
         return NULL;
     }
+    memory->video = &vga->memory;
     add_to_bus(vga, bus, slot);
     struct memory_region window = {
         .name = "vga window",

@@ -11,6 +11,7 @@
 #define DEVICES_VGA_H
 
 #include "bus/device.h"
+#include "bus/display.h"
 #include "bus/pci.h"
 #include "clock/clock.h"
 
@@ -29,5 +30,8 @@ struct vga *vga_create(struct log *log, struct port_space *ports,
  * spaces at its end. Returns the length, at most `size` - 1, and ends `utf8` with a 0;
  * returns 0 while a graphics mode is set or the screen is off. */
 size_t vga_text_screen(struct vga *vga, char *utf8, size_t size);
+
+/* The picture. What blinks follows virtual time; overscan is not shown. */
+struct display_source vga_display(struct vga *vga);
 
 #endif

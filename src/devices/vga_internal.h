@@ -9,6 +9,7 @@
 #define DEVICES_VGA_INTERNAL_H
 
 #include "devices/vga.h"
+#include "devices/vga_picture.h"
 
 enum {
     VGA_PLANE_BYTES = 64 << 10,
@@ -22,11 +23,13 @@ enum vga_sequencer_index {
     SEQUENCER_RESET = 0,
     SEQUENCER_CLOCKING_MODE = 1,
     SEQUENCER_MAP_MASK = 2,
+    SEQUENCER_FONTS = 3, /* A: bits 5, 3, 2; B: bits 4, 1, 0 */
     SEQUENCER_MEMORY_MODE = 4,
     SEQUENCER_COUNT = 5,
     CLOCKING_8_DOTS = 0x01,
     CLOCKING_HALF_RATE = 0x08,
     CLOCKING_SCREEN_OFF = 0x20,
+    MEMORY_MODE_EXTENDED = 0x02,
     MEMORY_MODE_SEQUENTIAL = 0x04, /* 0: odd/even */
     MEMORY_MODE_CHAIN4 = 0x08,
 };
@@ -54,9 +57,14 @@ enum vga_crtc_index {
     CRTC_HORIZONTAL_DISPLAY_END = 0x01,
     CRTC_VERTICAL_TOTAL = 0x06,
     CRTC_OVERFLOW = 0x07,
+    CRTC_PRESET_ROW_SCAN = 0x08,
     CRTC_MAXIMUM_SCAN_LINE = 0x09,
+    CRTC_CURSOR_START = 0x0a,
+    CRTC_CURSOR_END = 0x0b,
     CRTC_START_HIGH = 0x0c,
     CRTC_START_LOW = 0x0d,
+    CRTC_CURSOR_HIGH = 0x0e,
+    CRTC_CURSOR_LOW = 0x0f,
     CRTC_RETRACE_START = 0x10,
     CRTC_RETRACE_END = 0x11, /* bit 7 protects registers 0-7 */
     CRTC_VERTICAL_DISPLAY_END = 0x12,
@@ -65,7 +73,11 @@ enum vga_crtc_index {
     CRTC_MODE_CONTROL = 0x17,
     CRTC_LINE_COMPARE = 0x18,
     CRTC_COUNT = 0x19,
+    UNDERLINE_COUNT_BY_4 = 0x20,
     UNDERLINE_DOUBLE_WORD = 0x40,
+    MODE_CONTROL_NO_ROW_SCAN_0 = 0x01, /* 0: address bit 13 is row scan bit 0 */
+    MODE_CONTROL_NO_ROW_SCAN_1 = 0x02, /* 0: address bit 14 is row scan bit 1 */
+    MODE_CONTROL_COUNT_BY_2 = 0x08,
     MODE_CONTROL_WRAP_MA15 = 0x20,
     MODE_CONTROL_BYTE = 0x40,
     MODE_CONTROL_RUN = 0x80,
@@ -90,7 +102,19 @@ enum vga_dispi_index {
     DISPI_KEEP_MEMORY = 0x80,
 };
 
-enum { ATTRIBUTE_COUNT = 0x15, ATTRIBUTE_PALETTE_SOURCE = 0x20 };
+enum vga_attribute_index {
+    ATTRIBUTE_MODE_CONTROL = 0x10,
+    ATTRIBUTE_PLANE_ENABLE = 0x12,
+    ATTRIBUTE_PANNING = 0x13,
+    ATTRIBUTE_COLOR_SELECT = 0x14,
+    ATTRIBUTE_COUNT = 0x15,
+    ATTRIBUTE_PALETTE_SOURCE = 0x20, /* in the index register */
+    ATTRIBUTE_MODE_LINE_GRAPHICS = 0x04,
+    ATTRIBUTE_MODE_BLINK = 0x08,
+    ATTRIBUTE_MODE_PAN_TOP = 0x20, /* below the split nothing is panned */
+    ATTRIBUTE_MODE_8_BITS = 0x40,
+    ATTRIBUTE_MODE_SELECT_54 = 0x80,
+};
 
 /* How an address in the window reaches planes. */
 enum vga_addressing { VGA_PLANAR, VGA_ODD_EVEN, VGA_CHAIN4, VGA_LINEAR };
@@ -100,6 +124,7 @@ struct vga {
     struct clock *clock;
     struct ram memory;
     uint8_t *rom;
+    struct vga_picture picture;
 
     /* Saved state; the pipeline's part is below. */
     struct pci_function pci;
@@ -131,6 +156,12 @@ static inline bool vga_vbe_enabled(const struct vga *vga)
     return vga->dispi[DISPI_ENABLE] & DISPI_ENABLED;
 }
 
+/* Components of the palette have 8 bits, or else 6. */
+static inline bool vga_dac_is_wide(const struct vga *vga)
+{
+    return vga->dispi[DISPI_ENABLE] & DISPI_8_BIT_DAC;
+}
+
 /* vga_memory.c: the legacy window. Update after any register it depends on. */
 extern const struct memory_ops vga_window_ops;
 void vga_memory_update(struct vga *vga);
@@ -150,5 +181,7 @@ bool vga_dispi_loaded(struct vga *vga);
 /* vga_timing.c: input status 1 (bit 0: not displaying, bit 3: vertical retrace). */
 uint8_t vga_input_status_1(struct vga *vga);
 unsigned vga_vertical_display_lines(const struct vga *vga);
+/* Frames shown since time 0, at the rate of now: what blinks goes by it. */
+uint64_t vga_frame_number(struct vga *vga);
 
 #endif

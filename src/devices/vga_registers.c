@@ -55,8 +55,8 @@ static uint8_t dac_read(struct vga *vga)
 /* An entry changes when its third component has been written. */
 static void dac_write(struct vga *vga, uint8_t value)
 {
-    bool wide = vga->dispi[DISPI_ENABLE] & DISPI_8_BIT_DAC;
-    vga->dac_pending[vga->dac_component] = wide ? value : value & DAC_6_BIT_MASK;
+    vga->dac_pending[vga->dac_component] =
+        vga_dac_is_wide(vga) ? value : value & DAC_6_BIT_MASK;
     if (++vga->dac_component == 3) {
         vga->dac_component = 0;
         memcpy(vga->palette[vga->dac_write_index], vga->dac_pending, 3);

@@ -1,7 +1,6 @@
 /* devices/vga_text.c: what a text mode shows, as UTF-8.
  *
- * Source: IBM VGA XGA Technical Reference, "Alphanumeric Modes", CRT controller
- * registers 9, 0xc, 0xd, 0x13, 0x14, 0x17 and 0x18; code page 437. */
+ * Source: IBM VGA XGA Technical Reference, "Alphanumeric Modes"; code page 437. */
 #include "devices/vga_internal.h"
 
 #include <string.h>
@@ -56,75 +55,47 @@ static size_t put_utf8(char *to, uint16_t code)
     return 3;
 }
 
-static bool shows_text(const struct vga *vga)
+/* Writes a row without the spaces at its end; `row` has room for three bytes a
+ * column, and the newline. */
+static size_t put_row(const struct vga *vga, const struct vga_frame *frame,
+                      const struct vga_scan *scan, char *row)
 {
-    return !vga_vbe_enabled(vga) &&
-           !(vga->graphics[GRAPHICS_MISCELLANEOUS] & MISCELLANEOUS_GRAPHICS) &&
-           !(vga->sequencer[SEQUENCER_CLOCKING_MODE] & CLOCKING_SCREEN_OFF) &&
-           (vga->attribute_index & ATTRIBUTE_PALETTE_SOURCE) &&
-           (vga->crtc[CRTC_MODE_CONTROL] & MODE_CONTROL_RUN);
-}
-
-/* The character that the CRT controller fetches at `counter`, its address counter:
- * byte, word and double-word mode turn it into a plane offset. */
-static uint8_t fetch(const struct vga *vga, uint32_t counter)
-{
-    uint8_t mode = vga->crtc[CRTC_MODE_CONTROL];
-    uint32_t offset = counter;
-    if (vga->crtc[CRTC_UNDERLINE] & UNDERLINE_DOUBLE_WORD) {
-        offset = counter << 2 | (counter >> 14 & 3);
-    } else if (!(mode & MODE_CONTROL_BYTE)) {
-        unsigned wrapped = mode & MODE_CONTROL_WRAP_MA15 ? 15 : 13;
-        offset = counter << 1 | (counter >> wrapped & 1);
+    size_t used = 0, trimmed = 0;
+    for (unsigned column = 0; column < frame->columns; column++) {
+        uint8_t character = (uint8_t)vga_scan_fetch(vga, frame, scan, column);
+        uint16_t code = code_page_437[character];
+        used += put_utf8(row + used, code);
+        trimmed = code == ' ' ? trimmed : used;
     }
-    return vga->memory.host[4 * (offset & (VGA_PLANE_BYTES - 1))];
-}
-
-/* The address counter at the start of the text row whose first scan line is `line`:
- * below the split line the screen begins again at address 0. */
-static uint32_t row_start(const struct vga *vga, unsigned line, unsigned row_lines)
-{
-    const uint8_t *crtc = vga->crtc;
-    unsigned split = crtc[CRTC_LINE_COMPARE] | (crtc[CRTC_OVERFLOW] & 0x10) << 4 |
-                     (crtc[CRTC_MAXIMUM_SCAN_LINE] & 0x40) << 3;
-    uint32_t start = (uint32_t)crtc[CRTC_START_HIGH] << 8 | crtc[CRTC_START_LOW];
-    if (line > split) {
-        start = 0;
-        line -= split + 1;
-    }
-    return start + line / row_lines * 2 * crtc[CRTC_OFFSET];
+    row[trimmed++] = '\n';
+    return trimmed;
 }
 
 size_t vga_text_screen(struct vga *vga, char *utf8, size_t size)
 {
     size_t length = 0;
+    struct vga_frame frame;
+    struct vga_scan scan;
+    vga_frame_get(vga, &frame);
     if (size) {
         utf8[0] = 0;
     }
-    if (!size || !shows_text(vga)) {
+    if (!size || frame.kind != VGA_FRAME_TEXT) {
         return 0;
     }
-    unsigned columns = vga->crtc[CRTC_HORIZONTAL_DISPLAY_END] + 1U;
-    unsigned row_lines = (vga->crtc[CRTC_MAXIMUM_SCAN_LINE] & 0x1f) + 1U;
-    if (vga->crtc[CRTC_MAXIMUM_SCAN_LINE] & 0x80) {
-        row_lines *= 2; /* every line is shown twice */
-    }
-    unsigned lines = vga_vertical_display_lines(vga);
-    for (unsigned line = 0; line + row_lines <= lines; line += row_lines) {
-        uint32_t counter = row_start(vga, line, row_lines);
+    for (vga_scan_begin(&frame, &scan); scan.line < frame.height;
+         vga_scan_next(&frame, &scan)) {
+        bool begins = scan.row_scan == 0 && !scan.second;
         char row[3 * MAXIMUM_COLUMNS + 1];
-        size_t used = 0, trimmed = 0;
-        for (unsigned column = 0; column < columns; column++) {
-            uint16_t code = code_page_437[fetch(vga, counter + column)];
-            used += put_utf8(row + used, code);
-            trimmed = code == ' ' ? trimmed : used;
+        if (!begins && scan.line != 0) {
+            continue;
         }
-        row[trimmed++] = '\n';
-        if (trimmed > size - 1 - length) {
+        size_t bytes = put_row(vga, &frame, &scan, row);
+        if (bytes > size - 1 - length) {
             break;
         }
-        memcpy(utf8 + length, row, trimmed);
-        length += trimmed;
+        memcpy(utf8 + length, row, bytes);
+        length += bytes;
     }
     utf8[length] = 0;
     return length;

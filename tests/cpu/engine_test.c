@@ -473,7 +473,50 @@ static void test_kicks_while_running_freely(void **state)
     cpu->free_running = false;
 }
 
-enum { WORK = CODE + PAGE_BYTES, TIMER_VECTOR = 0x20 };
+/* The same for instructions that engines may have a shorter way for than others that
+ * they cannot do themselves: nothing but these is in the loop. */
+static void test_kicks_at_simple_system_instructions(void **state)
+{
+    enum { KICKS = 3000 };
+    static const uint64_t READ_TIME = 0x123456789ab;
+    static const char code[] = "\x46"      /* 0: inc esi */
+                               "\x8e\xe1"  /* 1: mov fs, ecx */
+                               "\x0f\x31"  /* 3: rdtsc */
+                               "\x89\xf3"  /* 5: mov ebx, esi */
+                               "\xeb\xf7"; /* 7: jmp 0 */
+    static const int before[] = {[0] = 0, [1] = 1, [3] = 2, [5] = 3, [7] = 4};
+    (void)state;
+    struct cpu *cpu = fixture.cpu;
+    struct disturber disturber = {.cpu = cpu, .disturb = cpu_kick, .pause = 1024};
+    uint64_t start = cpu->retired;
+    cpu_fixture_store(&fixture, CODE, code, sizeof(code));
+    cpu->regs[REGISTER_ESI] = cpu->regs[REGISTER_EBX] = 0;
+    cpu->regs[REGISTER_EAX] = cpu->regs[REGISTER_EDX] = 0;
+    cpu->regs[REGISTER_ECX] = 3;
+    clock_step_ns(&fixture.clock, READ_TIME);
+    cpu->free_running = true;
+    disturber_start(&disturber);
+    for (unsigned i = 0; i < KICKS; i++) {
+        assert_int_equal(cpu_fixture_run(&fixture, UINT64_MAX), CPU_EXIT_KICK);
+        unsigned place = cpu->eip - CODE;
+        assert_true(place < sizeof(code));
+        uint64_t rounds = cpu->regs[REGISTER_ESI] - (place != 0);
+        assert_int_equal(cpu->retired - start, rounds * 5 + (uint64_t)before[place]);
+        assert_int_equal(cpu->regs[REGISTER_EBX], rounds + (place > 5));
+        assert_int_equal(cpu->regs[REGISTER_ECX], 3);
+        if (rounds || place > 1) {
+            assert_int_equal(cpu->segments[SEGMENT_FS].selector, 3);
+        }
+        assert_int_equal(cpu->regs[REGISTER_EDX],
+                         rounds || place > 3 ? READ_TIME >> 32 : 0);
+        assert_int_equal(cpu->regs[REGISTER_EAX],
+                         rounds || place > 3 ? (uint32_t)READ_TIME : 0);
+    }
+    disturber_stop(&disturber);
+    cpu->free_running = false;
+}
+
+enum { WORK = CODE + PAGE_BYTES, READ_TIMER_VECTOR = 0x20 };
 
 /* What an interrupt asks for, as a handler of the guest would note it. */
 static uint8_t take_work(void *opaque)
@@ -481,7 +524,7 @@ static uint8_t take_work(void *opaque)
     uint32_t *work = (uint32_t *)(void *)cpu_fixture_ram(opaque, WORK);
     cpu_set_interrupt_line(((struct cpu_fixture *)opaque)->cpu, false);
     ++*work;
-    return TIMER_VECTOR;
+    return READ_TIMER_VECTOR;
 }
 
 static void raise_line(struct cpu *cpu)
@@ -505,7 +548,7 @@ static void sleep_and_work(uint64_t budget, bool free_running)
     const uint32_t *work = (uint32_t *)(void *)cpu_fixture_ram(&fixture, WORK);
     struct disturber disturber = {.cpu = cpu, .disturb = raise_line, .pause = 256};
     cpu_fixture_store(&fixture, CODE, code, sizeof(code));
-    cpu_fixture_return_from(&fixture, TIMER_VECTOR);
+    cpu_fixture_return_from(&fixture, READ_TIMER_VECTOR);
     cpu->wiring.acknowledge_interrupt = take_work;
     cpu->wiring.opaque = &fixture;
     cpu->regs[REGISTER_EAX] = 0;
@@ -562,6 +605,7 @@ int main(void)
         TEST(test_faulting_handler_uses_up_the_budget, setup_protected),
         TEST(test_delivery_that_faults_uses_up_the_budget, setup_user),
         TEST(test_kicks_while_running_freely, setup_user),
+        TEST(test_kicks_at_simple_system_instructions, setup_user),
         TEST(test_no_interrupt_between_sti_and_hlt, setup_protected),
         TEST(test_random_numbers_are_state, setup_real),
     };

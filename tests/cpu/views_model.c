@@ -119,8 +119,7 @@ static void check_page(struct model *model, unsigned page)
     if (world_shows(world, linear, &word)) {
         bool writable = world_shows_writable(world, linear);
         assert_true(may_show(model, page, word - 1, writable));
-        assert_false(writable &&
-                     world->fixture.ram.code_lines[(word - 1) >> PAGE_SHIFT]);
+        assert_false(writable && world_holds_code(world, word - 1));
         model->shown++;
         model->writable += writable;
     }

@@ -12,6 +12,7 @@ enum {
     TABLES = 3, /* page tables, which any PDE may point to */
     UPPERS = 3, /* PDEs in use, next to each other */
     FRAMES = 24,
+    VIDEO_FRAME = 8,              /* WORLD_VIDEO_PAGES of these are video memory */
     LARGE_FRAME = 2 * WORLD_DATA, /* two large pages */
     PAST_MAXIMUM = 20,
     PAST_ENOUGH = 8,

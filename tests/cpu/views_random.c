@@ -120,7 +120,7 @@ static void touch(struct model *model)
         return;
     }
     assert_true(model_allows(&now, model->user, now.physical, write));
-    bool code = world->fixture.ram.code_lines[now.physical >> PAGE_SHIFT];
+    bool code = world_holds_code(world, now.physical);
     bool elsewhere = !model->user && now.user;
     assert_int_equal(result == TOUCH_SOFT, elsewhere || (write && code));
     if (result == TOUCH_MAPPED) {
@@ -160,7 +160,10 @@ static void fetch(struct model *model)
     if (setjmp(world->cpu->unwind)) {
         return;
     }
-    mmu_fetch(world->cpu, linear, &ram_offset);
+    if (!mmu_fetch(world->cpu, linear, &ram_offset)) { /* of video memory */
+        model_remember_all(model);
+        return;
+    }
     views_note_code(world->cpu, linear, VIEWS_NO_RAM);
     struct past *past = model_past_of(model, model->user, model->root, page);
     past->has_code = true;
@@ -200,6 +203,7 @@ static void create_model(struct model *model, bool pae, uint64_t seed)
     memset(model, 0, sizeof(*model));
     model->random.state = seed;
     world_create(world, pae, VIEWS_BUDGET_DEFAULT);
+    world_show_video(world, WORLD_DATA + VIDEO_FRAME * PAGE_BYTES);
     views_listen(world->cpu, model_on_moved, model_on_moved_all, model);
     for (unsigned i = 0; i < ROOTS; i++) {
         model->roots[i] = i ? world_new_root(world) : world->root;

@@ -12,5 +12,5 @@ int main(int argc, char **argv)
     /* The engine shall have no views of its own. */
     setenv("FAUMACHINE_ENGINE", "interpreter", 1);
     return views_flush_tests() + views_pieces_tests() + views_code_tests() +
-           views_limits_tests() + views_random_tests(steps);
+           views_limits_tests() + views_video_tests() + views_random_tests(steps);
 }

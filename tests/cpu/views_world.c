@@ -36,11 +36,43 @@ static void mark_pages(struct world *world)
     }
 }
 
+static bool add_video(struct world *world, struct error *error)
+{
+    world->fixture.memory.video = &world->video;
+    return ram_create(&world->video, "video", WORLD_VIDEO_PAGES * PAGE_BYTES, error);
+}
+
+unsigned world_show_video(struct world *world, gpa_t physical)
+{
+    for (uint32_t i = 0; i < WORLD_VIDEO_PAGES; i++) {
+        uint32_t word = (uint32_t)physical + i * PAGE_BYTES + 1;
+        memcpy(world->video.host + i * PAGE_BYTES, &word, sizeof(word));
+    }
+    world->video_start = physical;
+    const struct memory_region region = {.name = "video",
+                                         .start = physical,
+                                         .bytes = world->video.bytes,
+                                         .priority = MEMORY_PRIORITY_PCI,
+                                         .read = world->video.host,
+                                         .write = world->video.host};
+    unsigned handle = memory_add(&world->fixture.memory, &region);
+    mmu_flush_all(world->cpu);
+    return handle;
+}
+
+bool world_holds_code(const struct world *world, gpa_t physical)
+{
+    bool video = world->video_start && physical >= world->video_start &&
+                 physical - world->video_start < world->video.bytes;
+    return !video && world->fixture.ram.code_lines[physical >> PAGE_SHIFT];
+}
+
 void world_create(struct world *world, bool pae, unsigned budget)
 {
     struct error error;
     memset(world, 0, sizeof(*world));
     if (!cpu_fixture_create(&world->fixture, WORLD_RAM_BYTES, &error) ||
+        !add_video(world, &error) ||
         !views_create(world->fixture.cpu, budget, &error)) {
         fprintf(stderr, "%s\n", error.text);
         abort();
@@ -62,6 +94,7 @@ void world_create(struct world *world, bool pae, unsigned budget)
 void world_destroy(struct world *world)
 {
     views_destroy(world->cpu);
+    ram_destroy(&world->video);
     cpu_fixture_destroy(&world->fixture);
 }
 
@@ -153,7 +186,7 @@ static void check_places(struct world *world, uint64_t writable_pages)
 {
     const struct views *views = world->cpu->views;
     uint64_t listed = 0;
-    for (uint64_t ram_page = 0; ram_page < views->ram_pages; ram_page++) {
+    for (uint64_t ram_page = 0; ram_page < views->video_end; ram_page++) {
         view_place place = views->writable_places[ram_page], previous = 0;
         while (place) {
             uint32_t page = (place - 1) & (VIEW_PAGES - 1);
@@ -176,7 +209,7 @@ static uint64_t check_slot(struct world *world, const struct slot *slot)
     for (unsigned index = 0; index < SLOT_PAGES; index++) {
         if (page_in(&slot->writable, index)) {
             assert_true(page_in(&slot->mapped, index));
-            assert_int_equal(world->fixture.ram.code_lines[slot->ram_page[index]], 0);
+            assert_false(views_page_holds_code(world->cpu, slot->ram_page[index]));
             writable++;
         }
     }

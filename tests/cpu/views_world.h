@@ -15,6 +15,7 @@ enum {
     WORLD_TABLES = 1 << 20,  /* paging structures, up to WORLD_DATA */
     WORLD_DATA = 0x800000,   /* from here on, a page begins with its address + 1 */
     WORLD_LINEAR = 0x800000, /* a linear address to map things at */
+    WORLD_VIDEO_PAGES = 8,   /* marked likewise once they are shown */
 };
 
 /* Entry bits, in short. */
@@ -33,6 +34,8 @@ struct world {
     struct cpu_fixture fixture;
     struct cpu *cpu;
     bool pae;
+    struct ram video;
+    gpa_t video_start; /* where it is shown; 0: nowhere */
     gpa_t next_table;
     uint32_t root; /* the first one */
     unsigned moved, moved_all;
@@ -48,6 +51,10 @@ void world_destroy(struct world *world);
 int world_setup(void **state);
 int world_setup_pae(void **state);
 int world_teardown(void **state);
+
+/* Video memory is seen from `physical` on, in front of RAM. Returns its region. */
+unsigned world_show_video(struct world *world, gpa_t physical);
+bool world_holds_code(const struct world *world, gpa_t physical);
 
 uint32_t world_new_root(struct world *world);
 void world_load_root(struct world *world, uint32_t root);
@@ -95,6 +102,7 @@ int views_flush_tests(void);
 int views_pieces_tests(void);
 int views_code_tests(void);
 int views_limits_tests(void);
+int views_video_tests(void);
 int views_random_tests(unsigned steps);
 
 #endif

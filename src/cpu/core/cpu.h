@@ -216,6 +216,7 @@ struct translated_state {
     uint64_t host_stack; /* the stack pointer of C while translated code runs */
     uint64_t stack;      /* that of translated code while C runs for it */
     uint64_t stack_top;  /* where that begins */
+    uint64_t handed;     /* what translated code does a quick way: cpu/jit */
     int64_t left;        /* of the budget, in instructions */
     int64_t shadow_left; /* the same right behind the last STI that set IF */
     uint64_t table;      /* the jump table */

@@ -47,6 +47,18 @@ bool segment_data_allowed(const struct descriptor *descriptor, uint16_t selector
            (selector_rpl(selector) <= dpl && cpl <= dpl);
 }
 
+static struct loaded_segment *loaded_before(struct cpu *cpu, uint16_t selector)
+{
+    return &cpu->loaded_segments[(selector >> 3) % LOADED_SEGMENTS];
+}
+
+static bool is_same(const struct cpu *cpu, const struct loaded_segment *loaded,
+                    uint64_t descriptor, uint16_t selector)
+{
+    return loaded->descriptor == descriptor && loaded->segment.selector == selector &&
+           loaded->cpl == cpu->cpl;
+}
+
 static void load_data_segment(struct cpu *cpu, enum segment_number number,
                               uint16_t selector)
 {
@@ -56,10 +68,8 @@ static void load_data_segment(struct cpu *cpu, enum segment_number number,
     }
     struct descriptor descriptor = descriptor_require(cpu, selector, EXCEPTION_GP);
     uint64_t raw = (uint64_t)descriptor.high << 32 | descriptor.low;
-    struct loaded_segment *loaded =
-        &cpu->loaded_segments[(selector >> 3) % LOADED_SEGMENTS];
-    if (loaded->descriptor == raw && loaded->segment.selector == selector &&
-        loaded->cpl == cpu->cpl) {
+    struct loaded_segment *loaded = loaded_before(cpu, selector);
+    if (is_same(cpu, loaded, raw, selector)) {
         cpu->segments[number] = loaded->segment;
         return;
     }
@@ -76,6 +86,29 @@ static void load_data_segment(struct cpu *cpu, enum segment_number number,
         .cpl = cpu->cpl,
         .segment = cpu->segments[number],
     };
+}
+
+bool segment_load_again(struct cpu *cpu, enum segment_number number, uint16_t selector)
+{
+    struct segment *segment = &cpu->segments[number];
+    if (selector_is_null(selector)) {
+        if (segment->kind != SEGMENT_CHECKED) {
+            return false;
+        }
+        *segment = segment_null(selector);
+        return true;
+    }
+    const struct loaded_segment *loaded = loaded_before(cpu, selector);
+    uint32_t offset = selector & ~7U;
+    uint64_t descriptor;
+    if ((selector & SELECTOR_LOCAL) || offset + 7 > cpu->gdtr.limit ||
+        loaded->segment.kind != segment->kind ||
+        !supervisor_try_read64(cpu, cpu->gdtr.base + offset, &descriptor) ||
+        !is_same(cpu, loaded, descriptor, selector)) {
+        return false;
+    }
+    *segment = loaded->segment;
+    return true;
 }
 
 static void load_stack_segment(struct cpu *cpu, uint16_t selector)

@@ -9,6 +9,11 @@
 bool segment_data_allowed(const struct descriptor *descriptor, uint16_t selector,
                           unsigned cpl);
 
+/* Loads ES, FS, GS or DS in protected mode if that is simple: null, or a segment that
+ * was loaded before from the same descriptor, and of the kind that the register has.
+ * Else changes nothing. Raises nothing. */
+bool segment_load_again(struct cpu *cpu, enum segment_number number, uint16_t selector);
+
 /* After a return to an outer level: data segments that it must not see become null
  * (SDM vol. 2, RET, "RETURN-TO-OUTER-PRIVILEGE-LEVEL"). */
 void segments_hide_inner(struct cpu *cpu);

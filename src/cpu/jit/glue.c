@@ -7,6 +7,7 @@
  *   unpaired          likewise, of a return where no call was: the bottom of the stack
  *   exit_trap         registers have been saved by the signal handler
  *   interpret         called by translated code, R9: struct handed
+ *   quick             likewise, R8D: operand: by its quick way, else by interpret
  *
  * The exits return from enter() with the kind of exit. No instruction here between
  * saving and restoring may expect anything of the flags, but those that say so. */
@@ -41,11 +42,24 @@ static void pop(struct emitter *e, unsigned reg)
     emit8(e, 0x58 | (reg & 7));
 }
 
-static void load_guest(struct emitter *e)
+static void save_flags(struct emitter *e)
+{
+    EMIT(e, 0x9f);             /* lahf */
+    EMIT(e, 0x0f, 0x90, 0xc0); /* seto al */
+    EMIT(e, 0x66);
+    emit_store32(e, HOST_RAX, HOST_CPU, CPU_AT(arithmetic)); /* ax */
+}
+
+static void load_flags(struct emitter *e)
 {
     emit_load32(e, HOST_RAX, HOST_CPU, CPU_AT(arithmetic));
     EMIT(e, 0x04, 0x7f); /* add al, 0x7f: OF if AL was 1 */
     EMIT(e, 0x9e);       /* sahf: the others */
+}
+
+static void load_guest(struct emitter *e)
+{
+    load_flags(e);
     for (unsigned i = 0; i < ARRAY_LENGTH(guest_in_host); i++) {
         emit_load32(e, guest_in_host[i], HOST_CPU, CPU_AT(regs) + 4 * (int32_t)i);
     }
@@ -56,10 +70,7 @@ static void save_guest(struct emitter *e)
     for (unsigned i = 0; i < ARRAY_LENGTH(guest_in_host); i++) {
         emit_store32(e, guest_in_host[i], HOST_CPU, CPU_AT(regs) + 4 * (int32_t)i);
     }
-    EMIT(e, 0x9f);             /* lahf */
-    EMIT(e, 0x0f, 0x90, 0xc0); /* seto al */
-    EMIT(e, 0x66);
-    emit_store32(e, HOST_RAX, HOST_CPU, CPU_AT(arithmetic)); /* ax */
+    save_flags(e);
     emit_store64(e, HOST_LEFT, HOST_CPU, CPU_AT(translated.left));
 }
 
@@ -161,9 +172,80 @@ static void make_interpret(struct jit *jit)
     jit_emit_leave(e, JIT_EXIT_LEFT);
 }
 
+/* What C may change of the guest's registers. */
+static const uint8_t caller_saved[] = {REGISTER_EAX, REGISTER_ECX, REGISTER_EDX,
+                                       REGISTER_ESI, REGISTER_EDI};
+
+static void move_caller_saved(struct emitter *e,
+                              void move(struct emitter *, unsigned, unsigned, int32_t))
+{
+    for (unsigned i = 0; i < ARRAY_LENGTH(caller_saved); i++) {
+        unsigned reg = caller_saved[i];
+        move(e, guest_in_host[reg], HOST_CPU, CPU_AT(regs) + 4 * (int32_t)reg);
+    }
+}
+
+/* mov rdi, r15; mov rsi, [handed]; call on the stack of C */
+static void emit_call_with_handed(struct emitter *e)
+{
+    EMIT(e, 0x4c, 0x89, 0xff);
+    emit_load64(e, HOST_RSI, HOST_CPU, CPU_AT(translated.handed));
+    emit_load64(e, HOST_RSP, HOST_CPU, CPU_AT(translated.host_stack));
+}
+
+/* A request that has come meanwhile: the instruction is done, so code is left behind
+ * it. Of the registers that C may change those in struct cpu are right. */
+static void make_quick_requested(struct jit *jit)
+{
+    struct emitter *e = &jit->emitter;
+    static const uint8_t others[] = {REGISTER_EBX, REGISTER_ESP, REGISTER_EBP};
+    for (unsigned i = 0; i < ARRAY_LENGTH(others); i++) {
+        emit_store32(e, guest_in_host[others[i]], HOST_CPU,
+                     CPU_AT(regs) + 4 * (int32_t)others[i]);
+    }
+    emit_store64(e, HOST_LEFT, HOST_CPU, CPU_AT(translated.left));
+    emit_call_with_handed(e);
+    emit_constant64(e, HOST_RAX, (uintptr_t)jit_leave_quick);
+    EMIT(e, 0xff, 0xd0); /* call rax */
+    jit_emit_leave(e, JIT_EXIT_LEFT);
+}
+
+static void make_quick(struct jit *jit)
+{
+    struct emitter *e = &jit->emitter;
+    jit->quick = emit_here(e);
+    move_caller_saved(e, emit_store32);
+    save_flags(e);
+    EMIT(e, 0x44, 0x89, 0xc2); /* mov edx, r8d */
+    emit_store64(e, HOST_R9, HOST_CPU, CPU_AT(translated.handed));
+    emit_store64(e, HOST_RSP, HOST_CPU, CPU_AT(translated.stack));
+    emit_call_with_handed(e);
+    emit_at(e, 0, 0xff, 2, HOST_RSI,
+            (int32_t)offsetof(struct handed, quick)); /* call */
+    emit_load64(e, HOST_RSP, HOST_CPU, CPU_AT(translated.stack));
+    EMIT(e, 0x84, 0xc0); /* test al, al */
+    EMIT(e, 0x74, 0x00); /* jz */
+    uint8_t *refused = e->at;
+    jit->entering[2].first = emit_here(e);
+    const uint8_t *requested = jit_emit_jump_if_requested(e);
+    load_flags(e);
+    move_caller_saved(e, emit_load32);
+    emit8(e, 0xc3); /* ret */
+    jit->entering[2].end = emit_here(e);
+    refused[-1] = (uint8_t)(e->at - refused);
+    load_flags(e);
+    move_caller_saved(e, emit_load32);
+    emit_load64(e, HOST_R9, HOST_CPU, CPU_AT(translated.handed));
+    emit_jump(e, jit->interpret);
+    jit->entering[2].back = emit_here(e);
+    emit_patch_relative(e, requested, jit->entering[2].back);
+    make_quick_requested(jit);
+}
+
 void jit_make_glue(struct jit *jit)
 {
     make_enter(jit);
     make_exits(jit);
     make_interpret(jit);
+    make_quick(jit);
 }

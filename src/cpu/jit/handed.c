@@ -4,6 +4,8 @@
 
 #include "cpu/core/fpu.h"
 #include "cpu/core/instruction_table.h"
+#include "cpu/interpreter/handlers.h"
+#include "cpu/interpreter/segments.h"
 
 void jit_make_live(struct cpu *cpu, bool uses_vector)
 {
@@ -151,6 +153,46 @@ bool jit_interpret(struct cpu *cpu, const struct handed *handed)
     }
     jit_make_live(cpu, handed->uses_vector);
     return true;
+}
+
+static bool load_segment(struct cpu *cpu, const struct handed *handed, uint32_t operand)
+{
+    return segment_load_again(cpu, handed->instruction.reg, (uint16_t)operand);
+}
+
+/* Where time is counted it has to be known how many instructions there were. */
+static bool read_time(struct cpu *cpu, const struct handed *handed, uint32_t operand)
+{
+    (void)handed, (void)operand;
+    bool keeps_vectors = !FPU_PARK_ALWAYS && clock_keeps_vectors(cpu->wiring.clock);
+    if (!cpu->free_running || !keeps_vectors ||
+        ((cpu->cr4 & CR4_TSD) && cpu->cpl != 0)) {
+        return false;
+    }
+    uint64_t tsc = cpu_tsc(cpu);
+    cpu->regs[REGISTER_EAX] = (uint32_t)tsc;
+    cpu->regs[REGISTER_EDX] = (uint32_t)(tsc >> 32);
+    return true;
+}
+
+void jit_leave_quick(struct cpu *cpu, const struct handed *handed)
+{
+    jit_take_note(cpu);
+    jit_account(cpu, handed->rest_of_segment);
+    cpu->eip = handed->end.eip;
+}
+
+quick_way *jit_quick_way(const struct instruction *instruction, bool *selector)
+{
+    uint16_t handler = instruction_row(instruction)->handler;
+    unsigned reg = instruction->reg;
+    *selector = handler == HANDLER_mov_Sw_Ew;
+    if (handler == HANDLER_rdtsc) {
+        return read_time;
+    }
+    bool is_data = reg == SEGMENT_ES || reg == SEGMENT_FS || reg == SEGMENT_GS ||
+                   reg == SEGMENT_DS;
+    return *selector && is_data ? load_segment : NULL;
 }
 
 void jit_hand(struct handed *handed, const struct instruction *instruction)

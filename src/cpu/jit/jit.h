@@ -58,6 +58,13 @@ enum {
     ASSUME_RING0 = 1 << 16,
 };
 
+struct handed;
+
+/* A shorter way than by the interpreter, for what is mostly simple: does the
+ * instruction, or nothing at all. It finds EAX, ECX, EDX, ESI and EDI in struct cpu,
+ * where it may change them, but not the rest of the state, and raises nothing. */
+typedef bool quick_way(struct cpu *cpu, const struct handed *handed, uint32_t operand);
+
 /* An instruction that is handed to the interpreter, as it wants to see it: followed by
  * one that ends the block. */
 struct handed {
@@ -67,6 +74,7 @@ struct handed {
     bool changes_assumptions; /* it may, and go on with its block */
     bool falls_through;       /* it leaves its block, but may go on */
     bool uses_vector; /* its translation does, so vector registers have to be live */
+    quick_way *quick; /* NULL: there is none */
 };
 
 /* What FSTENV shall show of the last x87 instruction that has run natively, and of the
@@ -197,13 +205,13 @@ struct jit {
 
     /* Glue: see glue.c. */
     uint32_t (*enter)(struct cpu *cpu, const uint8_t *code);
-    const uint8_t *exit_lookup, *exit_link, *exit_trap, *interpret, *indirect,
+    const uint8_t *exit_lookup, *exit_link, *exit_trap, *interpret, *quick, *indirect,
         *unpaired;
     /* Within these nobody will look at requests any more; who comes from there to
      * `back` has not entered translated code. */
     struct {
         const uint8_t *first, *end, *back;
-    } entering[2];
+    } entering[3];
 
     /* Of an engine that has the host's processor execute guest code (cpu/direct): is
      * asked of each signal first; true if it was its. In the signal's handler, which is
@@ -249,6 +257,12 @@ uint32_t jit_assumptions(const struct cpu *cpu);
 bool jit_interpret(struct cpu *cpu, const struct handed *handed);
 /* Executes the instruction; true if it has come to its end and the next follows. */
 bool jit_execute(struct cpu *cpu, const struct handed *handed);
+/* The quick way of an instruction, or NULL. `*selector`: it wants its operand, a
+ * selector; else it wants none. */
+quick_way *jit_quick_way(const struct instruction *instruction, bool *selector);
+/* Translated code is left behind an instruction that a quick way has done: called by
+ * it. */
+void jit_leave_quick(struct cpu *cpu, const struct handed *handed);
 /* `handed` for this instruction, but for what depends on its place. */
 void jit_hand(struct handed *handed, const struct instruction *instruction);
 /* Whether translated code may go on where `paid` instructions have been taken from the

@@ -185,9 +185,40 @@ static bool falls_through(const struct instruction *instruction)
     return handler == HANDLER_popf || handler == HANDLER_sti;
 }
 
+/* movzx r8d, operand of 16 bits; false if it cannot be reached. */
+static bool emit_load_selector(struct translator *t,
+                               const struct instruction *instruction)
+{
+    struct shape shape = {.map = OPCODE_MAP_0F, .opcode = 0xb7, .reg = HOST_R8};
+    if (!instruction->memory) {
+        shape.rm = (uint8_t)host_register_of(instruction->rm);
+        encode_register(t->e, &shape);
+        return true;
+    }
+    if (!encode_reaches(instruction, t->assumptions)) {
+        return false;
+    }
+    const struct address address = encode_address(t->e, instruction, t->assumptions);
+    encode_memory(t->e, &shape, &address, false, false);
+    return true;
+}
+
+/* The quick way of an instruction, with R8D = its operand; NULL: there is none. */
+static quick_way *emit_quick_operand(struct translator *t, unsigned i)
+{
+    const struct instruction *instruction = &t->block->instructions[i];
+    bool selector, alone = t->block->left_alone >> i & 1;
+    quick_way *quick = alone ? NULL : jit_quick_way(instruction, &selector);
+    if (quick && selector && !emit_load_selector(t, instruction)) {
+        return NULL;
+    }
+    return quick;
+}
+
 static void hand_over(struct translator *t, unsigned i)
 {
     emit_note(t);
+    quick_way *quick = emit_quick_operand(t, i);
     t->translation->handed |= 1U << i;
     const struct instruction *instruction = &t->block->instructions[i];
     struct handed *handed = record(t->jit, sizeof(*handed));
@@ -197,8 +228,9 @@ static void hand_over(struct translator *t, unsigned i)
     handed->changes_assumptions = changes_assumptions(instruction);
     handed->falls_through = falls_through(instruction);
     handed->uses_vector = t->translation->uses_vector;
+    handed->quick = quick;
     emit_constant64(t->e, HOST_R9, (uintptr_t)handed);
-    emit_call(t->e, t->jit->interpret);
+    emit_call(t->e, quick ? t->jit->quick : t->jit->interpret);
 }
 
 /* mov r8d, operand; false if it cannot be reached. */

@@ -59,6 +59,19 @@ static inline enum mmu_rights mmu_current_rights(const struct cpu *cpu)
     return (enum mmu_rights)cpu->access_rights;
 }
 
+/* Reads 8 bytes with supervisor rights if that needs no more than the TLB: raises
+ * nothing, calls nobody. */
+static inline bool supervisor_try_read64(const struct cpu *cpu, gla_t address,
+                                         uint64_t *value)
+{
+    const struct tlb_entry *e = tlb_entry(cpu->mmu, address, MMU_SUPERVISOR);
+    if (!tlb_hits(e->read_tag, address, sizeof(*value))) {
+        return false;
+    }
+    __builtin_memcpy(value, e->host + (uintptr_t)address, sizeof(*value));
+    return true;
+}
+
 #define DEFINE_MMU_ACCESS(bits, type)                                                  \
     static inline type mmu_read##bits(struct cpu *cpu, gla_t address,                  \
                                       enum mmu_rights rights)                          \

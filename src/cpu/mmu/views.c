@@ -36,7 +36,7 @@ static uint8_t *find_windows(void)
 
 static size_t places_bytes(const struct views *views)
 {
-    return (size_t)views->ram_pages * sizeof(*views->writable_places);
+    return (size_t)views->video_end * sizeof(*views->writable_places);
 }
 
 static void lay_out(struct views *views, uint8_t *windows, unsigned budget)
@@ -53,6 +53,7 @@ static void lay_out(struct views *views, uint8_t *windows, unsigned budget)
 bool views_create(struct cpu *cpu, unsigned budget, struct error *error)
 {
     const struct ram *ram = cpu->wiring.memory->ram;
+    const struct ram *video = cpu->wiring.memory->video;
     uint8_t *windows = find_windows();
     if (!windows) {
         return error_set(error,
@@ -67,6 +68,8 @@ bool views_create(struct cpu *cpu, unsigned budget, struct error *error)
     cpu->views = views;
     lay_out(views, windows, budget);
     views->ram_pages = ram ? ram->bytes >> PAGE_SHIFT : 0;
+    views->video_first = views->ram_pages + 1;
+    views->video_end = views->video_first + (video ? video->bytes >> PAGE_SHIFT : 0);
     views->slots = pages_allocate(SLOTS_MAXIMUM * sizeof(struct slot));
     views->writable_places = pages_allocate(places_bytes(views) + PAGE_BYTES);
     views->executable_places = pages_allocate(places_bytes(views) + PAGE_BYTES);

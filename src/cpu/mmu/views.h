@@ -13,12 +13,12 @@
  * bit is set, and readable while A is; a page of RAM that holds code
  * (ram->code_lines) is writable in no view.
  *
- * Only RAM is mapped. Pages of devices, ROM and video memory, and pages that user code
- * may reach when it is the supervisor that touches them (they change with each root,
- * and are touched by few instructions; mapped all the same until somebody has been in
- * ring 3 with paging), are left to the interpreter: VIEWS_SOFT. So is everything while
- * breakpoints are enabled or A20 is masked. Alignment checks (#AC) are the engine's
- * business.
+ * Only RAM and linear video memory are mapped, the latter never executable. Pages of
+ * devices and ROM, and pages that user code may reach when it is the supervisor that
+ * touches them (they change with each root, and are touched by few instructions; mapped
+ * all the same until somebody has been in ring 3 with paging), are left to the
+ * interpreter: VIEWS_SOFT. So is everything while breakpoints are enabled or A20 is
+ * masked. Alignment checks (#AC) are the engine's business.
  *
  * Without paging, ring 3 uses the supervisor's view. The window where nothing is mapped
  * is a hole in the host's address space, in which the kernel places nothing by itself.

@@ -11,7 +11,9 @@
  *
  * The low window is the one at host address 0: see views_low.c.
  *
- * Linear pages are numbers here (address >> PAGE_SHIFT), as are pages of RAM. */
+ * Linear pages are numbers here (address >> PAGE_SHIFT), as are pages of RAM. Those of
+ * video memory follow, after a gap, so that no two pages have consecutive numbers that
+ * one mapping cannot show. */
 #ifndef CPU_MMU_VIEWS_INTERNAL_H
 #define CPU_MMU_VIEWS_INTERNAL_H
 
@@ -93,12 +95,14 @@ struct views {
     unsigned user_views; /* have a root: ids 1 to this */
     unsigned budget;
     struct views_host host;
-    /* For each page of RAM: where it is writable, and where it is executable. */
+    /* For each page of RAM or video memory: where it is writable, and where it is
+     * executable. */
     view_place *writable_places, *executable_places;
     uint64_t ram_pages;
-    struct view *low;            /* has the low window; NULL: none */
-    uint8_t *low_own;            /* its window otherwise */
-    uint32_t low_first, low_end; /* pages of that window that may be mapped */
+    uint64_t video_first, video_end; /* pages; equal: there is none */
+    struct view *low;                /* has the low window; NULL: none */
+    uint8_t *low_own;                /* its window otherwise */
+    uint32_t low_first, low_end;     /* pages of that window that may be mapped */
     struct views_examiner examiner;
     struct slot *slots; /* SLOTS_MAXIMUM */
     uint32_t slots_taken;
@@ -108,6 +112,13 @@ struct views {
     void *opaque;
     struct views_statistics statistics;
 };
+
+/* No code is kept that comes from video memory. */
+static inline bool views_page_holds_code(const struct cpu *cpu, uint32_t ram_page)
+{
+    return ram_page < cpu->views->ram_pages &&
+           cpu->wiring.memory->ram->code_lines[ram_page] != 0;
+}
 
 static inline bool page_in(const struct page_set *set, unsigned index)
 {

@@ -180,21 +180,32 @@ static void note_pages(struct views *views, const struct view *view, uint32_t fi
     views->statistics.pages_mapped += count;
 }
 
+/* The file that has the page, and which one it is there. */
+static int find_file(const struct cpu *cpu, uint32_t ram_page, uint64_t *file_page)
+{
+    const struct views *views = cpu->views;
+    bool video = ram_page >= views->video_first;
+    *file_page = video ? ram_page - views->video_first : ram_page;
+    return video ? cpu->wiring.memory->video->fd : cpu->wiring.memory->ram->fd;
+}
+
 bool views_map(struct cpu *cpu, struct view *view, uint32_t first, unsigned count,
                uint32_t ram_page, enum page_right right)
 {
     static const char *const names[] = {"read-only", "writable", "executable"};
     struct views *views = cpu->views;
+    uint64_t file_page;
+    int fd = find_file(cpu, ram_page, &file_page);
     unsigned before = count_mappings(view, first, first + count - 1);
-    if (!map_file(views, view, first, count, right, cpu->wiring.memory->ram->fd,
-                  ram_page)) {
+    if (!map_file(views, view, first, count, right, fd, file_page)) {
         return false;
     }
     note_pages(views, view, first, count, ram_page, right);
-    CPU_TRACE(cpu, TRACE_MMU, "View %u: %08x-%08x shows RAM %09" PRIx64 ", %s\n",
+    CPU_TRACE(cpu, TRACE_MMU, "View %u: %08x-%08x shows %s %09" PRIx64 ", %s\n",
               view->id, first << PAGE_SHIFT,
               (first + count - 1) << PAGE_SHIFT | PAGE_OFFSET_MASK,
-              (uint64_t)ram_page << PAGE_SHIFT, names[right]);
+              ram_page == file_page ? "RAM" : "video memory", file_page << PAGE_SHIFT,
+              names[right]);
     account(views, view, before, count_mappings(view, first, first + count - 1));
     return true;
 }

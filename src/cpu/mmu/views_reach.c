@@ -9,7 +9,7 @@ enum { PROTECTED_RUNS_MAXIMUM = 32 };
 /* More host mappings than one call adds. */
 enum { MAPPINGS_PER_REACH = 2 * PROTECTED_RUNS_MAXIMUM + 4 };
 
-/* Where an access leads, if to RAM. */
+/* Where an access leads, if to RAM or video memory. */
 struct reach {
     struct view *view;
     uint32_t page;     /* linear */
@@ -28,11 +28,6 @@ enum { SHOWN_COPY = 16 };
 /* Of a page fault's error code (SDM vol. 3, figure 4-12). */
 enum { FAULT_WRITE = 2, FAULT_FETCH = 16 };
 
-static bool holds_code(const struct cpu *cpu, uint32_t ram_page)
-{
-    return cpu->wiring.memory->ram->code_lines[ram_page] != 0;
-}
-
 /* User pages differ with each root; the supervisor touches them seldom. */
 static bool left_to_user_views(const struct cpu *cpu, const struct reach *reach)
 {
@@ -46,24 +41,42 @@ static bool is_marked_accessed(const struct reach *reach)
     return reach->peek.upper & reach->leaf & ENTRY_ACCESSED;
 }
 
-static bool find_ram(struct cpu *cpu, struct reach *reach)
+/* Whether the region shows `ram` at the page reached; in which of its pages. */
+static bool shows_page_of(const struct reach *reach, const struct ram *ram,
+                          uint64_t *page)
 {
-    const struct ram *ram = cpu->wiring.memory->ram;
+    const uint8_t *host =
+        reach->region->read + (reach->physical - reach->region->start);
+    if (!ram || host < ram->host || host >= ram->host + ram->bytes ||
+        ((host - ram->host) & PAGE_OFFSET_MASK)) {
+        return false;
+    }
+    *page = (uint64_t)(host - ram->host) >> PAGE_SHIFT;
+    return true;
+}
+
+static bool find_memory(struct cpu *cpu, struct reach *reach)
+{
+    const struct memory_map *memory = cpu->wiring.memory;
     const struct memory_region *region =
         mmu_find_region(cpu, reach->physical, &reach->last);
-    if (!ram || !region || !region->read || region->read != region->write ||
+    uint64_t page;
+    if (!region || !region->read || region->read != region->write ||
         reach->physical < region->start ||
         reach->last - reach->physical < PAGE_BYTES - 1) {
         return false;
     }
-    const uint8_t *host = region->read + (reach->physical - region->start);
-    if (host < ram->host || host >= ram->host + ram->bytes ||
-        ((host - ram->host) & PAGE_OFFSET_MASK)) {
-        return false;
-    }
     reach->region = region;
-    reach->ram_page = (uint32_t)((uint64_t)(host - ram->host) >> PAGE_SHIFT);
-    return true;
+    if (shows_page_of(reach, memory->ram, &page)) {
+        reach->ram_page = (uint32_t)page;
+        return true;
+    }
+    if (shows_page_of(reach, memory->video, &page)) {
+        reach->ram_page = (uint32_t)(cpu->views->video_first + page);
+        reach->executable = false;
+        return true;
+    }
+    return false;
 }
 
 static bool in_window(const struct views *views, const struct reach *reach)
@@ -88,7 +101,7 @@ static bool find_reach(struct cpu *cpu, gla_t address, enum mmu_access access,
     reach->leaf = mmu_peek_leaf(&reach->peek, page_index(reach->page));
     return cpu->a20_mask == UINT32_MAX && !debug_breakpoints_enabled(cpu) &&
            is_marked_accessed(reach) && !left_to_user_views(cpu, reach) &&
-           in_window(cpu->views, reach) && find_ram(cpu, reach);
+           in_window(cpu->views, reach) && find_memory(cpu, reach);
 }
 
 /* The lowest physical page, but not below `low`, from which up to the page reached the
@@ -105,11 +118,14 @@ static gpa_t lowest_seen(struct cpu *cpu, const struct reach *reach, gpa_t low)
     return region == reach->region && low < reach->physical ? low : reach->physical;
 }
 
-/* How many pages of RAM follow, seen through the same region. */
+/* How many pages of the same memory follow, seen through the same region. */
 static uint32_t pages_above(const struct cpu *cpu, const struct reach *reach)
 {
     uint64_t seen = (reach->last - reach->physical + 1) / PAGE_BYTES - 1;
-    uint64_t there = cpu->views->ram_pages - reach->ram_page - 1;
+    const struct views *views = cpu->views;
+    uint64_t end =
+        reach->ram_page < views->ram_pages ? views->ram_pages : views->video_end;
+    uint64_t there = end - reach->ram_page - 1;
     return (uint32_t)(seen < there ? seen : there);
 }
 
@@ -142,7 +158,7 @@ static unsigned shown_as(const struct cpu *cpu, const struct reach *reach,
 {
     const struct views_examiner *examiner = &cpu->views->examiner;
     uint32_t ram_page = ram_page_at(reach, page);
-    bool code = holds_code(cpu, ram_page);
+    bool code = views_page_holds_code(cpu, ram_page);
     int found =
         reach->executable && code
             ? examiner->examine(examiner->opaque, page << PAGE_SHIFT, ram_page, false)
@@ -170,7 +186,7 @@ static unsigned count_protected_runs(const struct cpu *cpu, const struct reach *
     unsigned runs = 0;
     bool before = false;
     for (uint32_t page = piece->first; page <= piece->last; page++) {
-        bool code = holds_code(cpu, ram_page_at(reach, page));
+        bool code = views_page_holds_code(cpu, ram_page_at(reach, page));
         runs += code && !before;
         before = code;
     }
@@ -278,7 +294,8 @@ static bool protect_code(struct cpu *cpu, const struct reach *reach,
     uint32_t page = piece->first;
     while (page <= piece->last) {
         uint32_t first = page;
-        while (page <= piece->last && holds_code(cpu, ram_page_at(reach, page))) {
+        while (page <= piece->last &&
+               views_page_holds_code(cpu, ram_page_at(reach, page))) {
             page++;
         }
         if (page != first &&
@@ -345,12 +362,12 @@ static bool allow_writes(struct cpu *cpu, const struct reach *reach)
     if (slot->large) {
         while (first > 0 && page_in(&slot->mapped, first - 1) &&
                !page_in(&slot->writable, first - 1) &&
-               !holds_code(cpu, slot->ram_page[first - 1])) {
+               !views_page_holds_code(cpu, slot->ram_page[first - 1])) {
             first--;
         }
         while (last < SLOT_PAGES - 1 && page_in(&slot->mapped, last + 1) &&
                !page_in(&slot->writable, last + 1) &&
-               !holds_code(cpu, slot->ram_page[last + 1])) {
+               !views_page_holds_code(cpu, slot->ram_page[last + 1])) {
             last++;
         }
     }
@@ -406,7 +423,7 @@ static enum views_result reach_or_give_up(struct cpu *cpu, gla_t address,
     struct views *views = cpu->views;
     struct reach reach;
     if (!find_reach(cpu, address, access, &reach) ||
-        (access == MMU_WRITE && holds_code(cpu, reach.ram_page)) ||
+        (access == MMU_WRITE && views_page_holds_code(cpu, reach.ram_page)) ||
         (access == MMU_EXECUTE && !may_execute(cpu, &reach))) {
         views->statistics.soft++;
         return VIEWS_SOFT;

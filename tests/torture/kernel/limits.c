@@ -169,4 +169,5 @@ void torture_limits(void)
     test_forms(0);
     test_stacks();
     test_strings();
+    limits_of_reloads();
 }

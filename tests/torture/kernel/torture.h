@@ -162,6 +162,7 @@ void torture_rings(void);
 void torture_timer(void);
 void torture_wraps(void);
 void torture_limits(void);
+void limits_of_reloads(void); /* part of the one before */
 void torture_random(void);
 
 #endif
