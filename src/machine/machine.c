@@ -2,6 +2,7 @@
 
 #include "cpu/engines/engines.h"
 #include "machine/machine_internal.h"
+#include "machine/picture.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -163,6 +164,7 @@ struct machine *machine_create(const struct machine_config *config, struct error
     }
     memset(machine, 0, bytes);
     machine->config = *config;
+    machine->services.screenshot = picture_screenshot;
     machine->state = config->start_paused ? MACHINE_PRELAUNCH : MACHINE_RUNNING;
     machine->ram.fd = -1;
     machine->stop_fd = -1;

@@ -247,6 +247,18 @@ class Qmp(harness.TestCase):
         self.assertEqual(answer["error"]["desc"],
                          "Could not open '/nonexistent/x': No such file or directory")
 
+    def test_screendump(self):
+        """A picture of the text screen, which this BIOS leaves black."""
+        _, client = self.connect()
+        path = self.path("screen.ppm")
+        client.command("screendump", filename=path)
+        with open(path, "rb") as file:
+            kind, width, height, depth = file.readline().split() + \
+                file.readline().split() + file.readline().split()
+            pixels = file.read()
+        self.assertEqual((kind, depth), (b"P6", b"255"))
+        self.assertEqual(len(pixels), 3 * int(width) * int(height))
+
     def test_two_clients(self):
         """Events go to all monitors; a client that has gone makes room."""
         path = self.path("other")
