@@ -16,11 +16,6 @@ enum {
     GRAPHICS_SHIFT_BYTES = 0x40,
 };
 
-static uint32_t lesser(uint32_t a, uint32_t b)
-{
-    return a < b ? a : b;
-}
-
 /* -- colors -- */
 
 /* 6 bits to 8, so that all ones are white. */
@@ -92,9 +87,9 @@ static void set_size(const struct vga *vga, struct vga_frame *frame)
 {
     uint32_t column_dots = frame->dots * frame->repeat;
     uint32_t columns = vga->crtc[CRTC_HORIZONTAL_DISPLAY_END] + 1U;
-    frame->columns = lesser(columns, DISPLAY_MAXIMUM_WIDTH / column_dots);
+    frame->columns = vga_lesser(columns, DISPLAY_MAXIMUM_WIDTH / column_dots);
     frame->width = frame->columns * column_dots;
-    frame->height = lesser(vga_vertical_display_lines(vga), DISPLAY_MAXIMUM_HEIGHT);
+    frame->height = vga_lesser(vga_vertical_display_lines(vga), DISPLAY_MAXIMUM_HEIGHT);
 }
 
 static void set_counters(const struct vga *vga, struct vga_frame *frame)
@@ -178,8 +173,8 @@ static void set_vbe(const struct vga *vga, struct vga_frame *frame)
 {
     const uint16_t *dispi = vga->dispi;
     unsigned bytes = (dispi[DISPI_BITS_PER_PIXEL] + 7U) / 8;
-    frame->width = lesser(dispi[DISPI_X_RESOLUTION], DISPLAY_MAXIMUM_WIDTH);
-    frame->height = lesser(dispi[DISPI_Y_RESOLUTION], DISPLAY_MAXIMUM_HEIGHT);
+    frame->width = vga_lesser(dispi[DISPI_X_RESOLUTION], DISPLAY_MAXIMUM_WIDTH);
+    frame->height = vga_lesser(dispi[DISPI_Y_RESOLUTION], DISPLAY_MAXIMUM_HEIGHT);
     if (dispi[DISPI_BITS_PER_PIXEL] == 4) {
         set_vbe_planes(vga, frame);
         return;

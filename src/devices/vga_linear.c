@@ -8,11 +8,6 @@
 
 enum { BLOCK_BYTES = 256 };
 
-static uint32_t lesser(uint32_t a, uint32_t b)
-{
-    return a < b ? a : b;
-}
-
 /* -- pixels -- */
 
 /* A component of `bits` bits at `shift`, to 8 so that all ones stay all ones. */
@@ -65,7 +60,7 @@ static void draw_pixels(const struct vga_frame *frame, const uint8_t *from,
 static bool block_differs(const uint8_t *kept, const uint8_t *from, uint32_t at,
                           uint32_t bytes)
 {
-    return memcmp(kept + at, from + at, lesser(BLOCK_BYTES, bytes - at)) != 0;
+    return memcmp(kept + at, from + at, vga_lesser(BLOCK_BYTES, bytes - at)) != 0;
 }
 
 /* To within a block; empty if the line is what is kept of it. */
@@ -83,7 +78,7 @@ static struct vga_span find_changes(const uint8_t *kept, const uint8_t *from,
     while (last > span.first && !block_differs(kept, from, last, bytes)) {
         last -= BLOCK_BYTES;
     }
-    span.end = lesser(last + BLOCK_BYTES, bytes);
+    span.end = vga_lesser(last + BLOCK_BYTES, bytes);
     return span;
 }
 

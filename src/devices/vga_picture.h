@@ -82,6 +82,11 @@ struct vga_scan {
     bool second; /* of a line that is shown twice */
 };
 
+static inline uint32_t vga_lesser(uint32_t a, uint32_t b)
+{
+    return a < b ? a : b;
+}
+
 /* vga_frame.c: the frame that the registers describe. A blank one has no size. */
 void vga_frame_get(const struct vga *vga, struct vga_frame *frame);
 

@@ -281,26 +281,55 @@ static void test_registers(void **state)
     assert_int_equal(in(bench, 0x3d5), 0xff);
 }
 
+/* What input status 1 says in 100 ms, looked at each microsecond. */
+struct beam {
+    unsigned frames, retraces, hidden;
+};
+
+static struct beam watch_beam(struct bench *bench)
+{
+    struct beam beam = {0, 0, 0};
+    bool last = true;
+    for (unsigned us = 0; us < 100000; us++) {
+        uint8_t status = in(bench, 0x3da);
+        bool retrace = status & 8;
+        beam.frames += retrace && !last;
+        last = retrace;
+        beam.retraces += retrace;
+        beam.hidden += status & 1;
+        clock_step_ns(&bench->clock, 1000);
+    }
+    return beam;
+}
+
 /* Mode 3: 28.322 MHz, 900 dots by 449 lines: 70.09 Hz, two lines of retrace. */
 static void test_retrace(void **state)
 {
     struct bench *bench = *state;
     set_text_mode(bench);
-    unsigned retraces = 0, hidden = 0, frames = 0;
-    bool last = true;
-    for (unsigned us = 0; us < 100000; us++) {
-        uint8_t status = in(bench, 0x3da);
-        bool retrace = status & 8;
-        frames += retrace && !last;
-        last = retrace;
-        retraces += retrace;
-        hidden += status & 1;
-        clock_step_ns(&bench->clock, 1000);
-    }
-    assert_int_equal(frames, 7);
-    assert_in_range(retraces, 400, 480); /* 7 times 63.6 us */
+    struct beam beam = watch_beam(bench);
+    assert_int_equal(beam.frames, 7);
+    assert_in_range(beam.retraces, 400, 480); /* 7 times 63.6 us */
     /* Displayed: 720 of 900 dots in 400 of 449 lines, 71 %. */
-    assert_in_range(hidden, 28000, 29500);
+    assert_in_range(beam.hidden, 28000, 29500);
+}
+
+/* VBE: 60 Hz whatever the size, with 4/5 by 20/21 displayed, 76 %. */
+static void test_retrace_of_vbe(void **state)
+{
+    static const uint16_t sizes[][2] = {{640, 480}, {1024, 768}, {2560, 1600}};
+    struct bench *bench = *state;
+    set_text_mode(bench);
+    for (unsigned i = 0; i < ARRAY_LENGTH(sizes); i++) {
+        dispi(bench, 4, 0);
+        dispi(bench, 1, sizes[i][0]);
+        dispi(bench, 2, sizes[i][1]);
+        dispi(bench, 4, 1);
+        struct beam beam = watch_beam(bench);
+        assert_int_equal(beam.frames, 6);
+        assert_in_range(beam.retraces, 100, 700);
+        assert_in_range(beam.hidden, 23000, 26000);
+    }
 }
 
 static void test_dispi(void **state)
@@ -426,17 +455,12 @@ int main(void)
 #define TEST(function)                                                                 \
     cmocka_unit_test_setup_teardown(function, vga_bench_set_up, vga_bench_tear_down)
     const struct CMUnitTest tests[] = {
-        TEST(test_text_screen),
-        TEST(test_font_load),
-        TEST(test_pipeline),
-        TEST(test_chain4),
-        TEST(test_registers),
-        TEST(test_retrace),
-        TEST(test_window_selection),
-        TEST(test_dispi),
-        TEST(test_pci),
-        TEST(test_state),
-        TEST(test_hostile_state),
+        TEST(test_text_screen),    TEST(test_font_load),
+        TEST(test_pipeline),       TEST(test_chain4),
+        TEST(test_registers),      TEST(test_retrace),
+        TEST(test_retrace_of_vbe), TEST(test_window_selection),
+        TEST(test_dispi),          TEST(test_pci),
+        TEST(test_state),          TEST(test_hostile_state),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -3,6 +3,8 @@
  * say does not matter. */
 #include "fuzz.h"
 
+#include <stdlib.h>
+
 enum { ACCESSES = 2000, PORT_TRIES = 64 };
 
 /* A port that belongs to a device, mostly. */
@@ -174,6 +176,21 @@ static void access_memory(struct fuzz *fuzz)
     }
 }
 
+/* Into as many pixels as the picture is said to have. */
+static void draw_picture(struct fuzz *fuzz)
+{
+    struct port_space *ports = &fuzz->machine->ports;
+    struct display_source source = vga_display(fuzz->machine->vga);
+    port_read(ports, 0x3da, 1);
+    port_write(ports, 0x3c0, 0x20, 1); /* or else it is black, mostly */
+    struct display_size size = source.size(source.opaque);
+    struct display_pixels pixels = {
+        malloc((size_t)size.width * size.height * sizeof(uint32_t)), size.width};
+    struct display_rectangle changed;
+    source.draw(source.opaque, &pixels, fuzz_one_in(fuzz, 2), &changed);
+    free(pixels.first);
+}
+
 static void step_time(struct fuzz *fuzz)
 {
     struct clock *clock = &fuzz->machine->clock;
@@ -205,6 +222,8 @@ static void torment(struct fuzz *fuzz)
     case 0:
         if (fuzz_one_in(fuzz, 16)) {
             pc_reset(machine);
+        } else if (fuzz_one_in(fuzz, 2)) {
+            draw_picture(fuzz);
         }
         break;
     case 1:
