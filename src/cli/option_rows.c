@@ -86,6 +86,7 @@ static bool apply_serial(struct parser *parser, const char *value, struct error 
     }
     if (strcmp(value, "mon:stdio") == 0) {
         machine->serial_multiplexed = true;
+        parser->options->monitor.opens_files = true;
         value = "stdio";
     }
     machine->serial[parser->serial_lines++] = strcmp(value, "none") == 0 ? NULL : value;
@@ -287,7 +288,7 @@ static const struct option_row rows[] = {
      "serve VNC viewers at port 5900 + DISPLAY[,password-file=F]"},
     {"screenshot", "F.png", option_apply_screenshot,
      "a picture of the screen when the machine ends"},
-    {"name", "NAME", option_apply_name, "of the machine, for titles"},
+    {"name", "NAME", option_apply_name, "of the machine, for titles and monitors"},
     {"serial", "DEV", apply_serial,
      "serial line: stdio, mon:stdio, file:F, pty, unix:F[,server][,nowait],\n"
      "                       null, none (up to four)"},
@@ -315,6 +316,15 @@ static const struct option_row rows[] = {
     {"object", "filter-dump,…", option_apply_object,
      "packet capture: netdev=ID,file=FILE"},
     {"no-reboot", NULL, apply_no_reboot, "a reset of the machine ends the run"},
+    {"no-shutdown", NULL, option_apply_no_shutdown,
+     "the guest's switching off stops the machine, but does not end it"},
+    {"monitor", "DEV", option_apply_monitor,
+     "a monitor for people: stdio, unix:F,server,nowait, tcp:…, none"},
+    {"qmp", "DEV", option_apply_qmp, "a monitor for programs (QMP), likewise"},
+    {"gdb", "DEV", option_apply_gdb,
+     "wait for gdb: tcp::PORT (this host only), tcp:HOST:PORT, unix:F"},
+    {"s", NULL, option_apply_s, "the same as -gdb tcp::1234"},
+    {"S", NULL, option_apply_start_paused, "start paused: a monitor or gdb lets it go"},
     {"rtc", "base=TIME", apply_rtc, "utc, localtime or YYYY-MM-DDTHH:MM:SS"},
     {"clock", "KIND", apply_clock, "host (real time) or counted (reproducible)"},
     {"engine", "NAME", apply_engine, "jit, direct, interpreter or auto"},

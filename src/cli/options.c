@@ -140,6 +140,11 @@ static bool finish_lockstep(struct parser *parser, struct error *error)
         return error_set(error, "-%s: lockstep makes no sound; leave this out",
                          machine->audio ? "audio" : "audiodev");
     }
+    if (parser->monitors || parser->qmp_monitors || parser->options->gdb ||
+        machine->start_paused) {
+        return error_set(error, "-monitor, -qmp, -gdb and -S: nobody may interfere "
+                                "with lockstep; leave them out");
+    }
     for (unsigned i = 0; i < MACHINE_SERIAL_LINES; i++) {
         if (!brings_no_input("serial", machine->serial[i], error)) {
             return false;
@@ -188,9 +193,11 @@ static bool finish(struct parser *parser, struct error *error)
     if (!option_finish_display(parser, error)) {
         return false;
     }
+    option_finish_control(parser);
     /* Without a display of ours, the serial line is what there is to see. */
     bool shown = parser->display_given || machine->window || machine->vnc;
-    bool on_terminal = (parser->no_graphic || !shown) && !parser->lockstep;
+    bool on_terminal = (parser->no_graphic || !shown) && !parser->lockstep &&
+                       !option_uses_stdio(parser);
     if (parser->serial_lines == 0) {
         machine->serial[0] = on_terminal ? "stdio" : "null";
         machine->serial_multiplexed = on_terminal;

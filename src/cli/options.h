@@ -10,6 +10,7 @@
 #include "base/properties.h"
 #include "lockstep/lockstep.h"
 #include "machine/machine.h"
+#include "monitor/monitor.h"
 
 enum options_action {
     OPTIONS_RUN,
@@ -24,10 +25,12 @@ enum { OPTIONS_DRIVES = MACHINE_DISKS + MACHINE_FLOPPIES };
 
 struct options {
     enum options_action action;
-    bool statistics;                 /* -stats */
-    bool sandbox;                    /* -sandbox; never with lockstep */
-    const char *note;                /* for the user, about what was chosen; or NULL */
-    struct machine_config machine;   /* strings point into the arguments */
+    bool statistics;               /* -stats */
+    bool sandbox;                  /* -sandbox; never with lockstep */
+    const char *note;              /* for the user, about what was chosen; or NULL */
+    struct machine_config machine; /* strings point into the arguments */
+    struct monitor_config monitor;
+    const char *gdb;                 /* -gdb: where to listen; or NULL */
     struct lockstep_config lockstep; /* OPTIONS_LOCKSTEP: all but what to call back */
     struct properties drive_texts[OPTIONS_DRIVES]; /* strings of -drive point in here */
 };

@@ -1,5 +1,7 @@
 /* Serial lines, the parallel port and the debug console meet the host's character
  * devices. */
+#include "machine/consoles.h"
+
 #include "devices/debug_console.h"
 #include "devices/parallel.h"
 #include "machine/machine_internal.h"
@@ -49,18 +51,35 @@ static bool serial_line_exists(const struct machine *machine, unsigned number)
     return number < ALWAYS_THERE || machine->config.serial[number];
 }
 
+static bool is_shared(const struct machine_config *config, unsigned number)
+{
+    const char *specification = config->serial[number];
+    return config->serial_multiplexed && specification &&
+           strcmp(specification, "stdio") == 0;
+}
+
+struct character *machine_shared_console(const struct machine *machine)
+{
+    for (unsigned i = 0; i < MACHINE_SERIAL_LINES; i++) {
+        if (is_shared(&machine->config, i)) {
+            return machine->consoles[i].character;
+        }
+    }
+    return NULL;
+}
+
+const char *machine_serial_specification(const struct machine *machine, unsigned number)
+{
+    return number < MACHINE_SERIAL_LINES ? machine->config.serial[number] : NULL;
+}
+
 bool consoles_open(struct machine *machine, struct error *error)
 {
     const struct machine_config *config = &machine->config;
     for (unsigned i = 0; i < MACHINE_SERIAL_LINES; i++) {
-        const char *specification = config->serial[i];
-        if (!serial_line_exists(machine, i)) {
-            continue;
-        }
-        bool multiplexed = config->serial_multiplexed && specification &&
-                           strcmp(specification, "stdio") == 0;
-        if (!open_one(machine, &machine->consoles[i], specification, multiplexed,
-                      error)) {
+        if (serial_line_exists(machine, i) &&
+            !open_one(machine, &machine->consoles[i], config->serial[i],
+                      is_shared(config, i), error)) {
             return false;
         }
     }

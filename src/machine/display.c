@@ -71,7 +71,7 @@ static void describe_state(void *opaque, struct view_state *state)
     const struct input_sink *input = machine->displays->input;
     bool counted = machine->clock.kind == CLOCK_KIND_COUNTED;
     *state = (struct view_state){
-        .running = true,
+        .running = machine_state(machine) == MACHINE_RUNNING,
         .has_position = input->has_position(input->opaque),
         .percent = counted ? speed_percent(machine) : 0,
     };

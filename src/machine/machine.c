@@ -35,6 +35,7 @@ static void stop_requested(void *opaque, unsigned events)
     (void)events;
     if (read(machine->stop_fd, &count, sizeof(count)) == sizeof(count)) {
         machine->stop_requested = true;
+        machine_notify(machine, MACHINE_EVENT_SHUTDOWN, false, "host-signal");
         machine_wake_cpu(machine);
     }
 }
@@ -164,11 +165,14 @@ struct machine *machine_create(const struct machine_config *config, struct error
     }
     memset(machine, 0, bytes);
     machine->config = *config;
+    services_offer(machine);
+    machine->state = config->start_paused ? MACHINE_PRELAUNCH : MACHINE_RUNNING;
     machine->ram.fd = -1;
     machine->stop_fd = -1;
     machine->random_fd = -1;
     lock_init(&machine->lock);
     pthread_cond_init(&machine->wake, NULL);
+    pthread_cond_init(&machine->held, NULL);
     if (!open_trace(machine, error) || !create_parts(machine, error)) {
         machine_destroy(machine);
         return NULL;
@@ -211,6 +215,7 @@ void machine_destroy(struct machine *machine)
         close(machine->stop_fd);
     }
     pthread_cond_destroy(&machine->wake);
+    pthread_cond_destroy(&machine->held);
     lock_destroy(&machine->lock);
     free(machine);
 }

@@ -70,8 +70,10 @@ struct machine_config {
     void (*escaped)(void);        /* of engine direct: struct cpu_wiring; or NULL */
     const struct cpu_engine *engine_override; /* this one, whatever its name; or NULL */
     enum clock_kind clock;
-    int64_t epoch_s;    /* RTC at power-on, seconds since 1970 UTC */
-    bool no_reboot;     /* a reset ends the run */
+    int64_t epoch_s;  /* RTC at power-on, seconds since 1970 UTC */
+    bool no_reboot;   /* a reset ends the run */
+    bool no_shutdown; /* the guest's switching off does not, but stops the machine */
+    bool start_paused;
     bool halt_ends;     /* counted clock: so does a CPU that only input could wake */
     const char *name;   /* of the machine, for titles; NULL: FAUmachine */
     const char *window; /* -display: "sdl,property=value,…" */

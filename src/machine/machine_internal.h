@@ -5,6 +5,7 @@
 #include "base/lock.h"
 #include "base/trace.h"
 #include "bus/device.h"
+#include "bus/input.h"
 #include "bus/pci.h"
 #include "cpu/core/engine.h"
 #include "devices/coprocessor_error.h"
@@ -24,9 +25,11 @@
 #include "host/console/character.h"
 #include "host/event_loop.h"
 #include "host/storage/block.h"
+#include "machine/control.h"
 #include "machine/isa_interrupts.h"
 #include "machine/machine.h"
 #include "machine/media.h"
+#include "machine/services.h"
 #include "machine/sound.h"
 #include "machine/user_input.h"
 
@@ -111,6 +114,13 @@ struct machine {
     int stop_fd;          /* eventfd: machine_stop() */
     bool stop_requested;
     bool powered_on;
+    enum machine_state state;
+    unsigned holds;      /* machine_hold() */
+    bool in_run, waits;  /* the CPU's thread is in machine_run(); …and waits there */
+    pthread_cond_t held; /* that has changed, or a reset is done; with `lock` */
+    const char *reset_reason; /* who wants it if not the guest; or NULL */
+    struct machine_observer *observers;
+    struct machine_services services;
     pthread_t cpu_thread; /* who created the machine and runs it */
     /* Host clock: the CPU's thread has armed a timer that the event loop does not know
      * of. It waits for it itself if the CPU halts soon, or else tells the loop. */
@@ -169,6 +179,14 @@ bool disks_start(struct machine *machine, struct error *error);
 void disks_settle(struct machine *machine);
 /* Flushes and closes; the event loop is stopped. */
 void disks_close(struct machine *machine);
+
+void machine_notify_event(struct machine *machine, const struct machine_event *event);
+void machine_notify(struct machine *machine, enum machine_event_kind kind, bool guest,
+                    const char *reason);
+/* Whether the CPU's thread is to stay out of the engine. */
+bool machine_is_held(const struct machine *machine);
+/* Out of the engine: stops the clock, tells observers. */
+void machine_stand_still(struct machine *machine, enum machine_state state);
 
 /* Interrupts the CPU's thread, wherever it is. Lock held. */
 void machine_wake_cpu(struct machine *machine);

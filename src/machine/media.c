@@ -201,6 +201,8 @@ bool machine_media_describe(const struct machine *machine, unsigned index,
     *medium = (struct machine_medium){
         .drive = drive->name,
         .file = state.medium ? state.medium->name : NULL,
+        .bytes = state.medium ? state.medium->sectors * BLOCK_SECTOR_BYTES : 0,
+        .floppy = drive->floppy,
         .tray_open = state.tray_open,
         .locked = state.locked,
         .write_protected = state.medium && state.medium->read_only,

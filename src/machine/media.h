@@ -53,7 +53,9 @@ void media_close(struct machine *machine);
 struct machine_medium {
     const char *drive;
     const char *file; /* name of the medium; NULL: the drive is empty */
+    uint64_t bytes;
     bool tray_open, locked, write_protected;
+    bool floppy;
 };
 
 /* Fills in drive `index`; false: there are only so many. */

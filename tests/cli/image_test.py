@@ -15,6 +15,18 @@ NO_QEMU = "needs qemu-utils"
 HAS_QEMU = shutil.which("qemu-img") and shutil.which("qemu-nbd")
 
 
+def read(path):
+    """What a file of /proc says."""
+    with open(path, encoding="ascii") as file:
+        return file.read()
+
+
+def servers_of(process):
+    """The qemu-nbd among the processes that it has started."""
+    children = read(f"/proc/{process}/task/{process}/children").split()
+    return [child for child in children if "nbd" in read(f"/proc/{child}/comm")]
+
+
 class Image(harness.TestCase):
     """Each command, and its mistakes."""
 
@@ -97,9 +109,7 @@ class Image(harness.TestCase):
         os.mkdir(self.path("tmp"))
         process = self.start_guest("-serial", "stdio", "-hda", overlay,
                                    env={**os.environ, "TMPDIR": self.path("tmp")})
-        with open(f"/proc/{process.pid}/task/{process.pid}/children",
-                  encoding="ascii") as file:
-            servers = file.read().split()
+        servers = servers_of(process.pid)
         self.assertEqual(len(servers), 1)
         self.assertEqual(os.listdir(self.path("tmp")), [])
         self.refuse("info", overlay, hint="lock")

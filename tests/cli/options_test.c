@@ -77,6 +77,36 @@ static void defaults(void **state)
     assert_null(machine->devices[0]);
 }
 
+static void control(void **state)
+{
+    (void)state;
+    accept("x");
+    assert_true(options.monitor.on_console);
+    assert_false(options.monitor.opens_files);
+    assert_null(options.gdb);
+    assert_false(options.machine.start_paused || options.machine.no_shutdown);
+    accept(
+        "-monitor unix:m -qmp tcp:h:1,server -qmp null -s -S -name n -no-shutdown x");
+    assert_string_equal(options.monitor.human[0], "unix:m");
+    assert_string_equal(options.monitor.qmp[1], "null");
+    assert_null(options.monitor.qmp[2]);
+    assert_string_equal(options.gdb, "tcp::1234");
+    assert_string_equal(options.monitor.name, "n");
+    assert_true(options.machine.start_paused && options.machine.no_shutdown);
+    assert_true(options.monitor.opens_files);
+    assert_false(options.monitor.on_console);
+    accept("-monitor none -gdb none x");
+    assert_false(options.monitor.on_console || options.monitor.opens_files);
+    assert_null(options.gdb);
+    accept("-serial mon:stdio x");
+    assert_true(options.monitor.on_console && options.monitor.opens_files);
+    accept("-qmp stdio x"); /* which cannot be the serial line's as well */
+    assert_string_equal(options.machine.serial[0], "null");
+    refuse("-qmp a -qmp b -qmp c -qmp d -qmp e x", "4");
+    refuse("-gdb 1234 x", "tcp::PORT");
+    refuse("lockstep -S x", "leave them out");
+}
+
 static void files(void **state)
 {
     (void)state;
@@ -584,25 +614,16 @@ static void edit_distance(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(defaults),
-        cmocka_unit_test(files),
-        cmocka_unit_test(drives),
-        cmocka_unit_test(wrong_drives),
-        cmocka_unit_test(media),
-        cmocka_unit_test(boot_order),
-        cmocka_unit_test(memory),
-        cmocka_unit_test(clocks),
-        cmocka_unit_test(parts),
-        cmocka_unit_test(networks),
-        cmocka_unit_test(sound),
-        cmocka_unit_test(displays),
-        cmocka_unit_test(consoles),
-        cmocka_unit_test(devices),
-        cmocka_unit_test(engines),
-        cmocka_unit_test(lockstep),
-        cmocka_unit_test(logged_items),
-        cmocka_unit_test(unknown_options),
-        cmocka_unit_test(help_and_version),
+        cmocka_unit_test(defaults),        cmocka_unit_test(files),
+        cmocka_unit_test(drives),          cmocka_unit_test(wrong_drives),
+        cmocka_unit_test(media),           cmocka_unit_test(boot_order),
+        cmocka_unit_test(memory),          cmocka_unit_test(clocks),
+        cmocka_unit_test(parts),           cmocka_unit_test(networks),
+        cmocka_unit_test(sound),           cmocka_unit_test(displays),
+        cmocka_unit_test(control),         cmocka_unit_test(consoles),
+        cmocka_unit_test(devices),         cmocka_unit_test(engines),
+        cmocka_unit_test(lockstep),        cmocka_unit_test(logged_items),
+        cmocka_unit_test(unknown_options), cmocka_unit_test(help_and_version),
         cmocka_unit_test(edit_distance),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

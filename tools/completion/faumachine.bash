@@ -7,7 +7,8 @@ _faumachine()
     local options="-m -hda -hdb -hdc -hdd -cdrom -fda -fdb -drive -nodefaults -snapshot
         -boot -kernel -initrd -append -bios -nographic -display -vnc -screenshot -name
         -serial -parallel -debugcon -device -nic -netdev -net -object -audiodev -audio
-        -watchdog-action -action -machine -M -no-reboot -rtc -clock -engine
+        -watchdog-action -action -machine -M -no-reboot -no-shutdown -monitor -qmp -gdb
+        -s -S -rtc -clock -engine
         -syscall-redirect -sandbox -d -D -stats -help -version"
     if [[ ${COMP_WORDS[1]} == lockstep ]]; then
         options+=" -engines -every -from -until"
@@ -44,6 +45,16 @@ _faumachine()
         compopt -o nospace
         mapfile -t COMPREPLY < <(compgen \
             -W "stdio mon:stdio file: null none pty unix:" -- "$current")
+        return
+        ;;
+    -monitor | -qmp)
+        compopt -o nospace
+        mapfile -t COMPREPLY < <(compgen -W "stdio unix: tcp: none" -- "$current")
+        return
+        ;;
+    -gdb)
+        compopt -o nospace
+        mapfile -t COMPREPLY < <(compgen -W "tcp::1234 unix:" -- "$current")
         return
         ;;
     -debugcon)

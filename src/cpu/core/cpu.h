@@ -188,6 +188,7 @@ enum {
     CPU_SHADOW_MOV_SS = 2 /* so do NMI and debug traps */
 };
 
+struct debugger;
 struct trace;
 
 /* How the machine wires a CPU. Callbacks are made with the machine lock held. */
@@ -333,6 +334,7 @@ struct cpu {
     void (*nudge)(struct cpu *cpu); /* told of requests by the engine's wish; or NULL */
     atomic_bool a20_line;           /* what CPU_REQUEST_A20 shall put into a20_mask */
 
+    struct debugger *debugger; /* cpu/core/debugger.h; NULL: nobody debugs */
     struct translated_state translated;
     struct direct_state direct_state;
     struct loaded_segment loaded_segments[LOADED_SEGMENTS]; /* by index in the GDT */

@@ -63,6 +63,7 @@ static const int plain[] = {
     SCMP_SYS(shutdown),
     /* messages to and from companion processes */
     SCMP_SYS(recvfrom),
+    SCMP_SYS(recvmsg),
     /* who we are, for tgkill() and the terminal; the end */
     SCMP_SYS(getpid),
     SCMP_SYS(gettid),

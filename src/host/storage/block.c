@@ -259,15 +259,11 @@ static void close_store(struct store *store)
     store->ops->close(store, false, &ignored);
 }
 
-struct block_backend *block_open(const struct block_options *options,
-                                 struct block_engine *engine, struct event_loop *loop,
-                                 struct error *error)
+/* Takes `store` over. */
+static struct block_backend *create(struct store *store,
+                                    const struct block_options *options, bool probed,
+                                    struct block_engine *engine, struct error *error)
 {
-    bool probed = false;
-    struct store *store = open_store(options, &probed, engine, loop, error);
-    if (!store) {
-        return NULL;
-    }
     struct block_backend *backend = calloc(1, sizeof(*backend));
     char *path = strdup(options->file);
     assert(backend && path);
@@ -297,6 +293,24 @@ struct block_backend *block_open(const struct block_options *options,
         .discards = options->discard && !options->read_only && written->discards,
     };
     return backend;
+}
+
+struct block_backend *block_open(const struct block_options *options,
+                                 struct block_engine *engine, struct event_loop *loop,
+                                 struct error *error)
+{
+    bool probed = false;
+    struct store *store = open_store(options, &probed, engine, loop, error);
+    return store ? create(store, options, probed, engine, error) : NULL;
+}
+
+struct block_backend *block_open_descriptor(int fd, const char *file, bool read_only,
+                                            struct block_engine *engine,
+                                            struct error *error)
+{
+    const struct block_options options = {.file = file, .read_only = read_only};
+    struct store *store = file_store_adopt(fd, file, !read_only, engine, error);
+    return store ? create(store, &options, true, engine, error) : NULL;
 }
 
 void block_settle(struct block_backend *backend)

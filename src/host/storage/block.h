@@ -68,6 +68,12 @@ bool block_format_is_known(const char *name);
 struct block_backend *block_open(const struct block_options *options,
                                  struct block_engine *engine, struct event_loop *loop,
                                  struct error *error);
+/* A raw file that somebody else has opened and locked; takes `fd` over, even if it
+ * fails. Makes no system call that a confined process may not make. `file`: what to
+ * call it. */
+struct block_backend *block_open_descriptor(int fd, const char *file, bool read_only,
+                                            struct block_engine *engine,
+                                            struct error *error);
 /* Waits for all requests that are under way. */
 void block_settle(struct block_backend *backend);
 /* Settles, flushes and closes. NULL is fine. False, with a line in `error`, if the host

@@ -97,8 +97,7 @@ static bool check_image(int fd, const char *path, bool writable, uint64_t *secto
                                path);
     }
     *sectors = (uint64_t)bytes / BLOCK_SECTOR_BYTES;
-    return check_length((uint64_t)bytes, path, error) &&
-           lock_image(fd, path, writable, error);
+    return check_length((uint64_t)bytes, path, error);
 }
 
 /* -- the store -- */
@@ -149,16 +148,10 @@ struct store *file_store_create(int fd, uint64_t sectors, struct block_engine *e
     return &file->store;
 }
 
-struct store *file_store_open(const char *path, bool writable,
-                              struct block_engine *engine, struct error *error)
+struct store *file_store_adopt(int fd, const char *path, bool writable,
+                               struct block_engine *engine, struct error *error)
 {
     uint64_t sectors = 0;
-    /* Non-blocking, for the sake of a named pipe that would wait for its other end. */
-    int fd = open(path, (writable ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NONBLOCK);
-    if (fd < 0) {
-        open_failed(path, writable, errno, error);
-        return NULL;
-    }
     if (!check_image(fd, path, writable, &sectors, error)) {
         close(fd);
         return NULL;
@@ -168,4 +161,20 @@ struct store *file_store_open(const char *path, bool writable,
     file->path = strdup(path);
     assert(file->path);
     return store;
+}
+
+struct store *file_store_open(const char *path, bool writable,
+                              struct block_engine *engine, struct error *error)
+{
+    /* Non-blocking, for the sake of a named pipe that would wait for its other end. */
+    int fd = open(path, (writable ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NONBLOCK);
+    if (fd < 0) {
+        open_failed(path, writable, errno, error);
+        return NULL;
+    }
+    if (!lock_image(fd, path, writable, error)) {
+        close(fd);
+        return NULL;
+    }
+    return file_store_adopt(fd, path, writable, engine, error);
 }

@@ -47,6 +47,9 @@ struct store {
  * NULL with a line in `error`. */
 struct store *file_store_open(const char *path, bool writable,
                               struct block_engine *engine, struct error *error);
+/* Likewise, but it is open and locked; `fd` is taken over, even if that fails. */
+struct store *file_store_adopt(int fd, const char *path, bool writable,
+                               struct block_engine *engine, struct error *error);
 /* The same for a file that is open and nobody else's, such as an overlay's. */
 struct store *file_store_create(int fd, uint64_t sectors, struct block_engine *engine);
 
