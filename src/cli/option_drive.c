@@ -90,7 +90,12 @@ static bool take_word(struct properties *properties, const char *key,
     return error_set(error, "-drive: %s=%s: it can be %s", key, text, names);
 }
 
-static const struct word interfaces[] = {{"ide", false}, {"floppy", true}, {NULL, 0}};
+enum { INTERFACE_FLOPPY = MACHINE_BUS_NONE + 1 };
+static const struct word interfaces[] = {{"ide", MACHINE_BUS_IDE},
+                                         {"virtio", MACHINE_BUS_VIRTIO},
+                                         {"none", MACHINE_BUS_NONE},
+                                         {"floppy", INTERFACE_FLOPPY},
+                                         {NULL, 0}};
 static const struct word media[] = {
     {"disk", MACHINE_MEDIA_DISK}, {"cdrom", MACHINE_MEDIA_CDROM}, {NULL, 0}};
 static const struct word discards[] = {
@@ -122,7 +127,6 @@ static bool take_image(struct properties *properties, struct parser *parser,
     int discard = false, cache = BLOCK_CACHE_WRITEBACK, ignored = 0;
     int engine = BLOCK_ENGINE_AUTO;
     image->file = properties_take(properties, "file");
-    properties_take(properties, "id");
     if (!take_format(properties, image, error) ||
         !properties_take_switch(properties, "snapshot", &image->snapshot, error) ||
         !properties_take_switch(properties, "readonly", &image->read_only, error) ||
@@ -201,19 +205,27 @@ static bool take_place(struct properties *properties, const struct parser *parse
 }
 
 /* What the image is in. Only drives with removable media can be empty. */
-static bool take_media(struct properties *properties, enum machine_media *kind,
+static bool take_media(struct properties *properties, struct machine_drive *drive,
                        struct error *error)
 {
-    int floppy = false, medium = MACHINE_MEDIA_DISK;
-    if (!take_word(properties, "if", interfaces, "ide or floppy", &floppy, error) ||
+    int interface = MACHINE_BUS_IDE, medium = MACHINE_MEDIA_DISK;
+    if (!take_word(properties, "if", interfaces, "ide, virtio, none or floppy",
+                   &interface, error) ||
         !take_word(properties, "media", media, "disk or cdrom", &medium, error)) {
         return false;
     }
-    if (floppy && medium == MACHINE_MEDIA_CDROM) {
-        return error_set(error, "-drive: no CD fits a floppy drive: leave out "
-                                "if=floppy or media=cdrom");
+    bool floppy = interface == INTERFACE_FLOPPY;
+    if (interface != MACHINE_BUS_IDE && medium == MACHINE_MEDIA_CDROM) {
+        return error_set(error, "-drive: a CD-ROM drive is on IDE: leave out "
+                                "media=cdrom, or if=virtio, none or floppy");
     }
-    *kind = floppy ? MACHINE_MEDIA_FLOPPY : (enum machine_media)medium;
+    drive->media = floppy ? MACHINE_MEDIA_FLOPPY : (enum machine_media)medium;
+    drive->bus = floppy ? MACHINE_BUS_IDE : (enum machine_bus)interface;
+    drive->id = properties_take(properties, "id");
+    if (drive->bus == MACHINE_BUS_NONE && !drive->id) {
+        return error_set(error, "-drive: if=none goes with id=NAME and "
+                                "-device virtio-blk-pci,drive=NAME");
+    }
     return true;
 }
 
@@ -229,7 +241,7 @@ bool option_apply_drive(struct parser *parser, const char *value, struct error *
     struct properties *properties =
         &parser->options->drive_texts[parser->drive_texts++];
     if (!properties_parse(properties, "-drive", value, error) ||
-        !take_media(properties, &drive.media, error) ||
+        !take_media(properties, &drive, error) ||
         !take_image(properties, parser, &drive.image, error) ||
         !take_place(properties, parser, drive.media, &index, error) ||
         !properties_finish(properties, known, error)) {

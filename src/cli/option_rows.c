@@ -298,7 +298,7 @@ static const struct option_row rows[] = {
     {"device", "NAME[,KEY=VALUE…]", apply_device,
      "add a device; -device help lists them"},
     {"watchdog-action", "ACTION", option_apply_watchdog_action,
-     "reset, shutdown, poweroff, inject-nmi or none"},
+     "reset, shutdown, poweroff, pause, inject-nmi or none"},
     {"action", "watchdog=ACTION", option_apply_action, "the same"},
     {"machine", "pc[,KEY=VALUE…]", option_apply_machine,
      "apic, hpet, acpi=on|off; pcspk-audiodev=ID: where its speaker is heard"},

@@ -30,7 +30,9 @@ bool disks_open(struct machine *machine, struct error *error)
         if (!machine->disks[unit]) {
             return false;
         }
-        piix3_ide_attach(machine->ide, unit, block_device_of(machine->disks[unit]));
+        if (drive->bus == MACHINE_BUS_IDE) {
+            piix3_ide_attach(machine->ide, unit, block_device_of(machine->disks[unit]));
+        }
     }
     return true;
 }

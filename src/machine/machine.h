@@ -37,12 +37,17 @@ struct boot_choice {
     uint32_t menu_wait_ms;              /* for so long; 0: as the firmware likes */
 };
 
+/* What a disk is attached to; NONE: only to the device that names it. */
+enum machine_bus { MACHINE_BUS_IDE, MACHINE_BUS_VIRTIO, MACHINE_BUS_NONE };
+
 enum machine_media { MACHINE_MEDIA_DISK, MACHINE_MEDIA_CDROM, MACHINE_MEDIA_FLOPPY };
 
 /* A drive with its image, whose `file` is NULL if there is nothing in the drive; an
  * empty drive for disks is none. */
 struct machine_drive {
     enum machine_media media;
+    enum machine_bus bus; /* of a disk */
+    const char *id;       /* for -device virtio-blk-pci,drive=; or NULL */
     struct block_options image; /* -snapshot of the machine is for all of them */
 };
 

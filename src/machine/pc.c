@@ -189,7 +189,8 @@ bool pc_create(struct machine *machine, struct error *error)
     create_isa_devices(machine);
     return create_pci_devices(machine, error) && disks_open(machine, error) &&
            media_create(machine, error) && sound_create(machine, error) &&
-           networks_create(machine, error) && added_devices_create(machine, error);
+           networks_create(machine, error) && virtio_disks_create(machine, error) &&
+           added_devices_create(machine, error);
 }
 
 static void set_cmos16(struct machine *machine, uint8_t index, uint64_t value)

@@ -48,16 +48,48 @@ static bool add_rng(struct machine *machine, struct properties *properties,
     return true;
 }
 
-/* The number of a drive by its name, "hda" to "hdd"; MACHINE_DISKS if it is none, or
- * has no image. */
+/* The number of a drive by its -drive id=, or by its place, "hda" to "hdd";
+ * MACHINE_DISKS if it is none, or has no image. */
 static unsigned find_drive(const struct machine *machine, const char *name)
 {
     unsigned unit = MACHINE_DISKS;
+    for (unsigned i = 0; name && i < MACHINE_DISKS; i++) {
+        const char *id = machine->config.drives[i].id;
+        if (id && strcmp(id, name) == 0 && machine->disks[i]) {
+            return i;
+        }
+    }
     if (name && strncmp(name, "hd", 2) == 0 && name[2] >= 'a' && name[2] <= 'd' &&
         !name[3]) {
         unit = (unsigned)(name[2] - 'a');
     }
     return unit < MACHINE_DISKS && machine->disks[unit] ? unit : MACHINE_DISKS;
+}
+
+static void attach_disk(struct machine *machine, unsigned unit, unsigned slot,
+                        const char *serial)
+{
+    machine->virtio_disks |= 1U << unit;
+    pc_add_device(machine, virtio_block_create(&machine->log, machine->pci, slot,
+                                               block_device_of(machine->disks[unit]),
+                                               serial));
+}
+
+bool virtio_disks_create(struct machine *machine, struct error *error)
+{
+    for (unsigned unit = 0; unit < MACHINE_DISKS; unit++) {
+        const struct machine_drive *drive = &machine->config.drives[unit];
+        int slot = pc_free_slot(machine);
+        if (drive->bus != MACHINE_BUS_VIRTIO) {
+            continue;
+        }
+        if (slot < 0) {
+            return error_set(error,
+                             "-drive if=virtio: all slots of the PCI bus are taken");
+        }
+        attach_disk(machine, unit, (unsigned)slot, drive->id ? drive->id : "");
+    }
+    return true;
 }
 
 /* The drive leaves the IDE controller for this device. */
@@ -71,18 +103,15 @@ static bool add_disk(struct machine *machine, struct properties *properties,
     properties_take(properties, "id");
     if (unit == MACHINE_DISKS || (machine->virtio_disks & 1U << unit)) {
         return error_set(error,
-                         "-device virtio-blk-pci: drive=%s: give hda, hdb, hdc or hdd, "
-                         "one with an image, and once",
+                         "-device virtio-blk-pci: drive=%s: give the id of a -drive, "
+                         "or hda, hdb, hdc or hdd, one with an image, and once",
                          name ? name : "");
     }
     if (!added_device_take_slot(machine, properties, &slot, error)) {
         return false;
     }
-    machine->virtio_disks |= 1U << unit;
     piix3_ide_attach(machine->ide, unit, NULL);
-    pc_add_device(machine, virtio_block_create(&machine->log, machine->pci, slot,
-                                               block_device_of(machine->disks[unit]),
-                                               serial ? serial : name));
+    attach_disk(machine, unit, slot, serial ? serial : name);
     return true;
 }
 
@@ -124,7 +153,7 @@ static bool add_tablet(struct machine *machine, struct properties *properties,
 const struct added_device virtio_block_added = {
     .name = "virtio-blk-pci",
     .properties = "id, drive, serial and addr",
-    .help = "disk, virtio: drive=hdb takes that of -hdb",
+    .help = "disk, virtio: drive=hdb takes that of -hdb, or by -drive id=",
     .create = add_disk,
 };
 

@@ -27,8 +27,11 @@ static const struct {
     const char *name;
     void (*act)(struct machine *machine);
 } actions[] = {
-    {"reset", reset},        {"shutdown", machine_press_power_button},
-    {"poweroff", power_off}, {"inject-nmi", interrupts_raise_nmi},
+    {"reset", reset},
+    {"shutdown", machine_press_power_button},
+    {"poweroff", power_off},
+    {"pause", machine_pause},
+    {"inject-nmi", interrupts_raise_nmi},
     {"none", nothing},
 };
 

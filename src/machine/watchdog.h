@@ -6,7 +6,7 @@
 
 #include "base/types.h"
 
-#define WATCHDOG_ACTIONS "reset, shutdown, poweroff, inject-nmi and none"
+#define WATCHDOG_ACTIONS "reset, shutdown, poweroff, pause, inject-nmi and none"
 
 /* One of the above; NULL, the default, is "reset". */
 bool watchdog_action_is_known(const char *name);

@@ -107,7 +107,7 @@ class Image(harness.TestCase):
         overlay = self.path("disk.qcow2")
         self.image("create", "-f", "qcow2", overlay, "8M")
         os.mkdir(self.path("tmp"))
-        process = self.start_guest("-serial", "stdio", "-hda", overlay,
+        process = self.start_guest("-display", "none", "-serial", "stdio", "-hda", overlay,
                                    env={**os.environ, "TMPDIR": self.path("tmp")})
         servers = servers_of(process.pid)
         self.assertEqual(len(servers), 1)

@@ -229,6 +229,11 @@ static void drives(void **state)
     assert_string_equal(drive[2].image.file, "cd");
     assert_string_equal(drive[0].image.file, "x");
     assert_true(drive[1].image.read_only);
+    accept("-drive file=x,if=virtio -drive file=y,if=none,id=z -drive file=z");
+    assert_int_equal(drive[0].bus, MACHINE_BUS_VIRTIO);
+    assert_int_equal(drive[1].bus, MACHINE_BUS_NONE);
+    assert_string_equal(drive[1].id, "z");
+    assert_int_equal(drive[2].bus, MACHINE_BUS_IDE);
     accept("x -drive file=y,aio=io_uring -drive file=z,cache=writethrough");
     assert_int_equal(options.machine.disk_engine, BLOCK_ENGINE_IO_URING);
     assert_int_equal(drive[2].image.cache, BLOCK_CACHE_WRITETHROUGH);
@@ -240,6 +245,8 @@ static void wrong_drives(void **state)
     refuse("-drive format=raw", "file=FILE");
     refuse("-drive file=x,format=zip", "the formats are raw, qcow2");
     refuse("-drive file=x,if=scsi", "it can be ide");
+    refuse("-drive file=x,if=none", "id=NAME");
+    refuse("-drive file=x,if=virtio,media=cdrom", "on IDE");
     refuse("-drive file=x,media=tape", "disk or cdrom");
     refuse("-drive file=x,index=4", "from 0 to 3");
     refuse("-drive file=x,unit=2", "from 0 to 1");

@@ -88,18 +88,19 @@ _faumachine()
         return
         ;;
     -watchdog-action)
-        mapfile -t COMPREPLY < <(compgen -W "reset shutdown poweroff inject-nmi none" \
+        mapfile -t COMPREPLY < <(compgen -W "reset shutdown poweroff pause inject-nmi none" \
             -- "$current")
         return
         ;;
     -action)
         mapfile -t COMPREPLY < <(compgen -P watchdog= \
-            -W "reset shutdown poweroff inject-nmi none" -- "${current#watchdog=}")
+            -W "reset shutdown poweroff pause inject-nmi none" -- "${current#watchdog=}")
         return
         ;;
     -drive)
         compopt -o nospace
-        mapfile -t COMPREPLY < <(compgen -W "file= if=floppy,file= media=cdrom,file=" -- "$current")
+        mapfile -t COMPREPLY < <(compgen \
+            -W "file= if=virtio,file= if=floppy,file= media=cdrom,file=" -- "$current")
         return
         ;;
     -boot)
