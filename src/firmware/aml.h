@@ -59,7 +59,7 @@ void aml_dword_field(struct aml *aml);
 void aml_resources(struct aml *aml);
 void aml_resource_ports(struct aml *aml, uint16_t first, uint8_t count);
 void aml_resource_memory(struct aml *aml, uint32_t first, uint32_t bytes);
-void aml_resource_irq(struct aml *aml, unsigned irq); /* edge, not shared */
+void aml_resource_irq(struct aml *aml, unsigned irq);     /* edge, not shared */
 void aml_resource_dma(struct aml *aml, unsigned channel); /* of the first 8237 */
 /* Level, active high, shared: any of the interrupts in `mask` (bit n: n), 0: none. */
 void aml_resource_shared_irq(struct aml *aml, uint16_t mask);

@@ -260,6 +260,34 @@ class Qmp(harness.TestCase):
         self.assertEqual((kind, depth), (b"P6", b"255"))
         self.assertEqual(len(pixels), 3 * int(width) * int(height))
 
+    def test_media(self):
+        """Floppies and CDs are put in, locked against others, and taken out."""
+        paths = [self.path(name) for name in ("disk", "floppy", "cd")]
+        for path, size in zip(paths, (1 << 20, 1440 << 10, 1 << 20)):
+            with open(path, "wb") as file:
+                file.truncate(size)
+        disk, floppy, disc = paths
+        _, client = self.connect("-drive", f"if=virtio,format=raw,file={disk}")
+
+        def files():
+            return {drive["device"]: drive.get("inserted", {}).get("file")
+                    for drive in client.command("query-block")}
+
+        self.assertEqual(files(), {"virtio0": disk, "ide1-cd0": None, "floppy0": None})
+        client.command("blockdev-change-medium", device="ide1-cd0", filename=disc)
+        for is_open in (True, False):
+            event = client.wait_event("DEVICE_TRAY_MOVED")
+            self.assertEqual(event["data"]["tray-open"], is_open)
+        client.command("blockdev-change-medium", device="floppy0", filename=floppy)
+        self.assertEqual(files(), {"virtio0": disk, "ide1-cd0": disc, "floppy0": floppy})
+        for wrong, hint in ((disk, "busy"), (self.path("none"), "No such file")):
+            answer = client.ask({"execute": "blockdev-change-medium", "arguments":
+                                 {"device": "floppy0", "filename": wrong}})
+            self.assertIn(hint, answer["error"]["desc"])
+        client.command("eject", device="ide1-cd0")
+        client.command("eject", device="floppy0")
+        self.assertEqual(files(), {"virtio0": disk, "ide1-cd0": None, "floppy0": None})
+
     def test_two_clients(self):
         """Events go to all monitors; a client that has gone makes room."""
         path = self.path("other")

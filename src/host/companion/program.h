@@ -15,8 +15,8 @@ enum { COMPANION_SOCKET = 3, COMPANION_MEMORY = 4 };
 
 /* Writes the program's path; false if it was not built. */
 bool companion_program_exists(const char *program, char *path, size_t bytes);
-/* Likewise; fails with a line that names `package`, Debian's package of the library that
- * it is built with. */
+/* Likewise; fails with a line that names `package`, Debian's package of the library
+ * that it is built with. */
 bool companion_find_program(const char *program, const char *package, char *path,
                             size_t bytes, struct error *error);
 
