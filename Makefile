@@ -1,8 +1,9 @@
 # Installs what is missing, then leaves the work to Meson and Ninja.
 #
 #   make               builds build/faumachine
-#   make run           boots Debian's kernel in it (GUEST=686-pae, MEMORY=512, DISK=file,
-#                      ARGS='more options')
+#   make run           boots Debian's kernel in it, in a window if there can be one
+#                      (GUEST=686-pae, MEMORY=512, DISK=file, ARGS='more options'; in
+#                      this terminal: ARGS=-nographic)
 #   make test          all tests of the suites quick and full
 #   make soak          the long ones
 #   make bench         benchmarks, 30 minutes on an idle host (ARGS=--quick: 5)
@@ -32,7 +33,7 @@ configured: packages
 	@test -f $(BUILD)/build.ninja || meson setup $(BUILD) --prefix=$(prefix)
 
 program: configured
-	@$(NINJA) faumachine
+	@$(NINJA) programs
 
 run: program
 	@$(INSTALL_PACKAGES) run
@@ -68,7 +69,7 @@ coverage-isa: configured
 
 install: configured
 	@meson configure $(BUILD) --prefix=$(prefix)
-	@$(NINJA) faumachine
+	@$(NINJA) programs
 	@meson install -C $(BUILD) --no-rebuild
 
 clean:

@@ -26,7 +26,8 @@ static bool add(struct properties *properties, char *item, struct error *error)
     if (equals) {
         *equals = '\0';
     }
-    for (unsigned i = 0; i < properties->count; i++) {
+    bool repeated = properties->repeated && strcmp(item, properties->repeated) == 0;
+    for (unsigned i = 0; i < properties->count && !repeated; i++) {
         if (strcmp(properties->items[i].key, item) == 0) {
             return error_set(error, "%s: %s is given twice", properties->option, item);
         }
@@ -43,8 +44,16 @@ static bool add(struct properties *properties, char *item, struct error *error)
 bool properties_parse(struct properties *properties, const char *option,
                       const char *text, struct error *error)
 {
+    return properties_parse_repeated(properties, option, text, NULL, error);
+}
+
+bool properties_parse_repeated(struct properties *properties, const char *option,
+                               const char *text, const char *repeated,
+                               struct error *error)
+{
     size_t length = strlen(text);
     properties->option = option;
+    properties->repeated = repeated;
     properties->name = "";
     properties->count = 0;
     if (length >= sizeof(properties->text)) {
@@ -80,6 +89,18 @@ const char *properties_take(struct properties *properties, const char *key)
     return NULL;
 }
 
+const char *properties_take_next(struct properties *properties, const char *key)
+{
+    for (unsigned i = 0; i < properties->count; i++) {
+        struct property *property = &properties->items[i];
+        if (!property->taken && strcmp(property->key, key) == 0) {
+            property->taken = true;
+            return property->value;
+        }
+    }
+    return NULL;
+}
+
 static bool parse_number(const char *text, char **end, uint64_t *number)
 {
     errno = 0;
@@ -106,27 +127,30 @@ bool properties_take_number(struct properties *properties, const char *key,
     return true;
 }
 
-bool properties_take_size(struct properties *properties, const char *key,
-                          uint64_t *value, struct error *error)
+bool properties_parse_size(const char *text, uint64_t *bytes)
 {
     static const char suffixes[] = "KMGT";
-    const char *text = properties_take(properties, key);
     uint64_t number;
     char *end;
-    if (!text) {
-        return true;
-    }
     bool good = parse_number(text, &end, &number);
     const char *suffix =
         good && *end ? strchr(suffixes, toupper((unsigned char)*end)) : NULL;
     unsigned shift = suffix ? 10 * (unsigned)(suffix - suffixes + 1) : 0;
     if (!good || (*end && (!suffix || end[1])) || number > UINT64_MAX >> shift) {
-        return error_set(error,
-                         "%s: %s=%s: give a number of bytes, or one with K, M, G or T",
-                         properties->option, key, text);
+        return false;
     }
-    *value = number << shift;
+    *bytes = number << shift;
     return true;
+}
+
+bool properties_take_size(struct properties *properties, const char *key,
+                          uint64_t *value, struct error *error)
+{
+    const char *text = properties_take(properties, key);
+    return !text || properties_parse_size(text, value) ||
+           error_set(error,
+                     "%s: %s=%s: give a number of bytes, or one with K, M, G or T",
+                     properties->option, key, text);
 }
 
 bool properties_take_switch(struct properties *properties, const char *key, bool *value,

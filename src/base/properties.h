@@ -18,8 +18,9 @@ struct property {
 };
 
 struct properties {
-    const char *option; /* for messages, with its dash: "-device" */
-    const char *name;   /* the first word, if it has no '='; else "" */
+    const char *option;   /* for messages, with its dash: "-device" */
+    const char *repeated; /* the key that may be there more than once, or NULL */
+    const char *name;     /* the first word, if it has no '='; else "" */
     unsigned count;
     struct property items[PROPERTIES_MAXIMUM];
     char text[PROPERTIES_TEXT_BYTES];
@@ -29,9 +30,15 @@ struct properties {
  * outlive it; `properties` may not be copied. */
 bool properties_parse(struct properties *properties, const char *option,
                       const char *text, struct error *error);
+/* Likewise, but for the key `repeated`. */
+bool properties_parse_repeated(struct properties *properties, const char *option,
+                               const char *text, const char *repeated,
+                               struct error *error);
 
 /* The value, or NULL if it is not given; lives as long as `properties`. */
 const char *properties_take(struct properties *properties, const char *key);
+/* The next value that was not taken yet, or NULL: of a key that is repeated. */
+const char *properties_take_next(struct properties *properties, const char *key);
 
 /* These leave `*value` alone if the key is not given. Numbers are decimal, 0x… or 0…;
  * sizes are bytes, or with K, M, G, T (powers of 1024). */
@@ -43,6 +50,9 @@ bool properties_take_size(struct properties *properties, const char *key,
 /* on or off */
 bool properties_take_switch(struct properties *properties, const char *key, bool *value,
                             struct error *error);
+
+/* A size as above, wherever it stands; false if it is none. */
+bool properties_parse_size(const char *text, uint64_t *bytes);
 
 /* False if there is a key that was not taken. `known`: those that exist, for the
  * message. */

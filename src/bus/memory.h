@@ -80,10 +80,11 @@ struct memory_map {
 /* Priorities in use, low to high. */
 enum {
     MEMORY_PRIORITY_RAM = 0,
-    MEMORY_PRIORITY_ROM = 10,    /* the BIOS below 4 GiB and at 0xe0000 */
-    MEMORY_PRIORITY_SHADOW = 20, /* the chipset's PAM regions */
-    MEMORY_PRIORITY_VGA = 30,    /* the legacy window at 0xa0000 */
-    MEMORY_PRIORITY_PCI = 40,    /* base address registers above the top of RAM */
+    MEMORY_PRIORITY_ROM = 10,        /* the BIOS below 4 GiB and at 0xe0000 */
+    MEMORY_PRIORITY_SHADOW = 20,     /* the chipset's PAM regions */
+    MEMORY_PRIORITY_VGA = 30,        /* the legacy window at 0xa0000 */
+    MEMORY_PRIORITY_PCI = 40,        /* base address registers above the top of RAM */
+    MEMORY_PRIORITY_LOCAL_APIC = 50, /* the CPU sees it before the bus does */
 };
 
 /* Adds a region and returns its handle (an index); 4 KiB-aligned unless `ops`. */

@@ -161,6 +161,13 @@ void pci_bus_add(struct pci_bus *bus, struct pci_function *function, unsigned sl
     }
 }
 
+void pci_function_set_rom(struct pci_function *function, uint8_t *rom, uint32_t bytes)
+{
+    function->bars[PCI_BAR_ROM] = (struct pci_bar){
+        .kind = PCI_BAR_ROM_IMAGE, .bytes = bytes, .memory = {.read = rom}};
+    prepare_bar(function, PCI_BAR_ROM);
+}
+
 void pci_function_reset(struct pci_function *function)
 {
     pci_put16(function, PCI_COMMAND, 0);
@@ -228,6 +235,9 @@ uint32_t pci_config_read(struct pci_bus *bus, uint8_t devfn, unsigned offset,
     const struct pci_function *function = bus->functions[devfn];
     uint32_t value = UINT32_MAX >> (32 - 8 * width);
     if (function && offset + width <= PCI_CONFIG_BYTES) {
+        if (function->config_read) {
+            function->config_read(function->opaque, offset, width);
+        }
         memcpy(&value, &function->config[offset], width);
     }
     return value;

@@ -65,6 +65,8 @@ struct pci_function {
     struct pci_bar bars[PCI_BARS];
     /* After the guest has written `width` bytes at `offset`; may be NULL. */
     void (*config_written)(void *opaque, unsigned offset, unsigned width);
+    /* Before the guest reads them; may be NULL. */
+    void (*config_read)(void *opaque, unsigned offset, unsigned width);
     void *opaque;
     struct pci_bus *bus;
     uint8_t devfn; /* slot * 8 + function */
@@ -89,6 +91,10 @@ void pci_bus_init(struct pci_bus *bus, struct memory_map *memory,
 void pci_function_init(struct pci_function *function, const char *name, uint16_t vendor,
                        uint16_t device, uint8_t revision, uint32_t class_code,
                        void *opaque);
+
+/* Gives a function that is on the bus an expansion ROM: `bytes`, a power of two from
+ * 2 KiB on, of page-aligned host memory that outlives the function. */
+void pci_function_set_rom(struct pci_function *function, uint8_t *rom, uint32_t bytes);
 
 /* Makes the function visible at slot.function. */
 void pci_bus_add(struct pci_bus *bus, struct pci_function *function, unsigned slot,

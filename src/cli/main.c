@@ -1,7 +1,9 @@
 #include <fcntl.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
+#include "cli/image.h"
 #include "cli/lockstep.h"
 #include "cli/log_items.h"
 #include "cli/options.h"
@@ -30,8 +32,9 @@ static int print_help(void)
 {
     puts("Usage: faumachine [run] [options] [DISK]\n"
          "       faumachine lockstep [options] [DISK]\n"
+         "       faumachine image create|info|commit ...\n"
          "\n"
-         "Runs a whole i386 PC in this process. DISK is a raw image, the same as\n"
+         "Runs a whole i386 PC in this process. DISK is an image, the same as\n"
          "-hda DISK. Options are spelled as QEMU does, with one dash or two:\n");
     options_describe(false, print_line, stdout);
     puts("\nlockstep runs the PC under two engines and finds where they differ:\n");
@@ -63,6 +66,9 @@ static int print_version(void)
 int main(int argc, char *argv[])
 {
     fill_standard_descriptors();
+    if (argc > 1 && strcmp(argv[1], "image") == 0) {
+        return run_image(argc - 2, argv + 2);
+    }
     struct options options;
     struct error error;
     if (!options_parse(&options, argc - 1, argv + 1, &error)) {

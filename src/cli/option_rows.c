@@ -3,6 +3,11 @@
 #include <string.h>
 
 #include "cli/log_items.h"
+#include "cli/option_drive.h"
+#include "cli/option_machine.h"
+#include "cli/option_media.h"
+#include "cli/option_network.h"
+#include "cli/option_sound.h"
 #include "cli/options_internal.h"
 #include "cli/values.h"
 #include "cpu/direct/redirect.h"
@@ -26,40 +31,6 @@ static bool apply_version(struct parser *parser, const char *value, struct error
 static bool apply_memory(struct parser *parser, const char *value, struct error *error)
 {
     return value_parse_memory(value, &parser->options->machine.ram_bytes, error);
-}
-
-bool option_set_disk(struct parser *parser, size_t index, const char *value,
-                     struct error *error)
-{
-    const char **disk = &parser->options->machine.disks[index];
-    if (*disk) {
-        return error_set(error,
-                         "'%s' and '%s' are both to be hd%c; use -hda, -hdb, -hdc and "
-                         "-hdd once each",
-                         *disk, value, (char)('a' + index));
-    }
-    *disk = value;
-    return true;
-}
-
-static bool apply_hda(struct parser *parser, const char *value, struct error *error)
-{
-    return option_set_disk(parser, 0, value, error);
-}
-
-static bool apply_hdb(struct parser *parser, const char *value, struct error *error)
-{
-    return option_set_disk(parser, 1, value, error);
-}
-
-static bool apply_hdc(struct parser *parser, const char *value, struct error *error)
-{
-    return option_set_disk(parser, 2, value, error);
-}
-
-static bool apply_hdd(struct parser *parser, const char *value, struct error *error)
-{
-    return option_set_disk(parser, 3, value, error);
 }
 
 static bool apply_snapshot(struct parser *parser, const char *value,
@@ -106,16 +77,6 @@ static bool apply_no_graphic(struct parser *parser, const char *value,
     return true;
 }
 
-static bool apply_display(struct parser *parser, const char *value, struct error *error)
-{
-    parser->display_given = true;
-    return strcmp(value, "none") == 0 ||
-           error_set(error,
-                     "-display %s: this version shows no display; use -display "
-                     "none or -nographic",
-                     value);
-}
-
 static bool apply_serial(struct parser *parser, const char *value, struct error *error)
 {
     struct machine_config *machine = &parser->options->machine;
@@ -125,6 +86,7 @@ static bool apply_serial(struct parser *parser, const char *value, struct error 
     }
     if (strcmp(value, "mon:stdio") == 0) {
         machine->serial_multiplexed = true;
+        parser->options->monitor.opens_files = true;
         value = "stdio";
     }
     machine->serial[parser->serial_lines++] = strcmp(value, "none") == 0 ? NULL : value;
@@ -296,10 +258,22 @@ static bool apply_log_file(struct parser *parser, const char *value,
 
 static const struct option_row rows[] = {
     {"m", "SIZE", apply_memory, "memory in MiB, or with K, M, G (default 128)"},
-    {"hda", "FILE", apply_hda, "raw disk image: primary master"},
-    {"hdb", "FILE", apply_hdb, "primary slave"},
-    {"hdc", "FILE", apply_hdc, "secondary master"},
-    {"hdd", "FILE", apply_hdd, "secondary slave"},
+    {"hda", "FILE", option_apply_hda, "disk image or nbd://…: primary master"},
+    {"hdb", "FILE", option_apply_hdb, "primary slave"},
+    {"hdc", "FILE", option_apply_hdc, "secondary master"},
+    {"hdd", "FILE", option_apply_hdd, "secondary slave"},
+    {"drive", "file=FILE,…", option_apply_drive,
+     "a drive: if=ide|floppy, media=disk|cdrom, index=N,\n"
+     "                       format=raw|qcow2|…, "
+     "snapshot=on, readonly=on, discard=unmap, cache=…, aio=…"},
+    {"cdrom", "FILE", option_apply_cdrom, "image in the CD-ROM drive (which is hdc)"},
+    {"fda", "FILE", option_apply_fda, "image in floppy drive A"},
+    {"fdb", "FILE", option_apply_fdb, "in floppy drive B"},
+    {"boot", "[order=]LETTERS", option_apply_boot,
+     "order (default cad) of a floppy, c disk, d CD-ROM, n network;\n"
+     "                       once=LETTERS, menu=on, splash-time=MS"},
+    {"nodefaults", NULL, option_apply_no_defaults,
+     "no CD-ROM or floppy drive that is not asked for"},
     {"snapshot", NULL, apply_snapshot, "leave the images alone; changes are temporary"},
     {"kernel", "FILE", apply_kernel, "boot this Linux (bzImage) or Multiboot kernel"},
     {"initrd", "FILE", apply_initrd, "its initial RAM disk"},
@@ -307,14 +281,50 @@ static const struct option_row rows[] = {
     {"bios", "FILE", apply_bios, "BIOS image (default: SeaBIOS)"},
     {"nographic", NULL, apply_no_graphic,
      "serial line 1 on this terminal; Ctrl-A H for help"},
-    {"display", "none", apply_display, "no display"},
+    {"display", "KIND", option_apply_display,
+     "sdl[,full-screen=on][,window-close=off], vnc=[HOST]:DISPLAY,\n"
+     "                       curses (text on this terminal) or none"},
+    {"vnc", "[HOST]:DISPLAY", option_apply_vnc,
+     "serve VNC viewers at port 5900 + DISPLAY[,password-file=F]"},
+    {"screenshot", "F.png", option_apply_screenshot,
+     "a picture of the screen when the machine ends"},
+    {"name", "NAME", option_apply_name, "of the machine, for titles and monitors"},
     {"serial", "DEV", apply_serial,
      "serial line: stdio, mon:stdio, file:F, pty, unix:F[,server][,nowait],\n"
-     "                       null, none (up to two)"},
+     "                       null, none (up to four)"},
+    {"parallel", "DEV", option_apply_parallel,
+     "parallel port: file:F, null, none (default: there is none)"},
     {"debugcon", "DEV", apply_debugcon, "debug port 0x402: stdio, file:F, null"},
     {"device", "NAME[,KEY=VALUE…]", apply_device,
      "add a device; -device help lists them"},
+    {"watchdog-action", "ACTION", option_apply_watchdog_action,
+     "reset, shutdown, poweroff, pause, inject-nmi or none"},
+    {"action", "watchdog=ACTION", option_apply_action, "the same"},
+    {"machine", "pc[,KEY=VALUE…]", option_apply_machine,
+     "apic, hpet, acpi=on|off; pcspk-audiodev=ID: where its speaker is heard"},
+    {"M", "pc[,KEY=VALUE…]", option_apply_machine, NULL},
+    {"audiodev", "DRIVER[,KEY=VALUE…]", option_apply_audiodev,
+     "sound: sdl, wav,path=FILE or none; id=ID for devices"},
+    {"audio", "DRIVER,model=NAME", option_apply_audio,
+     "the same with a device: AC97 or sb16"},
+    {"nic", "TYPE[,KEY=VALUE…]", option_apply_nic,
+     "network card and what it leads to: user (default), tap,\n"
+     "                       socket, null, none; model=CARD"},
+    {"netdev", "TYPE,id=ID[,…]", option_apply_netdev,
+     "likewise, for -device CARD,netdev=ID"},
+    {"net", "none", option_apply_net, "no network"},
+    {"object", "filter-dump,…", option_apply_object,
+     "packet capture: netdev=ID,file=FILE"},
     {"no-reboot", NULL, apply_no_reboot, "a reset of the machine ends the run"},
+    {"no-shutdown", NULL, option_apply_no_shutdown,
+     "the guest's switching off stops the machine, but does not end it"},
+    {"monitor", "DEV", option_apply_monitor,
+     "a monitor for people: stdio, unix:F,server,nowait, tcp:…, none"},
+    {"qmp", "DEV", option_apply_qmp, "a monitor for programs (QMP), likewise"},
+    {"gdb", "DEV", option_apply_gdb,
+     "wait for gdb: tcp::PORT (this host only), tcp:HOST:PORT, unix:F"},
+    {"s", NULL, option_apply_s, "the same as -gdb tcp::1234"},
+    {"S", NULL, option_apply_start_paused, "start paused: a monitor or gdb lets it go"},
     {"rtc", "base=TIME", apply_rtc, "utc, localtime or YYYY-MM-DDTHH:MM:SS"},
     {"clock", "KIND", apply_clock, "host (real time) or counted (reproducible)"},
     {"engine", "NAME", apply_engine, "jit, direct, interpreter or auto"},

@@ -4,6 +4,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "cli/option_media.h"
+#include "cli/option_network.h"
 #include "cli/options_internal.h"
 #include "cli/values.h"
 #include "cpu/engines/engines.h"
@@ -55,7 +57,7 @@ static bool refuse_unknown(const struct parser *parser, const char *argument,
         for (size_t j = 0; j < tables[i]->count; j++) {
             const char *known = tables[i]->rows[j].name;
             size_t distance = value_edit_distance(name, known);
-            if (distance < shortest && distance < strlen(known)) {
+            if (distance < shortest && 2 * distance <= strlen(known)) {
                 shortest = distance;
                 nearest = known;
             }
@@ -134,6 +136,15 @@ static bool finish_lockstep(struct parser *parser, struct error *error)
         return error_set(
             error, "-d: lockstep logs guest_errors only; use the others with run");
     }
+    if (machine->audiodevs[0] || machine->audio) {
+        return error_set(error, "-%s: lockstep makes no sound; leave this out",
+                         machine->audio ? "audio" : "audiodev");
+    }
+    if (parser->monitors || parser->qmp_monitors || parser->options->gdb ||
+        machine->start_paused) {
+        return error_set(error, "-monitor, -qmp, -gdb and -S: nobody may interfere "
+                                "with lockstep; leave them out");
+    }
     for (unsigned i = 0; i < MACHINE_SERIAL_LINES; i++) {
         if (!brings_no_input("serial", machine->serial[i], error)) {
             return false;
@@ -146,8 +157,20 @@ static bool finish_lockstep(struct parser *parser, struct error *error)
         return error_set(error, "-until must lie behind -from; give a larger number");
     }
     return brings_no_input("debugcon", machine->debug_console, error) &&
+           brings_no_input("parallel", machine->parallel, error) &&
            (parser->engines_given ||
             option_apply_engines(parser, "interpreter,jit", error));
+}
+
+/* Something is there that one may boot from. */
+static bool has_drives(const struct machine_config *machine)
+{
+    bool any = machine_drive_exists(&machine->floppies[0]) ||
+               machine_drive_exists(&machine->floppies[1]);
+    for (unsigned i = 0; i < MACHINE_DISKS; i++) {
+        any |= machine_drive_exists(&machine->drives[i]);
+    }
+    return any;
 }
 
 /* Defaults that depend on several options, and combinations that make no sense. */
@@ -158,18 +181,23 @@ static bool finish(struct parser *parser, struct error *error)
         return error_set(error, "-%s goes with -kernel FILE",
                          machine->initrd ? "initrd" : "append");
     }
-    if (!machine->kernel && !machine->disks[0] && !machine->disks[1] &&
-        !machine->disks[2] && !machine->disks[3] && !machine->bios) {
+    if (!machine->kernel && !machine->bios && !has_drives(machine)) {
         return error_set(error, "nothing to boot: name a disk image, or -kernel FILE "
                                 "(-help lists the options)");
     }
+    option_add_default_drives(parser);
     if (machine->syscall_redirect && parser->engine_given &&
         strcmp(machine->engine, "direct") != 0 && !parser->engine_auto) {
         return error_set(error, "-syscall-redirect goes with -engine direct or auto");
     }
+    if (!option_finish_display(parser, error)) {
+        return false;
+    }
+    option_finish_control(parser);
     /* Without a display of ours, the serial line is what there is to see. */
-    bool on_terminal =
-        (parser->no_graphic || !parser->display_given) && !parser->lockstep;
+    bool shown = parser->display_given || machine->window || machine->vnc;
+    bool on_terminal = (parser->no_graphic || !shown) && !parser->lockstep &&
+                       !option_uses_stdio(parser);
     if (parser->serial_lines == 0) {
         machine->serial[0] = on_terminal ? "stdio" : "null";
         machine->serial_multiplexed = on_terminal;
@@ -181,6 +209,9 @@ static bool finish(struct parser *parser, struct error *error)
     }
     if (machine->clock == CLOCK_KIND_COUNTED && !parser->rtc_given) {
         machine->epoch_s = OPTIONS_COUNTED_EPOCH_S;
+    }
+    if (!option_finish_network(parser, error)) {
+        return false;
     }
     parser->options->lockstep.machine = *machine;
     return true;

@@ -7,8 +7,10 @@
 #define CLI_OPTIONS_H
 
 #include "base/error.h"
+#include "base/properties.h"
 #include "lockstep/lockstep.h"
 #include "machine/machine.h"
+#include "monitor/monitor.h"
 
 enum options_action {
     OPTIONS_RUN,
@@ -19,12 +21,18 @@ enum options_action {
     OPTIONS_DEVICES,   /* -device help */
 };
 
+enum { OPTIONS_DRIVES = MACHINE_DISKS + MACHINE_FLOPPIES };
+
 struct options {
     enum options_action action;
-    bool statistics;                 /* -stats */
-    bool sandbox;                    /* -sandbox; never with lockstep */
-    struct machine_config machine;   /* strings point into the arguments */
+    bool statistics;               /* -stats */
+    bool sandbox;                  /* -sandbox; never with lockstep */
+    const char *note;              /* for the user, about what was chosen; or NULL */
+    struct machine_config machine; /* strings point into the arguments */
+    struct monitor_config monitor;
+    const char *gdb;                 /* -gdb: where to listen; or NULL */
     struct lockstep_config lockstep; /* OPTIONS_LOCKSTEP: all but what to call back */
+    struct properties drive_texts[OPTIONS_DRIVES]; /* strings of -drive point in here */
 };
 
 /* What a counted clock calls the present when -rtc does not say: 2000-01-01T00:00:00,
@@ -32,7 +40,8 @@ struct options {
 #define OPTIONS_COUNTED_EPOCH_S 946684800
 
 /* Reads `arguments` (without the program's name). Fails with one line that names the
- * option and the remedy. The arguments must outlive `options`. */
+ * option and the remedy. The arguments must outlive `options`, which
+ * may not be copied. */
 bool options_parse(struct options *options, int count, char *const arguments[],
                    struct error *error);
 

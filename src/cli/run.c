@@ -8,7 +8,10 @@
 
 #include "cli/sandbox.h"
 #include "cli/signals.h"
+#include "gdb/gdb.h"
 #include "host/confinement/confinement.h"
+#include "machine/control.h"
+#include "monitor/monitor.h"
 
 enum { EXIT_PROBLEM = 1 };
 
@@ -52,6 +55,40 @@ static int status_of(const struct machine_result *result)
     return 0;
 }
 
+/* A machine, and those who control it. */
+struct controlled {
+    struct machine *machine;
+    struct monitor *monitor;
+    struct gdb_server *gdb;
+};
+
+static bool create(struct controlled *all, const struct options *options,
+                   struct error *error)
+{
+    struct machine_config config = options->machine;
+    config.escaped = sandbox_stop_escaped;
+    all->machine = machine_create(&config, error);
+    if (all->machine && options->note) {
+        fprintf(stderr, "faumachine: %s\n", options->note);
+    }
+    all->monitor =
+        all->machine ? monitor_create(all->machine, &options->monitor, error) : NULL;
+    if (all->monitor && options->gdb) {
+        all->gdb = gdb_server_create(all->machine, all->monitor, options->gdb, error);
+    }
+    return all->monitor && (all->gdb || !options->gdb);
+}
+
+static void destroy(struct controlled *all)
+{
+    if (all->machine) {
+        machine_stop_event_loop(all->machine);
+    }
+    gdb_server_destroy(all->gdb);
+    monitor_destroy(all->monitor);
+    machine_destroy(all->machine);
+}
+
 /* Gives up what is not needed once all files are open, and switches on: the event
  * loop's thread has no privileges from its beginning. */
 static bool start(struct machine *machine, bool sandbox, struct error *error)
@@ -64,13 +101,14 @@ int run_machine(const struct options *options)
 {
     struct machine_result result = {.end = MACHINE_END_HOST_ERROR};
     struct signals signals;
+    sandbox_prepare();
     if (!signals_start(&signals, &result.error)) {
         return status_of(&result);
     }
-    struct machine_config config = options->machine;
-    config.escaped = sandbox_stop_escaped;
-    struct machine *machine = machine_create(&config, &result.error);
-    if (machine && start(machine, options->sandbox, &result.error)) {
+    struct controlled all = {0};
+    if (create(&all, options, &result.error) &&
+        start(all.machine, options->sandbox, &result.error)) {
+        struct machine *machine = all.machine;
         signals_set_machine(&signals, machine);
         result = machine_run(machine, 0);
         signals_set_machine(&signals, NULL);
@@ -78,7 +116,7 @@ int run_machine(const struct options *options)
             machine_print_statistics(machine, stderr);
         }
     }
-    machine_destroy(machine);
+    destroy(&all);
     int status = status_of(&result);
     signals_stop(&signals);
     int received = atomic_load(&signals.received);

@@ -2,6 +2,7 @@
 #include "cli/sandbox.h"
 
 #include <linux/audit.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stddef.h>
 #include <string.h>
@@ -84,6 +85,13 @@ static void stop(int number, siginfo_t *info, void *context)
     /* Somebody has sent it. */
     signal(number, SIG_DFL);
     raise(number);
+}
+
+/* Threads would allocate from heaps of their own, and before glibc shrinks such a heap
+ * it opens /proc/sys/vm/overcommit_memory. */
+void sandbox_prepare(void)
+{
+    mallopt(M_ARENA_MAX, 1);
 }
 
 bool sandbox_enter(struct error *error)

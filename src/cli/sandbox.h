@@ -9,6 +9,10 @@
  * gives to isa-debug-exit is odd. */
 enum { SANDBOX_EXIT_STATUS = 4 };
 
+/* Before the first thread is started: the C library is not to do later what would be
+ * forbidden then. */
+void sandbox_prepare(void);
+
 /* Confines all threads (confinement_enter()). From then on, a system call that is not
  * allowed restores the terminal, prints one line and ends the process. */
 bool sandbox_enter(struct error *error);

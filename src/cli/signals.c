@@ -5,7 +5,8 @@
 #include "host/confinement/confinement.h"
 #include "host/console/terminal.h"
 
-static const int taken_signals[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGTSTP, SIGCONT};
+static const int taken_signals[] = {SIGINT,  SIGTERM, SIGHUP, SIGQUIT,
+                                    SIGTSTP, SIGCONT, SIGUSR1};
 
 static void suspend(void)
 {
@@ -29,6 +30,15 @@ static void end(struct signals *signals, int signal_number)
     pthread_mutex_unlock(&signals->mutex);
 }
 
+static void take_screenshot(struct signals *signals)
+{
+    pthread_mutex_lock(&signals->mutex);
+    if (signals->machine) {
+        machine_screenshot(signals->machine);
+    }
+    pthread_mutex_unlock(&signals->mutex);
+}
+
 static void *take_signals(void *opaque)
 {
     struct signals *signals = opaque;
@@ -47,6 +57,8 @@ static void *take_signals(void *opaque)
             suspend();
         } else if (signal_number == SIGCONT) {
             terminal_resume();
+        } else if (signal_number == SIGUSR1) {
+            take_screenshot(signals);
         } else {
             end(signals, signal_number);
         }

@@ -1,9 +1,11 @@
-/* cli/signals.h: the signals that end or suspend the simulator, taken in a thread of
- * their own, so that what they set off is not bound by the rules for handlers.
+/* cli/signals.h: the signals that end or suspend the simulator or ask for a screenshot,
+ * taken in a thread of their own, so that what they set off is not bound by the rules
+ * for handlers.
  *
  * SIGINT, SIGTERM, SIGHUP and SIGQUIT stop the machine; a second one, or one that comes
  * while there is no machine, ends the process at once. SIGTSTP gives the terminal back
- * before the process stops. Signals that the parent made us ignore stay ignored. */
+ * before the process stops. SIGUSR1 has a screenshot written. Signals that the parent
+ * made us ignore stay ignored. */
 #ifndef CLI_SIGNALS_H
 #define CLI_SIGNALS_H
 

@@ -11,6 +11,9 @@ void clock_init(struct clock *clock, enum clock_kind kind, int64_t epoch_s)
 
 uint64_t clock_now_ns(struct clock *clock)
 {
+    if (clock->paused) {
+        return clock->paused_ns;
+    }
     switch (clock->kind) {
     case CLOCK_KIND_HOST:
         return host_time_ns(&clock->host) - clock->base_ns;
@@ -30,14 +33,14 @@ bool clock_keeps_vectors(const struct clock *clock)
 
 uint64_t clock_next_deadline_ns(const struct clock *clock)
 {
-    return clock->first ? clock->first->deadline_ns : CLOCK_NEVER;
+    return clock->first && !clock->paused ? clock->first->deadline_ns : CLOCK_NEVER;
 }
 
 unsigned clock_run_timers(struct clock *clock)
 {
     unsigned fired = 0;
     uint64_t now_ns = clock_now_ns(clock);
-    while (clock->first && clock->first->deadline_ns <= now_ns) {
+    while (clock->first && !clock->paused && clock->first->deadline_ns <= now_ns) {
         struct timer *timer = clock->first;
         clock->first = timer->next;
         timer->deadline_ns = CLOCK_NEVER;
@@ -45,6 +48,35 @@ unsigned clock_run_timers(struct clock *clock)
         fired++;
     }
     return fired;
+}
+
+void clock_pause(struct clock *clock)
+{
+    clock->paused_ns = clock_now_ns(clock);
+    clock->paused = true;
+}
+
+void clock_resume(struct clock *clock)
+{
+    if (!clock->paused) {
+        return;
+    }
+    clock->paused = false;
+    uint64_t passed_ns = clock_now_ns(clock) - clock->paused_ns;
+    switch (clock->kind) {
+    case CLOCK_KIND_HOST:
+        clock->base_ns += passed_ns;
+        break;
+    case CLOCK_KIND_COUNTED: /* steps that were not to count */
+        clock->base_ns -= passed_ns;
+        break;
+    case CLOCK_KIND_MANUAL:
+        clock->manual_ns -= passed_ns;
+        break;
+    }
+    if (clock->deadline_changed && clock->first) {
+        clock->deadline_changed(clock->deadline_opaque);
+    }
 }
 
 void clock_skip_to_ns(struct clock *clock, uint64_t time_ns)

@@ -39,6 +39,8 @@ struct clock {
     /* counted: how many instructions have been retired, asked of the CPU */
     uint64_t (*retired)(void *opaque);
     void *retired_opaque;
+    bool paused;
+    uint64_t paused_ns; /* where time stands still */
     struct timer *first;
     /* Called when the earliest deadline has moved; may be NULL. */
     void (*deadline_changed)(void *opaque);
@@ -56,7 +58,14 @@ uint64_t clock_now_ns(struct clock *clock);
 /* Whether that leaves the host's vector registers alone. */
 bool clock_keeps_vectors(const struct clock *clock);
 
-/* Earliest deadline of all timers, CLOCK_NEVER if none is armed. */
+/* Time stands still, and no timer is due, from clock_pause() to clock_resume(): a
+ * machine that does not run does not age. The CPU is not running either. Twice is once.
+ */
+void clock_pause(struct clock *clock);
+void clock_resume(struct clock *clock);
+
+/* Earliest deadline of all timers, CLOCK_NEVER if none is armed or time stands still.
+ */
 uint64_t clock_next_deadline_ns(const struct clock *clock);
 
 /* Calls back every timer whose deadline has come by the time of the call; returns how

@@ -1,4 +1,5 @@
 #include "devices/ata_internal.h"
+#include "devices/atapi_internal.h"
 
 #include <assert.h>
 #include <string.h>
@@ -15,7 +16,7 @@ static struct ata_drive *selected(struct ata_channel *channel)
 
 static bool is_empty(const struct ata_channel *channel)
 {
-    return !channel->drives[0].block && !channel->drives[1].block;
+    return !channel->drives[0].kind && !channel->drives[1].kind;
 }
 
 /* -- interrupts -- */
@@ -23,7 +24,7 @@ static bool is_empty(const struct ata_channel *channel)
 void ata_channel_update_irq(struct ata_channel *channel)
 {
     const struct ata_drive *drive = selected(channel);
-    irq_set(&channel->irq, drive->block && drive->interrupt &&
+    irq_set(&channel->irq, drive->kind && drive->interrupt &&
                                !(channel->control & ATA_CONTROL_NO_INTERRUPT));
 }
 
@@ -73,17 +74,26 @@ static void set_defaults(struct ata_drive *drive)
     drive->look_ahead = true;
 }
 
-/* Signature and status of a drive that has been reset or has diagnosed itself. */
-static void sign(struct ata_drive *drive)
+void ata_put_signature(struct ata_drive *drive)
 {
-    drive->current = drive->previous = (struct ata_task_file){
+    bool packet = drive->kind == ATA_KIND_CDROM;
+    drive->previous = (struct ata_task_file){0};
+    drive->current = (struct ata_task_file){
         .sector_count = 1,
         .lba_low = 1,
+        .lba_mid = packet ? ATA_PACKET_SIGNATURE_MID : 0,
+        .lba_high = packet ? ATA_PACKET_SIGNATURE_HIGH : 0,
     };
-    drive->previous.sector_count = drive->previous.lba_low = 0;
+}
+
+/* Signature and status of a drive that has been reset or has diagnosed itself. A packet
+ * device is not ready until it gets a command: ATA/ATAPI-6 section 9.12. */
+static void sign(struct ata_drive *drive)
+{
+    ata_put_signature(drive);
     drive->device = ATA_DEVICE_ONES;
-    drive->error = drive->block ? ATA_DIAGNOSTIC_PASSED : 0;
-    drive->status = drive->block ? ATA_STATUS_IDLE : 0;
+    drive->error = drive->kind ? ATA_DIAGNOSTIC_PASSED : 0;
+    drive->status = drive->kind == ATA_KIND_DISK ? ATA_STATUS_IDLE : 0;
     drive->phase = ATA_PHASE_IDLE;
     drive->interrupt = false;
     drive->sleeping = false;
@@ -111,7 +121,15 @@ static void power_on_drive(struct ata_drive *drive)
     drive->standby = false;
     drive->revert_to_defaults = false;
     drive->extended = false;
+    atapi_power_on(drive);
     reset_drive(drive);
+}
+
+void ata_reset_device(struct ata_drive *drive)
+{
+    uint8_t selected_drive = drive->device & ATA_DEVICE_SELECT;
+    reset_drive(drive);
+    drive->device |= selected_drive;
 }
 
 void ata_channel_reset(struct ata_channel *channel)
@@ -142,10 +160,22 @@ void ata_channel_attach(struct ata_channel *channel, unsigned index,
 {
     struct ata_drive *drive = &channel->drives[index];
     assert(!drive->then && (!block || block->sectors));
+    drive->kind = block ? ATA_KIND_DISK : ATA_KIND_NONE;
     drive->block = block;
     drive->host_error_told = false;
     power_on_drive(drive);
     ata_channel_update_irq(channel);
+}
+
+struct removable_drive *ata_channel_attach_cdrom(struct ata_channel *channel,
+                                                 unsigned index)
+{
+    struct ata_drive *drive = &channel->drives[index];
+    ata_channel_attach(channel, index, NULL);
+    drive->kind = ATA_KIND_CDROM;
+    atapi_init(drive);
+    power_on_drive(drive);
+    return &drive->atapi.removable;
 }
 
 /* -- requests to the back end -- */
@@ -168,6 +198,7 @@ static void run_continuations(struct ata_drive *drive)
         ata_continuation *then = drive->then;
         drive->completed = false;
         drive->then = NULL;
+        atapi_release_medium(drive);
         if (drive->reset_wanted) {
             finish_late_reset(drive);
         } else {
@@ -215,7 +246,7 @@ void ata_request(struct ata_drive *drive, enum block_operation operation,
 uint8_t ata_channel_alternate_status(const struct ata_channel *channel)
 {
     const struct ata_drive *drive = &channel->drives[selected_index(channel)];
-    return drive->block ? drive->status : 0;
+    return drive->kind ? drive->status : 0;
 }
 
 uint8_t ata_channel_read(struct ata_channel *channel, unsigned offset)
@@ -291,6 +322,15 @@ static void diagnose(struct ata_channel *channel)
     ata_set_interrupt(&channel->drives[0], true);
 }
 
+/* A packet device takes this whatever else it is doing. */
+static bool is_device_reset(const struct ata_drive *drive, unsigned offset,
+                            uint8_t value)
+{
+    enum { DEVICE_RESET = 0x08 };
+    return drive->kind == ATA_KIND_CDROM && offset == ATA_STATUS &&
+           value == DEVICE_RESET;
+}
+
 static void write_command(struct ata_channel *channel, uint8_t command)
 {
     enum { EXECUTE_DEVICE_DIAGNOSTIC = 0x90 };
@@ -300,10 +340,10 @@ static void write_command(struct ata_channel *channel, uint8_t command)
     if (command == EXECUTE_DEVICE_DIAGNOSTIC && !other_busy &&
         !channel->drives[0].sleeping) {
         diagnose(channel);
-    } else if (drive->block && (drive->status & ATA_STATUS_DATA_REQUEST)) {
+    } else if (drive->kind && (drive->status & ATA_STATUS_DATA_REQUEST)) {
         log_guest_error(drive->log, "ata", "command %02x during a data transfer",
                         command);
-    } else if (drive->block) {
+    } else if (drive->kind) {
         ata_execute(drive, command);
     }
 }
@@ -312,6 +352,11 @@ static void write_command(struct ata_channel *channel, uint8_t command)
 void ata_channel_write(struct ata_channel *channel, unsigned offset, uint8_t value)
 {
     channel->control &= (uint8_t)~ATA_CONTROL_HIGH_ORDER;
+    if (is_device_reset(selected(channel), offset, value)) {
+        ata_reset_device(selected(channel));
+        show_interrupt(channel);
+        return;
+    }
     if (selected(channel)->status & ATA_STATUS_BUSY) {
         return;
     }
@@ -335,7 +380,7 @@ void ata_channel_control(struct ata_channel *channel, uint8_t value)
     for (unsigned i = 0; (changed & ATA_CONTROL_RESET) && i < ATA_DRIVES; i++) {
         struct ata_drive *drive = &channel->drives[i];
         reset_drive(drive);
-        if ((value & ATA_CONTROL_RESET) && drive->block) {
+        if ((value & ATA_CONTROL_RESET) && drive->kind) {
             drive->status = ATA_STATUS_BUSY;
         }
     }
@@ -351,7 +396,7 @@ uint16_t ata_channel_read_data(struct ata_channel *channel)
     uint16_t value;
     memcpy(&value, &drive->data[drive->position], sizeof(value));
     drive->position += sizeof(value);
-    if (drive->position == drive->length) {
+    if (drive->position >= drive->length) {
         ata_data_moved(drive);
     }
     return value;
@@ -365,7 +410,7 @@ void ata_channel_write_data(struct ata_channel *channel, uint16_t value)
     }
     memcpy(&drive->data[drive->position], &value, sizeof(value));
     drive->position += sizeof(value);
-    if (drive->position == drive->length) {
+    if (drive->position >= drive->length) {
         ata_data_moved(drive);
     }
 }

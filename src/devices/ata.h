@@ -1,9 +1,11 @@
-/* devices/ata.h: a parallel ATA channel with up to two hard disks.
+/* devices/ata.h: a parallel ATA channel with up to two drives, hard disks or CD-ROMs.
  *
  * The channel has the command and control block registers; the drives execute commands
  * on a struct block_device. A controller (devices/piix3_ide.h) decodes the ports and
- * moves the data of DMA commands. Source: ATA/ATAPI-6 (T13/1410D); overlapped, queued,
- * security, host protected area and removable media feature sets are not there.
+ * moves the data of DMA commands. Source: ATA/ATAPI-6 (T13/1410D), and ATA8-ACS-2 for
+ * discarding; overlapped, queued, security, host protected area and removable media
+ * feature sets are not there. What a CD-ROM drive does with the packets it gets is in
+ * the atapi files.
  * A channel without drives reads as zeroes, as on QEMU's PC.
  * Thread: any that holds the machine lock. Saved by: the controller, through
  * ata_channel_save() and ata_channel_load(). */
@@ -13,14 +15,19 @@
 #include "base/log.h"
 #include "bus/block_device.h"
 #include "bus/irq.h"
+#include "bus/removable.h"
 #include "state/state.h"
 
 enum {
     ATA_DRIVES = 2,
     ATA_MULTIPLE_MAXIMUM = 16, /* sectors per interrupt in READ/WRITE MULTIPLE */
     ATA_DATA_BYTES = ATA_MULTIPLE_MAXIMUM * BLOCK_SECTOR_BYTES,
-    ATA_CHUNK_SECTORS = 128, /* per request to the back end: DMA and VERIFY */
+    ATA_CHUNK_SECTORS = 512, /* per request to the back end: DMA and VERIFY */
+    ATAPI_PACKET_BYTES = 12,
+    ATAPI_SECTOR_BYTES = 2048,
 };
+
+enum ata_kind { ATA_KIND_NONE, ATA_KIND_DISK, ATA_KIND_CDROM };
 
 /* Offsets of the command block registers. */
 enum ata_register {
@@ -47,12 +54,16 @@ enum ata_phase {
 
 /* What a command transfers. Writes come last. */
 enum ata_transfer {
-    ATA_TRANSFER_PAGE, /* PIO from `data`, without the back end */
+    ATA_TRANSFER_PAGE,       /* PIO from `data`, without the back end */
+    ATA_TRANSFER_PACKET,     /* PIO: the packet of a packet command */
+    ATA_TRANSFER_PACKET_IN,  /* its data, by PIO or DMA */
+    ATA_TRANSFER_PACKET_OUT, /* its parameter list */
     ATA_TRANSFER_VERIFY,
     ATA_TRANSFER_PIO_IN,
     ATA_TRANSFER_DMA_IN,
     ATA_TRANSFER_PIO_OUT,
     ATA_TRANSFER_DMA_OUT,
+    ATA_TRANSFER_RANGES, /* by DMA, not for the disk: what to discard */
     ATA_TRANSFERS,
 };
 
@@ -65,10 +76,33 @@ struct ata_task_file {
     uint8_t features, sector_count, lba_low, lba_mid, lba_high;
 };
 
+/* What a CD-ROM drive has beside the registers of the channel. The medium, also while
+ * it lies in the open tray, is the drive's `block`. */
+struct atapi {
+    struct removable_drive removable;
+    struct block_device *leaving; /* taken out while a request is under way */
+    /* saved */
+    uint8_t packet[ATAPI_PACKET_BYTES];
+    uint8_t sense_key, sense_code, sense_qualifier; /* of the last packet command */
+    bool reset_attention, medium_attention;         /* to be reported */
+    uint8_t event; /* of the medium, to be fetched: enum atapi_event */
+    bool tray_open, locked;
+    bool dma;            /* the packet command moves its data by DMA */
+    uint16_t byte_limit; /* most bytes per PIO interrupt */
+    uint32_t filled;     /* bytes there are to hand out, or to be taken */
+    uint32_t sector;     /* to read next */
+    uint32_t remaining;  /* sectors to read */
+    uint8_t parts;       /* of a sector: as in READ CD's byte 9 */
+    uint8_t retries;     /* of the error recovery mode page */
+    uint8_t recovery;    /* likewise */
+    uint8_t volumes[2];  /* of the audio control page */
+};
+
 struct ata_drive {
     struct ata_channel *channel;
-    struct block_device *block; /* NULL: there is no drive */
+    struct block_device *block; /* NULL: there is no drive, or no medium in it */
     struct log *log;
+    uint8_t kind;           /* enum ata_kind */
     unsigned number;        /* 0-3, hda to hdd: for names and serial numbers */
     bool host_error_told;   /* the log has been told that the back end failed */
     ata_continuation *then; /* for the request that is under way */
@@ -95,6 +129,7 @@ struct ata_drive {
     uint32_t request_limit; /* most sectors in one request to the back end */
     uint32_t position, length; /* bytes moved and valid in `data` */
     uint8_t data[ATA_DATA_BYTES];
+    struct atapi atapi;
 };
 
 /* How a controller takes part in a DMA command. */
@@ -119,9 +154,12 @@ struct ata_channel {
 void ata_channel_init(struct ata_channel *channel, struct log *log,
                       unsigned first_number, struct irq_line irq,
                       const struct ata_dma_ops *dma, void *dma_opaque);
-/* Gives drive `index` its content (NULL: takes the drive away) and powers it on. */
+/* Makes drive `index` a hard disk (NULL: takes the drive away) and powers it on. */
 void ata_channel_attach(struct ata_channel *channel, unsigned index,
                         struct block_device *block);
+/* Makes drive `index` a CD-ROM drive, empty and shut, and powers it on. */
+struct removable_drive *ata_channel_attach_cdrom(struct ata_channel *channel,
+                                                 unsigned index);
 
 /* Power-on or hardware reset; ata_channel_update_irq() then sets the line, as it does
  * after loading. */
@@ -142,7 +180,8 @@ void ata_channel_control(struct ata_channel *channel, uint8_t value);
 void ata_channel_dma_ready(struct ata_channel *channel);
 
 void ata_channel_save(const struct ata_channel *channel, struct state_buffer *buffer);
-/* A channel that cannot be loaded is as after power-on. */
+/* A channel that cannot be loaded is as after power-on. No request is under way at
+ * either. */
 bool ata_channel_load(struct ata_channel *channel, struct state_buffer *buffer,
                       struct error *error);
 

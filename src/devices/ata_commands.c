@@ -1,4 +1,5 @@
 #include "devices/ata_internal.h"
+#include "devices/atapi_internal.h"
 
 typedef void ata_command(struct ata_drive *drive);
 
@@ -124,6 +125,19 @@ static void identify_device(struct ata_drive *drive)
     ata_send_page(drive, BLOCK_SECTOR_BYTES);
 }
 
+static void identify_packet_device(struct ata_drive *drive)
+{
+    ata_identify_packet(drive, drive->data);
+    ata_send_page(drive, BLOCK_SECTOR_BYTES);
+}
+
+/* How a packet device answers those who take it for a hard disk. */
+static void abort_with_signature(struct ata_drive *drive)
+{
+    ata_put_signature(drive);
+    ata_fail(drive, ATA_ERROR_ABORTED);
+}
+
 static void initialize_parameters(struct ata_drive *drive)
 {
     uint8_t sectors = drive->current.sector_count;
@@ -178,8 +192,11 @@ static void set_features(struct ata_drive *drive)
         break;
     case 0x82:
         drive->write_cache = false;
-        ata_flush(drive);
-        return;
+        if (drive->kind == ATA_KIND_DISK) {
+            ata_flush(drive);
+            return;
+        }
+        break;
     case 0x03:
         known = set_transfer_mode(drive, drive->current.sector_count);
         break;
@@ -234,9 +251,11 @@ static void check_power_mode(struct ata_drive *drive)
     ata_finish(drive);
 }
 
-/* -- the table: what is not in it aborts. ATA/ATAPI-6 chapter 8 -- */
+/* -- the tables: what is not in them aborts. ATA/ATAPI-6 chapter 8, ATA8-ACS-2 for
+ * 06h -- */
 
-static ata_command *const commands[256] = {
+static ata_command *const disk_commands[256] = {
+    [0x06] = ata_manage_data_set,
     [0x10 ... 0x1f] = succeed, /* RECALIBRATE */
     [0x20 ... 0x21] = read_sectors,
     [0x24] = read_sectors_ext,
@@ -276,10 +295,29 @@ static ata_command *const commands[256] = {
     [0xf8] = read_native_max,
 };
 
+/* DEVICE RESET is carried out where it is written. */
+static ata_command *const packet_device_commands[256] = {
+    [0x20] = abort_with_signature,
+    [0x94] = standby,
+    [0x95] = idle,
+    [0x98] = check_power_mode,
+    [0x99] = go_to_sleep,
+    [0xa0] = atapi_start,
+    [0xa1] = identify_packet_device,
+    [0xe0] = standby,
+    [0xe1] = idle,
+    [0xe5] = check_power_mode,
+    [0xe6] = go_to_sleep,
+    [0xec] = abort_with_signature,
+    [0xef] = set_features,
+};
+
 void ata_execute(struct ata_drive *drive, uint8_t command)
 {
     /* Everybody who looks for drives tries the second one. */
     enum { NOP = 0x00, IDENTIFY_PACKET_DEVICE = 0xa1 };
+    ata_command *const *commands =
+        drive->kind == ATA_KIND_CDROM ? packet_device_commands : disk_commands;
     if (drive->sleeping) {
         return;
     }

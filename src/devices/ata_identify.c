@@ -1,4 +1,5 @@
-/* IDENTIFY DEVICE: ATA/ATAPI-6 section 8.15, table 27. */
+/* IDENTIFY DEVICE and IDENTIFY PACKET DEVICE: ATA/ATAPI-6 sections 8.15 and 8.16;
+ * ATA8-ACS-2 for words 105 and 169. */
 #include "devices/ata_internal.h"
 
 #include <stdio.h>
@@ -37,6 +38,8 @@ enum {
     WORD_ULTRA_DMA = 88,
     WORD_HARDWARE_RESET = 93,
     WORD_LBA48_SECTORS = 100,
+    WORD_RANGE_BLOCKS = 105,
+    WORD_DATA_SET_MANAGEMENT = 169,
     WORD_INTEGRITY = 255,
 };
 
@@ -44,9 +47,13 @@ enum {
 enum {
     FEATURE_SMART = 1 << 0,
     FEATURE_POWER_MANAGEMENT = 1 << 3,
+    FEATURE_PACKET = 1 << 4,
     FEATURE_WRITE_CACHE = 1 << 5,
     FEATURE_LOOK_AHEAD = 1 << 6,
+    FEATURE_DEVICE_RESET = 1 << 9,
     FEATURE_NOP = 1 << 14,
+    PACKET_FEATURES =
+        FEATURE_POWER_MANAGEMENT | FEATURE_PACKET | FEATURE_DEVICE_RESET | FEATURE_NOP,
 };
 
 uint32_t ata_cylinders(const struct ata_drive *drive, unsigned heads,
@@ -78,13 +85,14 @@ static void put_number(uint16_t *words, unsigned count, uint64_t value)
     }
 }
 
-static void put_strings(const struct ata_drive *drive, uint16_t *words)
+static void put_strings(const struct ata_drive *drive, const char *model,
+                        uint16_t *words)
 {
     char serial[21];
     snprintf(serial, sizeof(serial), "FM%05u", drive->number + 1);
     put_string(&words[WORD_SERIAL], 10, serial);
     put_string(&words[WORD_FIRMWARE], 4, FAUMACHINE_VERSION);
-    put_string(&words[WORD_MODEL], 20, "FAUMACHINE HARDDISK");
+    put_string(&words[WORD_MODEL], 20, model);
 }
 
 static void put_geometry(const struct ata_drive *drive, uint16_t *words)
@@ -131,6 +139,24 @@ static void put_features(const struct ata_drive *drive, uint16_t *words)
     words[WORD_ENABLED + 2] = 0x4000;
 }
 
+static void put_modes(const struct ata_drive *drive, uint16_t *words)
+{
+    words[WORD_MULTIWORD_DMA] = modes(drive, 0x07, ATA_TRANSFER_MULTIWORD_DMA);
+    words[WORD_ULTRA_DMA] = modes(drive, 0x3f, ATA_TRANSFER_ULTRA_DMA);
+}
+
+/* With its checksum. */
+static void finish_page(uint16_t *words, uint8_t *page)
+{
+    words[WORD_INTEGRITY] = 0xa5;
+    memcpy(page, words, BLOCK_SECTOR_BYTES);
+    uint8_t sum = 0;
+    for (unsigned i = 0; i < BLOCK_SECTOR_BYTES - 1; i++) {
+        sum += page[i];
+    }
+    page[BLOCK_SECTOR_BYTES - 1] = (uint8_t)-sum;
+}
+
 void ata_identify(const struct ata_drive *drive, uint8_t *page)
 {
     uint16_t words[PAGE_WORDS] = {
@@ -151,17 +177,42 @@ void ata_identify(const struct ata_drive *drive, uint8_t *page)
         /* Diagnostics passed, an 80-conductor cable. */
         [WORD_HARDWARE_RESET] = 0x6001,
     };
-    put_strings(drive, words);
+    put_strings(drive, "FAUMACHINE HARDDISK", words);
     put_geometry(drive, words);
     put_features(drive, words);
     words[WORD_MULTIPLE] = drive->multiple ? 0x100 | drive->multiple : 0;
-    words[WORD_MULTIWORD_DMA] = modes(drive, 0x07, ATA_TRANSFER_MULTIWORD_DMA);
-    words[WORD_ULTRA_DMA] = modes(drive, 0x3f, ATA_TRANSFER_ULTRA_DMA);
-    words[WORD_INTEGRITY] = 0xa5;
-    memcpy(page, words, sizeof(words));
-    uint8_t sum = 0;
-    for (unsigned i = 0; i < sizeof(words) - 1; i++) {
-        sum += page[i];
+    put_modes(drive, words);
+    if (drive->block->discards) {
+        /* Hosts do not believe it of older drives. */
+        words[WORD_MAJOR_VERSION] = 0x00fe; /* up to ATA/ATAPI-7 */
+        words[WORD_RANGE_BLOCKS] = ATA_RANGE_BLOCKS;
+        words[WORD_DATA_SET_MANAGEMENT] = 1; /* TRIM */
     }
-    page[sizeof(words) - 1] = (uint8_t)-sum;
+    finish_page(words, page);
+}
+
+void ata_identify_packet(const struct ata_drive *drive, uint8_t *page)
+{
+    uint16_t words[PAGE_WORDS] = {
+        /* CD-ROM, removable, takes 12-byte packets within 50 us without interrupt. */
+        [WORD_CONFIGURATION] = 0x85c0,
+        [WORD_CAPABILITIES] = 0x0b00, /* IORDY, LBA, DMA */
+        [WORD_PIO_TIMING] = 0x0200,
+        [WORD_VALID] = 6, /* words 64-70 and 88 */
+        [WORD_PIO_MODES] = 3,
+        [WORD_CYCLE_TIMES] = 120,
+        [WORD_CYCLE_TIMES + 1] = 120,
+        [WORD_CYCLE_TIMES + 2] = 120,
+        [WORD_CYCLE_TIMES + 3] = 120,
+        [WORD_MAJOR_VERSION] = 0x007e,
+        [WORD_SUPPORTED] = PACKET_FEATURES,
+        [WORD_SUPPORTED + 1] = 0x4000,
+        [WORD_SUPPORTED + 2] = 0x4000,
+        [WORD_ENABLED] = PACKET_FEATURES,
+        [WORD_ENABLED + 2] = 0x4000,
+        [WORD_HARDWARE_RESET] = 0x6001,
+    };
+    put_strings(drive, "FAUMACHINE DVD-ROM", words);
+    put_modes(drive, words);
+    finish_page(words, page);
 }

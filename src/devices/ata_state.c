@@ -1,8 +1,11 @@
 /* Saving and loading a channel. What is loaded is checked before any of it is used: a
  * saved state is hostile input. */
 #include "devices/ata_internal.h"
+#include "devices/atapi_internal.h"
 
-enum { ATA_STATE_VERSION = 1 };
+#include <assert.h>
+
+enum { ATA_STATE_VERSION = 2 };
 
 static const struct state_field drive_fields[] = {
     STATE_FIELD(struct ata_drive, current, 1),
@@ -34,6 +37,24 @@ static const struct state_field drive_fields[] = {
     STATE_FIELD(struct ata_drive, position, 1),
     STATE_FIELD(struct ata_drive, length, 1),
     STATE_FIELD(struct ata_drive, data, 1),
+    STATE_FIELD(struct ata_drive, atapi.packet, 2),
+    STATE_FIELD(struct ata_drive, atapi.sense_key, 2),
+    STATE_FIELD(struct ata_drive, atapi.sense_code, 2),
+    STATE_FIELD(struct ata_drive, atapi.sense_qualifier, 2),
+    STATE_FIELD(struct ata_drive, atapi.reset_attention, 2),
+    STATE_FIELD(struct ata_drive, atapi.medium_attention, 2),
+    STATE_FIELD(struct ata_drive, atapi.event, 2),
+    STATE_FIELD(struct ata_drive, atapi.tray_open, 2),
+    STATE_FIELD(struct ata_drive, atapi.locked, 2),
+    STATE_FIELD(struct ata_drive, atapi.dma, 2),
+    STATE_FIELD(struct ata_drive, atapi.byte_limit, 2),
+    STATE_FIELD(struct ata_drive, atapi.filled, 2),
+    STATE_FIELD(struct ata_drive, atapi.sector, 2),
+    STATE_FIELD(struct ata_drive, atapi.remaining, 2),
+    STATE_FIELD(struct ata_drive, atapi.parts, 2),
+    STATE_FIELD(struct ata_drive, atapi.retries, 2),
+    STATE_FIELD(struct ata_drive, atapi.recovery, 2),
+    STATE_FIELD(struct ata_drive, atapi.volumes, 2),
     STATE_END,
 };
 
@@ -42,8 +63,18 @@ static const struct state_field channel_fields[] = {
     STATE_END,
 };
 
+/* What is under way has an answer that a saved state would not get, and would put data
+ * into one that is loaded: who saves or loads waits for it first. */
+static void assert_quiet(const struct ata_channel *channel)
+{
+    for (unsigned i = 0; i < ATA_DRIVES; i++) {
+        assert(!channel->drives[i].then);
+    }
+}
+
 void ata_channel_save(const struct ata_channel *channel, struct state_buffer *buffer)
 {
+    assert_quiet(channel);
     state_save(buffer, channel_fields, ATA_STATE_VERSION, channel);
     for (unsigned i = 0; i < ATA_DRIVES; i++) {
         state_save(buffer, drive_fields, ATA_STATE_VERSION, &channel->drives[i]);
@@ -54,7 +85,8 @@ static bool settings_are_valid(const struct ata_drive *drive)
 {
     return drive->heads >= 1 && drive->heads <= 16 && drive->sectors_per_track >= 1 &&
            drive->multiple <= ATA_MULTIPLE_MAXIMUM &&
-           (drive->device & ATA_DEVICE_ONES) == ATA_DEVICE_ONES;
+           (drive->device & ATA_DEVICE_ONES) == ATA_DEVICE_ONES &&
+           drive->atapi.event < ATAPI_EVENTS;
 }
 
 static bool data_is_valid(const struct ata_drive *drive)
@@ -73,8 +105,57 @@ static bool phase_fits_transfer(const struct ata_drive *drive)
         return drive->transfer == ATA_TRANSFER_PIO_OUT;
     case ATA_PHASE_DMA:
         return drive->transfer == ATA_TRANSFER_DMA_IN ||
-               drive->transfer == ATA_TRANSFER_DMA_OUT;
+               drive->transfer == ATA_TRANSFER_DMA_OUT ||
+               drive->transfer == ATA_TRANSFER_RANGES;
     default: /* a request to the back end cannot be saved */
+        return false;
+    }
+}
+
+/* A block of the data that the drive has, or is to get, in `data`. */
+static bool packet_block_is_valid(const struct ata_drive *drive)
+{
+    return drive->atapi.filled <= sizeof(drive->data) &&
+           drive->length <= drive->atapi.filled && drive->position < drive->length &&
+           drive->position % 2 == 0;
+}
+
+/* By DMA, what is in `data` goes in one piece; sectors are still to be read. */
+static bool packet_dma_is_valid(const struct ata_drive *drive)
+{
+    return drive->position == drive->atapi.filled ||
+           (drive->position == 0 && drive->atapi.filled <= sizeof(drive->data));
+}
+
+static bool packet_sectors_are_valid(const struct ata_drive *drive)
+{
+    const struct atapi *atapi = &drive->atapi;
+    uint32_t sectors = drive->block ? atapi_sectors(drive) : 0;
+    return atapi->remaining == 0 ||
+           ((atapi->parts & ATAPI_PARTS) == atapi->parts &&
+            atapi_sector_bytes(atapi->parts) && atapi->sector <= sectors &&
+            atapi->remaining <= sectors - atapi->sector);
+}
+
+/* Likewise, in the middle of a packet command. */
+static bool packet_transfer_is_valid(const struct ata_drive *drive)
+{
+    bool dma = drive->phase == ATA_PHASE_DMA && drive->atapi.dma;
+    switch (drive->transfer) {
+    case ATA_TRANSFER_PACKET:
+        return drive->phase == ATA_PHASE_PIO_OUT &&
+               drive->length == ATAPI_PACKET_BYTES && packet_block_is_valid(drive);
+    case ATA_TRANSFER_PACKET_IN:
+        return packet_sectors_are_valid(drive) &&
+               (dma ? packet_dma_is_valid(drive)
+                    : drive->phase == ATA_PHASE_PIO_IN && !drive->atapi.dma &&
+                          packet_block_is_valid(drive));
+    case ATA_TRANSFER_PACKET_OUT:
+        return drive->atapi.remaining == 0 &&
+               (dma ? drive->position == 0 && drive->atapi.filled <= sizeof(drive->data)
+                    : drive->phase == ATA_PHASE_PIO_OUT &&
+                          packet_block_is_valid(drive));
+    default:
         return false;
     }
 }
@@ -86,11 +167,14 @@ static bool transfer_is_valid(const struct ata_drive *drive)
     if (drive->phase == ATA_PHASE_IDLE) {
         return true;
     }
-    if (!drive->block) {
+    if (!drive->kind) {
         return false;
     }
     if (drive->phase == ATA_PHASE_PIO_IN && drive->transfer == ATA_TRANSFER_PAGE) {
         return data_is_valid(drive);
+    }
+    if (drive->kind == ATA_KIND_CDROM) {
+        return packet_transfer_is_valid(drive);
     }
     bool dma = drive->phase == ATA_PHASE_DMA;
     bool counted_off = drive->phase == ATA_PHASE_PIO_IN;
@@ -110,6 +194,7 @@ static bool transfer_is_valid(const struct ata_drive *drive)
 bool ata_channel_load(struct ata_channel *channel, struct state_buffer *buffer,
                       struct error *error)
 {
+    assert_quiet(channel);
     bool loaded = state_load(buffer, channel_fields, ATA_STATE_VERSION, channel,
                              "ATA channel", error);
     for (unsigned i = 0; loaded && i < ATA_DRIVES; i++) {

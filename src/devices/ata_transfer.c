@@ -5,6 +5,7 @@
  * if that fails it is tried again sector by sector, so that the host learns the address
  * of the first bad sector. Source: ATA/ATAPI-6 chapters 8 and 9. */
 #include "devices/ata_internal.h"
+#include "devices/atapi_internal.h"
 
 #include <errno.h>
 #include <string.h>
@@ -89,8 +90,7 @@ static void put_count(struct ata_drive *drive, uint32_t count)
 
 /* -- errors of the back end -- */
 
-/* Once per drive: the guest may try forever. */
-static void tell_host_error(struct ata_drive *drive, const char *what, int why)
+void ata_tell_host_error(struct ata_drive *drive, const char *what, int why)
 {
     if (!drive->host_error_told) {
         drive->host_error_told = true;
@@ -99,8 +99,9 @@ static void tell_host_error(struct ata_drive *drive, const char *what, int why)
     }
 }
 
-static void fail_with_device_fault(struct ata_drive *drive)
+void ata_fail_on_host(struct ata_drive *drive, const char *what, int why)
 {
+    ata_tell_host_error(drive, what, why);
     ata_fail(drive, ATA_ERROR_ABORTED);
     drive->status |= ATA_STATUS_DEVICE_FAULT;
 }
@@ -111,13 +112,12 @@ static void fail_transfer(struct ata_drive *drive, int why)
     ata_put_address(drive, drive->sector + drive->block_done);
     put_count(drive, drive->remaining - drive->block_done);
     if (!is_write(drive)) {
-        tell_host_error(drive, "read", why);
+        ata_tell_host_error(drive, "read", why);
         ata_fail(drive, ATA_ERROR_UNCORRECTABLE);
     } else if (why == EROFS) {
         ata_fail(drive, ATA_ERROR_ABORTED | ATA_ERROR_WRITE_PROTECTED);
     } else {
-        tell_host_error(drive, "write", why);
-        fail_with_device_fault(drive);
+        ata_fail_on_host(drive, "write", why);
     }
 }
 
@@ -126,8 +126,7 @@ static void fail_transfer(struct ata_drive *drive, int why)
 static void flushed(struct ata_drive *drive, int result)
 {
     if (result) {
-        tell_host_error(drive, "flush", result);
-        fail_with_device_fault(drive);
+        ata_fail_on_host(drive, "flush", result);
     } else {
         ata_finish(drive);
     }
@@ -155,12 +154,10 @@ static void end_transfer(struct ata_drive *drive)
     }
 }
 
-/* The controller has no room for the rest: its table was too short, or the host has
- * stopped it. The command ends without a word, as the host expects nothing more. */
-static void end_short_dma(struct ata_drive *drive)
+void ata_end_short_dma(struct ata_drive *drive, uint32_t sectors_left)
 {
     log_guest_error(drive->log, "ata", "hd%c: DMA ends %u sectors early",
-                    'a' + (int)drive->number, drive->remaining);
+                    'a' + (int)drive->number, sectors_left);
     drive->status = ATA_STATUS_IDLE;
     drive->phase = ATA_PHASE_IDLE;
 }
@@ -194,7 +191,7 @@ static bool move_by_dma(struct ata_drive *drive, bool to_memory)
 static void block_ready(struct ata_drive *drive)
 {
     if (drive->transfer == ATA_TRANSFER_DMA_IN && !move_by_dma(drive, true)) {
-        end_short_dma(drive);
+        ata_end_short_dma(drive, drive->remaining);
         return;
     }
     drive->sector += drive->block_count;
@@ -258,10 +255,26 @@ static void next_block(struct ata_drive *drive)
     }
 }
 
+void ata_wait_for_ranges(struct ata_drive *drive, uint32_t blocks)
+{
+    drive->transfer = ATA_TRANSFER_RANGES;
+    drive->sector = 0;
+    drive->remaining = drive->block_sectors = drive->block_count = blocks;
+    drive->block_done = 0;
+    drive->request_limit = ATA_CHUNK_SECTORS;
+    wait_for_data(drive, ATA_PHASE_DMA, false);
+    drive->channel->dma->request(drive->channel->dma_opaque);
+}
+
 void ata_run_dma(struct ata_drive *drive)
 {
-    if (drive->transfer == ATA_TRANSFER_DMA_OUT && !move_by_dma(drive, false)) {
-        end_short_dma(drive);
+    bool reads = drive->transfer == ATA_TRANSFER_DMA_IN;
+    if (drive->kind == ATA_KIND_CDROM) {
+        atapi_run_dma(drive);
+    } else if (!reads && !move_by_dma(drive, false)) {
+        ata_end_short_dma(drive, drive->remaining);
+    } else if (drive->transfer == ATA_TRANSFER_RANGES) {
+        ata_discard_ranges(drive);
     } else {
         continue_block(drive);
     }
@@ -273,9 +286,11 @@ void ata_data_moved(struct ata_drive *drive)
         continue_block(drive);
     } else if (drive->transfer == ATA_TRANSFER_PIO_IN) {
         next_block(drive);
-    } else {
+    } else if (drive->transfer == ATA_TRANSFER_PAGE) {
         drive->status = ATA_STATUS_IDLE;
         drive->phase = ATA_PHASE_IDLE;
+    } else {
+        atapi_data_moved(drive);
     }
 }
 

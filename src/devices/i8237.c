@@ -57,6 +57,10 @@ struct i8237 {
         void (*ready)(void *opaque);
         void *opaque;
     } listeners[I8237_CHANNELS];
+    struct {
+        void (*before)(void *opaque);
+        void *opaque;
+    } followers[I8237_CHANNELS];
     struct controller controllers[CONTROLLERS];
     uint8_t pages[PAGES]; /* ports 0x80-0x8f */
 };
@@ -202,6 +206,25 @@ void i8237_listen(struct i8237 *dma, unsigned channel, void (*ready)(void *opaqu
     dma->listeners[channel].opaque = opaque;
 }
 
+void i8237_follow(struct i8237 *dma, unsigned channel, void (*before)(void *opaque),
+                  void *opaque)
+{
+    assert(channel < I8237_CHANNELS);
+    dma->followers[channel].before = before;
+    dma->followers[channel].opaque = opaque;
+}
+
+/* The guest is about to see or change what the channels of a controller are doing. */
+static void tell_followers(struct i8237 *dma, unsigned controller)
+{
+    for (unsigned i = 0; i < CHANNELS_EACH; i++) {
+        unsigned channel = controller * CHANNELS_EACH + i;
+        if (dma->followers[channel].before) {
+            dma->followers[channel].before(dma->followers[channel].opaque);
+        }
+    }
+}
+
 /* Tells the devices that wait for a channel. Callers have changed masks, modes or
  * commands. */
 static void tell_listeners(struct i8237 *dma)
@@ -313,12 +336,14 @@ static void write_controller(struct controller *controller, unsigned offset,
 static uint32_t read_first(void *opaque, uint16_t offset, unsigned width)
 {
     struct i8237 *dma = opaque;
+    tell_followers(dma, 0);
     return read_controller(&dma->controllers[0], offset);
 }
 
 static void write_first(void *opaque, uint16_t offset, uint32_t value, unsigned width)
 {
     struct i8237 *dma = opaque;
+    tell_followers(dma, 0);
     write_controller(&dma->controllers[0], offset, (uint8_t)value);
     tell_listeners(dma);
 }
@@ -327,12 +352,14 @@ static void write_first(void *opaque, uint16_t offset, uint32_t value, unsigned 
 static uint32_t read_second(void *opaque, uint16_t offset, unsigned width)
 {
     struct i8237 *dma = opaque;
+    tell_followers(dma, 1);
     return read_controller(&dma->controllers[1], offset / 2);
 }
 
 static void write_second(void *opaque, uint16_t offset, uint32_t value, unsigned width)
 {
     struct i8237 *dma = opaque;
+    tell_followers(dma, 1);
     write_controller(&dma->controllers[1], offset / 2, (uint8_t)value);
     tell_listeners(dma);
 }
@@ -346,6 +373,8 @@ static uint32_t read_page(void *opaque, uint16_t offset, unsigned width)
 static void write_page(void *opaque, uint16_t offset, uint32_t value, unsigned width)
 {
     struct i8237 *dma = opaque;
+    tell_followers(dma, 0);
+    tell_followers(dma, 1);
     dma->pages[offset] = (uint8_t)value;
 }
 

@@ -45,4 +45,9 @@ bool i8237_is_ready(const struct i8237 *dma, unsigned channel);
 void i8237_listen(struct i8237 *dma, unsigned channel, void (*ready)(void *opaque),
                   void *opaque);
 
+/* For a device that moves data lazily: `before` is called before the guest reads where
+ * the channel is, or changes anything; the device then moves what is due. */
+void i8237_follow(struct i8237 *dma, unsigned channel, void (*before)(void *opaque),
+                  void *opaque);
+
 #endif

@@ -40,6 +40,10 @@ struct i8254 {
     struct clock *clock;
     struct irq_line irq0;
     struct timer timer;
+    struct {
+        void (*before)(void *opaque); /* or NULL */
+        void *opaque;
+    } speaker;
     struct channel channels[I8254_CHANNELS];
     uint64_t edge_tick; /* next edge of channel 0 that matters; I8254_NEVER: none */
     bool edge_rises;
@@ -79,9 +83,14 @@ static const struct state_field i8254_fields[] = {
     STATE_END,
 };
 
+static uint64_t ns_to_tick(uint64_t ns)
+{
+    return clock_scale(ns, I8254_FREQUENCY_HZ, NS_PER_SECOND);
+}
+
 static uint64_t now_tick(struct i8254 *pit)
 {
-    return clock_scale(clock_now_ns(pit->clock), I8254_FREQUENCY_HZ, NS_PER_SECOND);
+    return ns_to_tick(clock_now_ns(pit->clock));
 }
 
 /* The first nanosecond of a tick. */
@@ -139,9 +148,39 @@ static void edge_due(void *opaque)
     arm(pit, tick);
 }
 
-/* To be called before and after channel 0 is changed at `tick`. */
+/* Somebody is about to look at the channel. */
+static void announce(struct i8254 *pit, unsigned channel)
+{
+    if (channel == SPEAKER_CHANNEL && pit->speaker.before) {
+        pit->speaker.before(pit->speaker.opaque);
+    }
+}
+
+void i8254_follow_speaker(struct i8254 *pit, void (*before)(void *opaque), void *opaque)
+{
+    pit->speaker.before = before;
+    pit->speaker.opaque = opaque;
+}
+
+bool i8254_speaker_output_at(struct i8254 *pit, uint64_t ns)
+{
+    return i8254_counter_output(&pit->channels[SPEAKER_CHANNEL].counter,
+                                ns_to_tick(ns));
+}
+
+uint64_t i8254_speaker_next_edge_ns(struct i8254 *pit, uint64_t ns)
+{
+    struct i8254_counter *counter = &pit->channels[SPEAKER_CHANNEL].counter;
+    uint64_t tick = ns_to_tick(ns);
+    uint64_t rise = i8254_counter_next_rise(counter, tick);
+    uint64_t fall = i8254_counter_next_fall(counter, tick);
+    return tick_to_ns(rise < fall ? rise : fall);
+}
+
+/* To be called before and after a channel is changed at `tick`. */
 static void begin_change(struct i8254 *pit, unsigned channel, uint64_t tick)
 {
+    announce(pit, channel);
     if (channel == 0) {
         catch_up(pit, tick);
     }
@@ -158,6 +197,7 @@ static void end_change(struct i8254 *pit, unsigned channel, uint64_t tick)
 bool i8254_channel_output(struct i8254 *pit, unsigned channel)
 {
     assert(channel < I8254_CHANNELS);
+    announce(pit, channel);
     return i8254_counter_output(&pit->channels[channel].counter, now_tick(pit));
 }
 
@@ -201,6 +241,7 @@ static void read_back(struct i8254 *pit, uint8_t value, uint64_t tick)
         if (!(value & (2U << i))) {
             continue;
         }
+        announce(pit, i);
         if (!(value & READ_BACK_NO_COUNT)) {
             latch_count(&pit->channels[i], tick);
         }
@@ -227,6 +268,7 @@ static void write_control(struct i8254 *pit, uint8_t value, uint64_t tick)
         return;
     }
     struct channel *channel = &pit->channels[number];
+    announce(pit, number);
     if (((value >> ACCESS_SHIFT) & 3) == ACCESS_LATCH) {
         latch_count(channel, tick);
         return;
@@ -285,6 +327,7 @@ static uint32_t i8254_read(void *opaque, uint16_t offset, unsigned width)
     if (offset == PORT_CONTROL) {
         return 0xff; /* write-only */
     }
+    announce(pit, offset);
     return read_channel(&pit->channels[offset], now_tick(pit));
 }
 

@@ -28,4 +28,13 @@ bool i8254_channel_output(struct i8254 *pit, unsigned channel);
 /* Drives a channel's GATE pin. `channel`: 0-2. */
 void i8254_set_gate(struct i8254 *pit, unsigned channel, bool level);
 
+/* For who wants to know how OUT of channel 2, the speaker's, has moved: `before` is
+ * called before anybody looks at the channel or changes it. Then, and at any other
+ * time, one may look back to where one has looked last, from there on in order. */
+void i8254_follow_speaker(struct i8254 *pit, void (*before)(void *opaque),
+                          void *opaque);
+bool i8254_speaker_output_at(struct i8254 *pit, uint64_t ns);
+/* When the level after `ns` changes if nobody touches the channel, or CLOCK_NEVER. */
+uint64_t i8254_speaker_next_edge_ns(struct i8254 *pit, uint64_t ns);
+
 #endif

@@ -299,3 +299,10 @@ void piix3_ide_attach(struct piix3_ide *ide, unsigned unit, struct block_device 
     assert(unit < PIIX3_IDE_DRIVES);
     ata_channel_attach(&ide->channels[unit / ATA_DRIVES].ata, unit % ATA_DRIVES, block);
 }
+
+struct removable_drive *piix3_ide_attach_cdrom(struct piix3_ide *ide, unsigned unit)
+{
+    assert(unit < PIIX3_IDE_DRIVES);
+    return ata_channel_attach_cdrom(&ide->channels[unit / ATA_DRIVES].ata,
+                                    unit % ATA_DRIVES);
+}

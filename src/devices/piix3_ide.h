@@ -13,6 +13,7 @@
 #include "bus/irq.h"
 #include "bus/pci.h"
 #include "bus/port.h"
+#include "bus/removable.h"
 
 struct piix3_ide;
 
@@ -26,5 +27,7 @@ struct piix3_ide *piix3_ide_create(struct log *log, struct port_space *ports,
 /* Makes `block` the content of disk `unit`: 0-3 are hda to hdd. It must have sectors
  * and outlive the controller, or until NULL is attached. */
 void piix3_ide_attach(struct piix3_ide *ide, unsigned unit, struct block_device *block);
+/* Makes `unit` a CD-ROM drive, empty and shut. */
+struct removable_drive *piix3_ide_attach_cdrom(struct piix3_ide *ide, unsigned unit);
 
 #endif

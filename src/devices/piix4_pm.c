@@ -126,6 +126,18 @@ void piix4_pm_power_button(struct piix4_pm *pm)
     update_sci(pm);
 }
 
+void piix4_pm_sleep_button(struct piix4_pm *pm)
+{
+    pm->gpe_status |= 1U << PIIX4_PM_SLEEP_BUTTON_EVENT;
+    update_sci(pm);
+}
+
+void piix4_pm_rtc_alarm(struct piix4_pm *pm)
+{
+    pm->pm1_status |= EVENT_RTC;
+    update_sci(pm);
+}
+
 /* -- PM registers -- */
 
 static void control_write(struct piix4_pm *pm, uint16_t value)
@@ -142,10 +154,10 @@ static void control_write(struct piix4_pm *pm, uint16_t value)
     }
 }
 
-/* The aligned 16-bit register at `offset` of the PM block. */
-static uint16_t pm_register(const struct piix4_pm *pm, unsigned offset)
+/* The aligned 16-bit register at `offset` of the PM block, when the timer is at
+ * `ticks`. */
+static uint16_t pm_register(const struct piix4_pm *pm, unsigned offset, uint32_t ticks)
 {
-    uint32_t ticks = (uint32_t)timer_ticks(pm) & TIMER_MASK;
     switch (offset) {
     case PM1_STATUS:
         return pm->pm1_status;
@@ -166,10 +178,13 @@ static uint32_t pm_read(void *opaque, uint16_t offset, unsigned width)
 {
     struct piix4_pm *pm = opaque;
     catch_up(pm);
+    /* Once for all bytes: a host's clock goes on between two looks, and a timer that
+     * seems to go back has gone round for who reads it. */
+    const uint32_t ticks = (uint32_t)timer_ticks(pm) & TIMER_MASK;
     uint32_t value = 0;
     for (unsigned i = 0; i < width; i++) {
         unsigned at = offset + i;
-        uint32_t byte = pm_register(pm, at & ~1U) >> (at % 2 * 8) & 0xff;
+        uint32_t byte = pm_register(pm, at & ~1U, ticks) >> (at % 2 * 8) & 0xff;
         value |= byte << (8 * i);
     }
     return value;

@@ -27,6 +27,7 @@ enum {
     PIIX4_PM_SLEEP_TYPE_S5 = 0, /* SLP_TYP of soft off, */
     PIIX4_PM_SLEEP_TYPE_S4 = 2, /* and of suspend to disk: both cut the power */
     PIIX4_PM_SCI_IRQ = 9,
+    PIIX4_PM_SLEEP_BUTTON_EVENT = 1,
 };
 
 /* `sci`: level, active high. `power_off` is called when the guest enters S4 or S5. The
@@ -38,5 +39,9 @@ struct piix4_pm *piix4_pm_create(struct log *log, struct port_space *ports,
 
 /* Somebody has pressed the power button for a moment. */
 void piix4_pm_power_button(struct piix4_pm *pm);
+/* Likewise the sleep button, which is general purpose event 1. */
+void piix4_pm_sleep_button(struct piix4_pm *pm);
+/* The RTC asserts its interrupt. */
+void piix4_pm_rtc_alarm(struct piix4_pm *pm);
 
 #endif

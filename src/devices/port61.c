@@ -1,9 +1,11 @@
 #include "devices/port61.h"
 
 #include "bus/device.h"
+#include "devices/speaker.h"
 
 enum {
     TIMER_GATE = 0x01,
+    SPEAKER_DATA = 0x02,
     SYSTEM_ERROR_DISABLE = 0x04,
     CHANNEL_CHECK_DISABLE = 0x08,
     WRITABLE = 0x0f,
@@ -17,8 +19,9 @@ struct port61 {
     struct device device;
     struct clock *clock;
     struct i8254 *pit;
-    uint8_t control; /* bits 3-0 as written */
-    uint8_t errors;  /* bits 7-6 */
+    struct speaker *speaker; /* NULL: nobody listens */
+    uint8_t control;         /* bits 3-0 as written */
+    uint8_t errors;          /* bits 7-6 */
 };
 
 static const struct state_field port61_fields[] = {
@@ -36,6 +39,13 @@ bool port61_report_error(struct port61 *port, uint8_t source)
     }
     port->errors |= source;
     return true;
+}
+
+static void drive_speaker(struct port61 *port)
+{
+    if (port->speaker) {
+        speaker_set_data(port->speaker, port->control & SPEAKER_DATA);
+    }
 }
 
 static uint32_t port61_read(void *opaque, uint16_t offset, unsigned width)
@@ -58,6 +68,7 @@ static void port61_write(void *opaque, uint16_t offset, uint32_t value, unsigned
         port->errors &= (uint8_t)~PORT61_CHANNEL_CHECK;
     }
     i8254_set_gate(port->pit, SPEAKER_CHANNEL, port->control & TIMER_GATE);
+    drive_speaker(port);
 }
 
 static const struct port_ops port61_ops = {port61_read, port61_write, 1};
@@ -73,6 +84,7 @@ static void port61_reset_lines(void *device)
 {
     struct port61 *port = device;
     i8254_set_gate(port->pit, SPEAKER_CHANNEL, false);
+    drive_speaker(port);
 }
 
 /* The gate is part of the timer's own saved state. */
@@ -81,6 +93,7 @@ static bool port61_loaded(void *device, struct error *error)
     struct port61 *port = device;
     port->control &= WRITABLE;
     port->errors &= PORT61_CHANNEL_CHECK | PORT61_SYSTEM_ERROR;
+    drive_speaker(port);
     return true;
 }
 
@@ -103,4 +116,9 @@ struct port61 *port61_create(struct log *log, struct port_space *ports,
     port_map(ports, "system control port B", 0x61, 1, &port61_ops, port);
     port61_reset_lines(port);
     return port;
+}
+
+void port61_connect_speaker(struct port61 *port, struct speaker *speaker)
+{
+    port->speaker = speaker;
 }

@@ -17,9 +17,13 @@
 enum { PORT61_CHANNEL_CHECK = 0x40, PORT61_SYSTEM_ERROR = 0x80 };
 
 struct port61; /* begins with a struct device */
+struct speaker;
 
 struct port61 *port61_create(struct log *log, struct port_space *ports,
                              struct clock *clock, struct i8254 *pit);
+
+/* The speaker that the port's data bit drives, beside the timer. */
+void port61_connect_speaker(struct port61 *port, struct speaker *speaker);
 
 /* Records an error of `source` (one of the enum above) unless the guest has disabled
  * its check; the guest clears it by disabling it. Returns whether it is an NMI (the

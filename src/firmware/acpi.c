@@ -1,6 +1,9 @@
 #include "firmware/acpi.h"
 #include "firmware/dsdt.h"
 
+#include "devices/hpet.h"
+#include "devices/io_apic.h"
+
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,8 +23,27 @@ enum {
 enum {
     FADT_WBINVD = 1 << 0,
     FADT_C1 = 1 << 2,
-    FADT_NO_SLEEP_BUTTON = 1 << 5,
+    FADT_NO_SLEEP_BUTTON = 1 << 5, /* as fixed hardware */
 };
+
+/* MADT, section 5.2.8. */
+enum {
+    LOCAL_APIC_ADDRESS = 0xfee00000,
+    MADT_PC_COMPATIBLE = 1, /* there are 8259s, too */
+    MADT_LOCAL_APIC = 0,
+    MADT_IO_APIC = 1,
+    MADT_OVERRIDE = 2,
+    MADT_NMI_PIN = 4,
+    MADT_ENABLED = 1,
+    MADT_ALL_PROCESSORS = 0xff,
+    MADT_AS_THE_BUS = 0, /* polarity and trigger mode */
+    MADT_HIGH_LEVEL = 0xd,
+    LINT1 = 1,
+    TIMER_IRQ = 0,
+    TIMER_INPUT = 2,
+};
+
+enum { HPET_MINIMUM_TICK = 100, GAS_MEMORY = 0, GAS_BITS = 64 };
 
 struct acpi_header {
     char signature[4];
@@ -55,10 +77,49 @@ struct facs {
     uint8_t reserved[40];
 };
 
+enum { RSDT_MOST_TABLES = 3 };
+
 struct rsdt {
     struct acpi_header header;
-    uint32_t fadt;
+    uint32_t tables[RSDT_MOST_TABLES];
 };
+
+struct madt_override {
+    uint8_t type, length, bus, irq;
+    uint32_t input;
+    uint16_t flags;
+} __attribute__((packed));
+
+struct madt {
+    struct acpi_header header;
+    uint32_t local_apic_address, flags;
+    struct {
+        uint8_t type, length, processor, id;
+        uint32_t flags;
+    } local_apic;
+    struct {
+        uint8_t type, length, id, reserved;
+        uint32_t address, first_input;
+    } io_apic;
+    struct madt_override overrides[5];
+    struct {
+        uint8_t type, length, processor;
+        uint16_t flags;
+        uint8_t pin;
+    } __attribute__((packed)) nmi;
+} __attribute__((packed, aligned(4)));
+
+struct hpet_table {
+    struct acpi_header header;
+    uint32_t id;
+    struct {
+        uint8_t space, bits, offset, reserved;
+        uint64_t address;
+    } __attribute__((packed)) registers;
+    uint8_t number;
+    uint16_t minimum_tick;
+    uint8_t page_protection;
+} __attribute__((packed, aligned(4)));
 
 struct rsdp {
     char signature[8];
@@ -72,6 +133,8 @@ _Static_assert(sizeof(struct acpi_header) == 36, "section 5.2.3");
 _Static_assert(sizeof(struct fadt) == 116, "section 5.2.5");
 _Static_assert(sizeof(struct facs) == 64, "section 5.2.6");
 _Static_assert(sizeof(struct rsdp) == 20, "section 5.2.1");
+_Static_assert(sizeof(struct madt) == 36 + 8 + 8 + 12 + 5 * 10 + 6, "section 5.2.8");
+_Static_assert(sizeof(struct hpet_table) == 56, "HPET specification, 3.2.4");
 
 enum loader_kind { LOADER_ALLOCATE = 1, LOADER_POINTER = 2, LOADER_CHECKSUM = 3 };
 enum loader_zone { LOADER_ZONE_HIGH = 1, LOADER_ZONE_FSEG = 2 };
@@ -101,7 +164,7 @@ _Static_assert(sizeof(struct loader_command) == 128, "loader command");
 /* The files under construction. */
 struct tables {
     struct aml body; /* all tables one after the other */
-    struct loader_command commands[16];
+    struct loader_command commands[24];
     unsigned command_count;
 };
 
@@ -172,11 +235,11 @@ static void checksum_table(struct tables *tables, size_t offset, size_t length)
                  offset, length);
 }
 
-static size_t append_dsdt(struct tables *tables, uint32_t pci_memory_first)
+static size_t append_dsdt(struct tables *tables, const struct dsdt_machine *machine)
 {
     struct acpi_header header = {0};
     size_t offset = append_table(tables, &header, sizeof(header));
-    dsdt_write(&tables->body, pci_memory_first);
+    dsdt_write(&tables->body, machine);
     size_t length = tables->body.length - offset;
     fill_header(&header, "DSDT", length);
     memcpy(tables->body.bytes + offset, &header, sizeof(header));
@@ -187,11 +250,12 @@ static size_t append_dsdt(struct tables *tables, uint32_t pci_memory_first)
     return offset;
 }
 
-static size_t append_fadt(struct tables *tables, size_t facs, size_t dsdt)
+static size_t append_fadt(struct tables *tables, size_t facs, size_t dsdt, bool apic)
 {
     struct fadt fadt = {
         .facs = (uint32_t)facs,
         .dsdt = (uint32_t)dsdt,
+        .interrupt_model = apic,
         .sci_interrupt = ACPI_SCI_IRQ,
         .smi_command = ACPI_SMI_COMMAND_PORT,
         .acpi_enable = ACPI_SMI_ENABLE,
@@ -217,13 +281,57 @@ static size_t append_fadt(struct tables *tables, size_t facs, size_t dsdt)
     return offset;
 }
 
-static size_t append_rsdt(struct tables *tables, size_t fadt)
+/* The timer is input 2. PCI's interrupts and the SCI are levels. */
+static size_t append_madt(struct tables *tables)
 {
-    struct rsdt rsdt = {.fadt = (uint32_t)fadt};
-    fill_header(&rsdt.header, "RSDT", sizeof(rsdt));
-    size_t offset = append_table(tables, &rsdt, sizeof(rsdt));
-    add_pointer(tables, TABLES_FILE, offset + offsetof(struct rsdt, fadt));
-    checksum_table(tables, offset, sizeof(rsdt));
+    static const uint8_t levels[] = {5, ACPI_SCI_IRQ, 10, 11};
+    struct madt madt = {
+        .local_apic_address = LOCAL_APIC_ADDRESS,
+        .flags = MADT_PC_COMPATIBLE,
+        .local_apic = {MADT_LOCAL_APIC, sizeof(madt.local_apic), .flags = MADT_ENABLED},
+        .io_apic = {MADT_IO_APIC, sizeof(madt.io_apic), .address = IO_APIC_ADDRESS},
+        .overrides = {{MADT_OVERRIDE, sizeof(struct madt_override), 0, TIMER_IRQ,
+                       TIMER_INPUT, MADT_AS_THE_BUS}},
+        .nmi = {MADT_NMI_PIN, sizeof(madt.nmi), MADT_ALL_PROCESSORS, MADT_AS_THE_BUS,
+                LINT1},
+    };
+    for (unsigned i = 0; i < ARRAY_LENGTH(levels); i++) {
+        madt.overrides[i + 1] = (struct madt_override){
+            MADT_OVERRIDE,  sizeof(struct madt_override), 0, levels[i], levels[i],
+            MADT_HIGH_LEVEL};
+    }
+    fill_header(&madt.header, "APIC", sizeof(madt));
+    size_t offset = append_table(tables, &madt, sizeof(madt));
+    checksum_table(tables, offset, sizeof(madt));
+    return offset;
+}
+
+static size_t append_hpet(struct tables *tables)
+{
+    struct hpet_table hpet = {
+        .id = HPET_ID,
+        .registers = {.space = GAS_MEMORY, .bits = GAS_BITS, .address = HPET_ADDRESS},
+        .minimum_tick = HPET_MINIMUM_TICK,
+    };
+    fill_header(&hpet.header, "HPET", sizeof(hpet));
+    size_t offset = append_table(tables, &hpet, sizeof(hpet));
+    checksum_table(tables, offset, sizeof(hpet));
+    return offset;
+}
+
+static size_t append_rsdt(struct tables *tables, const size_t *offsets, unsigned count)
+{
+    struct rsdt rsdt = {.tables = {0}};
+    size_t length = sizeof(rsdt.header) + count * sizeof(rsdt.tables[0]);
+    for (unsigned i = 0; i < count; i++) {
+        rsdt.tables[i] = (uint32_t)offsets[i];
+    }
+    fill_header(&rsdt.header, "RSDT", length);
+    size_t offset = append_table(tables, &rsdt, length);
+    for (unsigned i = 0; i < count; i++) {
+        add_pointer(tables, TABLES_FILE, offset + offsetof(struct rsdt, tables[i]));
+    }
+    checksum_table(tables, offset, length);
     return offset;
 }
 
@@ -248,16 +356,28 @@ static uint32_t pci_memory_first(uint64_t ram_bytes)
     return ram_bytes <= 0xc0000000 ? 0xc0000000 : 0xe0000000;
 }
 
-void acpi_add_tables(struct fw_cfg *fw_cfg, uint64_t ram_bytes)
+void acpi_add_tables(struct fw_cfg *fw_cfg, const struct acpi_machine *machine)
 {
+    const struct dsdt_machine described = {
+        .pci_memory_first = pci_memory_first(machine->ram_bytes),
+        .hpet = machine->hpet,
+    };
+    size_t listed[RSDT_MOST_TABLES];
+    unsigned count = 0;
     struct tables tables = {.command_count = 0};
     struct facs facs = {.signature = {'F', 'A', 'C', 'S'}, .length = sizeof(facs)};
     add_allocation(&tables, RSDP_FILE, RSDP_ALIGNMENT, LOADER_ZONE_FSEG);
     add_allocation(&tables, TABLES_FILE, TABLES_ALIGNMENT, LOADER_ZONE_HIGH);
     size_t facs_at = append_table(&tables, &facs, sizeof(facs));
-    size_t dsdt_at = append_dsdt(&tables, pci_memory_first(ram_bytes));
-    size_t fadt_at = append_fadt(&tables, facs_at, dsdt_at);
-    size_t rsdt_at = append_rsdt(&tables, fadt_at);
+    size_t dsdt_at = append_dsdt(&tables, &described);
+    listed[count++] = append_fadt(&tables, facs_at, dsdt_at, machine->apic);
+    if (machine->apic) {
+        listed[count++] = append_madt(&tables);
+    }
+    if (machine->hpet) {
+        listed[count++] = append_hpet(&tables);
+    }
+    size_t rsdt_at = append_rsdt(&tables, listed, count);
     add_rsdp(&tables, fw_cfg, rsdt_at);
     fw_cfg_add_file(fw_cfg, TABLES_FILE, tables.body.bytes, tables.body.length);
     fw_cfg_add_file(fw_cfg, LOADER_FILE, tables.commands,

@@ -2,9 +2,17 @@
  *
  * The tables are one file, etc/acpi/tables; etc/table-loader tells SeaBIOS how to place
  * it, which pointers to relocate and which checksums to set; the root pointer is
- * etc/acpi/rsdp. There are RSDT, FADT (revision 1), FACS and DSDT.
+ * etc/acpi/rsdp. There are RSDT, FADT (revision 1), FACS and DSDT, and MADT and HPET
+ * where the machine has these.
+ *
+ * What the tables offer: soft off (S5), the power button as fixed hardware, a sleep
+ * button as a device that a general purpose event tells of, the RTC's alarm as fixed
+ * hardware. There is no S1 to S4: a system that is to sleep stays in S0 (Linux:
+ * s2idle), and both buttons and the alarm wake it up. Interrupts of PCI are the same
+ * with and without the I/O APIC, so that nobody needs to be told which is used (_PIC).
  * Source: Advanced Configuration and Power Interface Specification 1.0b, chapters 5
- * and 19 (AML); the linker/loader commands are QEMU's (hw/acpi, "bios-linker-loader").
+ * and 19 (AML); IA-PC HPET specification 1.0a, section 3.2.4; the linker/loader
+ * commands are QEMU's (hw/acpi, "bios-linker-loader").
  */
 #ifndef FIRMWARE_ACPI_H
 #define FIRMWARE_ACPI_H
@@ -20,11 +28,16 @@ enum {
     ACPI_SMI_ENABLE = 0xf1,
     ACPI_SMI_DISABLE = 0xf0,
     ACPI_SCI_IRQ = 9,
-    ACPI_S5_SLEEP_TYPE = 0, /* in PM1a control: soft off */
+    ACPI_S5_SLEEP_TYPE = 0,      /* in PM1a control: soft off */
+    ACPI_SLEEP_BUTTON_EVENT = 1, /* general purpose event */
 };
 
-/* Adds the three files. `ram_bytes` (below 4 GiB) tells where SeaBIOS will let the PCI
- * memory window begin. */
-void acpi_add_tables(struct fw_cfg *fw_cfg, uint64_t ram_bytes);
+struct acpi_machine {
+    uint64_t ram_bytes; /* below 4 GiB: where SeaBIOS lets PCI memory begin */
+    bool apic, hpet;
+};
+
+/* Adds the three files. */
+void acpi_add_tables(struct fw_cfg *fw_cfg, const struct acpi_machine *machine);
 
 #endif

@@ -23,6 +23,7 @@ enum opcode {
     OP_STORE = 0x70,
     OP_AND = 0x7b,
     OP_OR = 0x7d,
+    OP_NOTIFY = 0x86,
     OP_DWORD_FIELD = 0x8a,
     OP_IF = 0xa0,
     OP_RETURN = 0xa4,
@@ -43,11 +44,14 @@ enum {
 /* Resource descriptors, section 6.4. */
 enum {
     RESOURCE_IRQ = 0x22,
+    RESOURCE_DMA = 0x2a,
     RESOURCE_PORTS = 0x47,
     RESOURCE_END = 0x79,
+    RESOURCE_MEMORY_32 = 0x86, /* at a fixed place */
     RESOURCE_DWORD_RANGE = 0x87,
     RESOURCE_WORD_RANGE = 0x88,
     RESOURCE_EXTENDED_IRQ = 0x89,
+    DMA_COMPATIBLE_8_BITS = 0,
     PORTS_DECODE_16_BITS = 1,
     IRQ_CONSUMER = 1,
     IRQ_SHARED = 8,
@@ -295,6 +299,11 @@ void aml_return(struct aml *aml)
     put8(aml, OP_RETURN);
 }
 
+void aml_notify(struct aml *aml)
+{
+    put8(aml, OP_NOTIFY);
+}
+
 void aml_dword_field(struct aml *aml)
 {
     put8(aml, OP_DWORD_FIELD);
@@ -317,10 +326,26 @@ void aml_resource_ports(struct aml *aml, uint16_t first, uint8_t count)
     put8(aml, count);
 }
 
+void aml_resource_memory(struct aml *aml, uint32_t first, uint32_t bytes)
+{
+    put8(aml, RESOURCE_MEMORY_32);
+    put16(aml, 9);
+    put8(aml, RANGE_WRITABLE);
+    put32(aml, first);
+    put32(aml, bytes);
+}
+
 void aml_resource_irq(struct aml *aml, unsigned irq)
 {
     put8(aml, RESOURCE_IRQ);
     put16(aml, 1U << irq);
+}
+
+void aml_resource_dma(struct aml *aml, unsigned channel)
+{
+    put8(aml, RESOURCE_DMA);
+    put8(aml, 1U << channel);
+    put8(aml, DMA_COMPATIBLE_8_BITS);
 }
 
 void aml_resource_shared_irq(struct aml *aml, uint16_t mask)

@@ -51,13 +51,16 @@ void aml_or(struct aml *aml);
 void aml_no_target(struct aml *aml);
 void aml_if(struct aml *aml); /* predicate, statements, aml_end */
 void aml_return(struct aml *aml);
+void aml_notify(struct aml *aml); /* a device's path, a value */
 /* CreateDWordField: a buffer, an offset in it, the name for the four bytes there. */
 void aml_dword_field(struct aml *aml);
 
 /* A resource template: descriptors, then aml_end. Ranges include both ends. */
 void aml_resources(struct aml *aml);
 void aml_resource_ports(struct aml *aml, uint16_t first, uint8_t count);
-void aml_resource_irq(struct aml *aml, unsigned irq); /* edge, not shared */
+void aml_resource_memory(struct aml *aml, uint32_t first, uint32_t bytes);
+void aml_resource_irq(struct aml *aml, unsigned irq);     /* edge, not shared */
+void aml_resource_dma(struct aml *aml, unsigned channel); /* of the first 8237 */
 /* Level, active high, shared: any of the interrupts in `mask` (bit n: n), 0: none. */
 void aml_resource_shared_irq(struct aml *aml, uint16_t mask);
 void aml_resource_bus_range(struct aml *aml, uint16_t first, uint16_t last);

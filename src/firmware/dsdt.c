@@ -1,4 +1,5 @@
 #include "firmware/dsdt.h"
+#include "devices/hpet.h"
 #include "firmware/acpi.h"
 
 #include <stdio.h>
@@ -23,6 +24,8 @@ enum {
     SYSTEM_MANAGEMENT_PORTS = 2,
     FW_CFG_PORT = 0x510,
     FW_CFG_PORTS = 12,
+    HPET_BYTES = 0x400,
+    NOTIFY_PRESSED = 0x80, /* a button */
 };
 
 static void name_eisa_id(struct aml *aml, const char *id)
@@ -47,18 +50,21 @@ static void write_isa_devices(struct aml *aml)
             uint8_t count;
         } ports[2];
         unsigned irq; /* 0: none */
+        unsigned dma; /* likewise */
     } devices[] = {
-        {"RTC", "PNP0B00", 0, {{0x70, 2}}, 8},
-        {"KBD", "PNP0303", 0, {{0x60, 1}, {0x64, 1}}, 1},
-        {"MOU", "PNP0F13", 0, {{0}}, 12},
-        {"COM1", "PNP0501", 1, {{0x3f8, 8}}, 4},
-        {"COM2", "PNP0501", 2, {{0x2f8, 8}}, 3},
+        {"RTC", "PNP0B00", 0, {{0x70, 2}}, 8, 0},
+        {"KBD", "PNP0303", 0, {{0x60, 1}, {0x64, 1}}, 1, 0},
+        {"MOU", "PNP0F13", 0, {{0}}, 12, 0},
+        {"COM1", "PNP0501", 1, {{0x3f8, 8}}, 4, 0},
+        {"COM2", "PNP0501", 2, {{0x2f8, 8}}, 3, 0},
+        {"FDC0", "PNP0700", 0, {{0x3f0, 6}, {0x3f7, 1}}, 6, 2}, /* the IDE has 0x3f6 */
         /* ports of the system board that belong to no other device */
         {"SYSR",
          "PNP0C02",
          0,
          {{ACPI_SMI_COMMAND_PORT, SYSTEM_MANAGEMENT_PORTS},
           {ACPI_GPE0_BASE, ACPI_GPE0_BYTES}},
+         0,
          0},
     };
     for (unsigned i = 0; i < ARRAY_LENGTH(devices); i++) {
@@ -76,6 +82,9 @@ static void write_isa_devices(struct aml *aml)
         }
         if (devices[i].irq) {
             aml_resource_irq(aml, devices[i].irq);
+        }
+        if (devices[i].dma) {
+            aml_resource_dma(aml, devices[i].dma);
         }
         aml_end(aml);
         aml_end(aml);
@@ -229,10 +238,61 @@ static void write_fw_cfg(struct aml *aml)
     aml_end(aml);
 }
 
-void dsdt_write(struct aml *aml, uint32_t pci_memory_first)
+/* As a device, which newer specifications want. _UID is the MADT's number. */
+static void write_processor(struct aml *aml)
+{
+    aml_device(aml, "CPU0");
+    aml_name(aml, "_HID");
+    aml_string(aml, "ACPI0007");
+    name_integer(aml, "_UID", 0);
+    aml_end(aml);
+}
+
+static void write_hpet(struct aml *aml)
+{
+    aml_device(aml, "HPET");
+    name_eisa_id(aml, "PNP0103");
+    name_integer(aml, "_UID", 0);
+    aml_name(aml, "_CRS");
+    aml_resources(aml);
+    aml_resource_memory(aml, HPET_ADDRESS, HPET_BYTES);
+    aml_end(aml);
+    aml_end(aml);
+}
+
+/* PIIX4 has no sleep button of its own: a general purpose event tells of it. */
+static void write_sleep_button(struct aml *aml)
 {
     aml_scope(aml, "\\_SB");
-    write_pci_root(aml, pci_memory_first);
+    aml_device(aml, "SLPB");
+    name_eisa_id(aml, "PNP0C0E");
+    /* It wakes the system from S0 only: _PRW is its event, and the deepest state. */
+    aml_name(aml, "_PRW");
+    aml_package(aml, 2);
+    aml_integer(aml, ACPI_SLEEP_BUTTON_EVENT);
+    aml_integer(aml, 0);
+    aml_end(aml);
+    aml_end(aml);
+    aml_end(aml);
+
+    const char method[] = {'_', 'L', '0', '0' + ACPI_SLEEP_BUTTON_EVENT, 0};
+    aml_scope(aml, "\\_GPE");
+    aml_method(aml, method, 0, false);
+    aml_notify(aml);
+    aml_path(aml, "\\_SB.SLPB");
+    aml_integer(aml, NOTIFY_PRESSED);
+    aml_end(aml);
+    aml_end(aml);
+}
+
+void dsdt_write(struct aml *aml, const struct dsdt_machine *machine)
+{
+    aml_scope(aml, "\\_SB");
+    write_processor(aml);
+    write_pci_root(aml, machine->pci_memory_first);
+    if (machine->hpet) {
+        write_hpet(aml);
+    }
     for (unsigned i = 0; i < PCI_PINS; i++) {
         write_link(aml, i);
     }
@@ -242,6 +302,8 @@ void dsdt_write(struct aml *aml, uint32_t pci_memory_first)
     aml_scope(aml, "\\_SB.PCI0");
     write_routing(aml);
     aml_end(aml);
+
+    write_sleep_button(aml);
 
     aml_name(aml, "\\_S5");
     aml_package(aml, 4);

@@ -4,8 +4,13 @@
 
 #include "firmware/aml.h"
 
-/* Appends the definition block of the PC: PCI root, interrupt routing, the ISA
- * devices, soft off. PCI memory begins at `pci_memory_first`. */
-void dsdt_write(struct aml *aml, uint32_t pci_memory_first);
+struct dsdt_machine {
+    uint32_t pci_memory_first;
+    bool hpet;
+};
+
+/* Appends the definition block of the PC: processor, PCI root, interrupt routing, the
+ * ISA devices, the sleep button, soft off. */
+void dsdt_write(struct aml *aml, const struct dsdt_machine *machine);
 
 #endif

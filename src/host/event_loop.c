@@ -4,11 +4,12 @@
 #define _GNU_SOURCE /* ppoll */
 #include "host/event_loop.h"
 
+#include "host/thread.h"
+
 #include <assert.h>
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,16 +34,26 @@ struct watch {
 struct event_loop {
     struct lock *lock;
     struct clock *clock;
+    struct clock host_clock; /* for timers that are nothing of the guest's */
     int wake_fd;
     atomic_bool wake_pending; /* wake_fd has been written and not yet read */
     atomic_bool stopping;
     atomic_bool started;
     pthread_t thread;
-    uint64_t sleeps_until_ns; /* 0: awake, looks at the clock before it sleeps */
+    /* 0: awake, looks at the clocks before it sleeps. */
+    uint64_t sleeps_until_ns, host_sleeps_until_ns;
     struct watch watches[WATCH_MAXIMUM];
     size_t watch_count;
     struct pollfd polled[1 + WATCH_MAXIMUM]; /* the loop's own copy */
 };
+
+static void host_deadline_changed(void *opaque)
+{
+    struct event_loop *loop = opaque;
+    if (clock_next_deadline_ns(&loop->host_clock) < loop->host_sleeps_until_ns) {
+        event_loop_wake(loop);
+    }
+}
 
 struct event_loop *event_loop_create(struct lock *lock, struct clock *clock,
                                      struct error *error)
@@ -54,6 +65,9 @@ struct event_loop *event_loop_create(struct lock *lock, struct clock *clock,
     }
     loop->lock = lock;
     loop->clock = clock;
+    clock_init(&loop->host_clock, CLOCK_KIND_HOST, 0);
+    loop->host_clock.deadline_changed = host_deadline_changed;
+    loop->host_clock.deadline_opaque = loop;
     loop->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (loop->wake_fd < 0) {
         error_set_errno(error, errno, "cannot create an event descriptor");
@@ -91,19 +105,28 @@ void event_loop_destroy(struct event_loop *loop)
     free(loop);
 }
 
+/* How long until the next timer of a clock, CLOCK_NEVER if there is none. */
+static uint64_t time_to_next(struct clock *clock, uint64_t *deadline_ns)
+{
+    *deadline_ns = clock_next_deadline_ns(clock);
+    if (clock->kind != CLOCK_KIND_HOST || *deadline_ns == CLOCK_NEVER) {
+        *deadline_ns = CLOCK_NEVER;
+        return CLOCK_NEVER;
+    }
+    uint64_t now_ns = clock_now_ns(clock);
+    return *deadline_ns > now_ns ? *deadline_ns - now_ns : 0;
+}
+
 /* How long to sleep, lock held; NULL: until something happens. */
 static const struct timespec *time_to_sleep(struct event_loop *loop,
                                             struct timespec *duration)
 {
-    const struct clock *clock = loop->clock;
-    uint64_t deadline_ns = clock_next_deadline_ns(clock);
-    if (clock->kind != CLOCK_KIND_HOST || deadline_ns == CLOCK_NEVER) {
-        loop->sleeps_until_ns = CLOCK_NEVER;
+    uint64_t wait_ns = time_to_next(loop->clock, &loop->sleeps_until_ns);
+    uint64_t host_ns = time_to_next(&loop->host_clock, &loop->host_sleeps_until_ns);
+    wait_ns = host_ns < wait_ns ? host_ns : wait_ns;
+    if (wait_ns == CLOCK_NEVER) {
         return NULL;
     }
-    uint64_t now_ns = clock_now_ns(loop->clock);
-    uint64_t wait_ns = deadline_ns > now_ns ? deadline_ns - now_ns : 0;
-    loop->sleeps_until_ns = deadline_ns;
     duration->tv_sec = (time_t)(wait_ns / NS_PER_SECOND);
     duration->tv_nsec = (long)(wait_ns % NS_PER_SECOND);
     return duration;
@@ -184,7 +207,8 @@ static void *run(void *opaque)
             forget_wake(loop);
         }
         lock_take(loop->lock);
-        loop->sleeps_until_ns = 0;
+        loop->sleeps_until_ns = loop->host_sleeps_until_ns = 0;
+        clock_run_timers(&loop->host_clock);
         if (loop->clock->kind == CLOCK_KIND_HOST) {
             clock_run_timers(loop->clock);
         }
@@ -199,20 +223,8 @@ static void *run(void *opaque)
 bool event_loop_start(struct event_loop *loop, struct error *error)
 {
     assert(!loop->started);
-    /* Signals belong to other threads; except those that a thread causes itself, by a
-     * fault or by reading its terminal from the background. */
-    static const int own_signals[] = {SIGSEGV, SIGBUS, SIGILL,  SIGFPE,
-                                      SIGTRAP, SIGSYS, SIGTTIN, SIGTTOU};
-    sigset_t blocked, before;
-    sigfillset(&blocked);
-    for (size_t i = 0; i < ARRAY_LENGTH(own_signals); i++) {
-        sigdelset(&blocked, own_signals[i]);
-    }
-    pthread_sigmask(SIG_SETMASK, &blocked, &before);
-    int failure = pthread_create(&loop->thread, NULL, run, loop);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (failure) {
-        return error_set_errno(error, failure, "cannot start the event loop's thread");
+    if (!thread_start(&loop->thread, run, loop, "for the event loop", error)) {
+        return false;
     }
     atomic_store(&loop->started, true);
     return true;
@@ -240,6 +252,11 @@ void event_loop_watch(struct event_loop *loop, int fd, unsigned events,
     if (wanted_more) {
         event_loop_wake(loop);
     }
+}
+
+struct clock *event_loop_host_clock(struct event_loop *loop)
+{
+    return &loop->host_clock;
 }
 
 void event_loop_wake(struct event_loop *loop)

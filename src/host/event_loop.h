@@ -32,7 +32,12 @@ void event_loop_destroy(struct event_loop *loop);
 void event_loop_watch(struct event_loop *loop, int fd, unsigned events,
                       event_callback *callback, void *opaque);
 
-/* Makes the loop look at the clock and its watches again. Any thread, lock or not. */
+/* A clock that follows the host's time whatever the machine's clock does: for what a
+ * guest cannot notice, as when a picture is refreshed. Its timers fire in the loop's
+ * thread. Lock held. */
+struct clock *event_loop_host_clock(struct event_loop *loop);
+
+/* Makes the loop look at the clocks and its watches again. Any thread, lock or not. */
 void event_loop_wake(struct event_loop *loop);
 
 /* For clock.deadline_changed (`opaque`: the loop), lock held: wakes the loop only if it

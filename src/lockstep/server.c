@@ -130,12 +130,14 @@ static struct machine_config configuration(const struct lockstep_config *config,
     machine.engine = config->engines[index].name;
     machine.engine_override = config->engines[index].override;
     machine.snapshot = true;
+    machine.raw_disks_only = true;
     machine.halt_ends = true;
     if (index > 0) {
         for (unsigned i = 0; i < MACHINE_SERIAL_LINES; i++) {
-            machine.serial[i] = NULL;
+            machine.serial[i] = machine.serial[i] ? "null" : NULL;
         }
-        /* The port is there or not, but nothing comes out of it. */
+        /* The ports are there or not, but nothing comes out of them. */
+        machine.parallel = machine.parallel ? "null" : NULL;
         machine.debug_console = machine.debug_console ? "null" : NULL;
         machine.show_guest_errors = false;
     }

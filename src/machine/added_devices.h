@@ -20,6 +20,17 @@ struct added_device {
 
 /* Of pc.c. */
 extern const struct added_device isa_debug_exit_added;
+/* Of watchdog.c. */
+extern const struct added_device i6300esb_added;
+/* Of network.c. */
+extern const struct added_device e1000_added, ne2k_pci_added, virtio_net_added;
+/* Of virtio.c. */
+extern const struct added_device virtio_block_added, virtio_keyboard_added,
+    virtio_rng_added, virtio_tablet_added;
+
+/* The slot of a PCI card: that of the property "addr", or the first free one. */
+bool added_device_take_slot(struct machine *machine, struct properties *properties,
+                            unsigned *slot, struct error *error);
 
 /* All that the configuration names, in that order. */
 bool added_devices_create(struct machine *machine, struct error *error);

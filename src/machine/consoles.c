@@ -1,7 +1,19 @@
-/* Serial lines and the debug console meet the host's character devices. */
+/* Serial lines, the parallel port and the debug console meet the host's character
+ * devices. */
+#include "machine/consoles.h"
+
+#include "devices/debug_console.h"
+#include "devices/parallel.h"
 #include "machine/machine_internal.h"
 
 #include <string.h>
+
+enum {
+    ALWAYS_THERE = 2, /* COM1 and COM2; the others if they are asked for */
+    PORT_DEBUG_CONSOLE = 0x402,
+    PORT_PARALLEL = 0x378,
+    IRQ_PARALLEL = 7,
+};
 
 static void transmit(void *opaque, uint8_t byte)
 {
@@ -34,26 +46,96 @@ static bool open_one(struct machine *machine, struct machine_console *console,
     return console->character != NULL;
 }
 
+static bool serial_line_exists(const struct machine *machine, unsigned number)
+{
+    return number < ALWAYS_THERE || machine->config.serial[number];
+}
+
+static bool is_shared(const struct machine_config *config, unsigned number)
+{
+    const char *specification = config->serial[number];
+    return config->serial_multiplexed && specification &&
+           strcmp(specification, "stdio") == 0;
+}
+
+struct character *machine_shared_console(const struct machine *machine)
+{
+    for (unsigned i = 0; i < MACHINE_SERIAL_LINES; i++) {
+        if (is_shared(&machine->config, i)) {
+            return machine->consoles[i].character;
+        }
+    }
+    return NULL;
+}
+
+const char *machine_serial_specification(const struct machine *machine, unsigned number)
+{
+    return number < MACHINE_SERIAL_LINES ? machine->config.serial[number] : NULL;
+}
+
 bool consoles_open(struct machine *machine, struct error *error)
 {
     const struct machine_config *config = &machine->config;
     for (unsigned i = 0; i < MACHINE_SERIAL_LINES; i++) {
-        const char *specification = config->serial[i];
-        bool multiplexed = config->serial_multiplexed && specification &&
-                           strcmp(specification, "stdio") == 0;
-        if (!open_one(machine, &machine->consoles[i], specification, multiplexed,
-                      error)) {
+        if (serial_line_exists(machine, i) &&
+            !open_one(machine, &machine->consoles[i], config->serial[i],
+                      is_shared(config, i), error)) {
             return false;
         }
     }
-    return !config->debug_console ||
-           open_one(machine, &machine->consoles[CONSOLE_DEBUG], config->debug_console,
-                    false, error);
+    const struct {
+        const char *specification;
+        unsigned console;
+    } outputs[] = {
+        {config->debug_console, CONSOLE_DEBUG},
+        {config->parallel, CONSOLE_PARALLEL},
+    };
+    for (unsigned i = 0; i < ARRAY_LENGTH(outputs); i++) {
+        if (outputs[i].specification &&
+            !open_one(machine, &machine->consoles[outputs[i].console],
+                      outputs[i].specification, false, error)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+void communication_create(struct machine *machine)
+{
+    static const struct {
+        uint16_t port;
+        uint8_t irq;
+    } uarts[MACHINE_SERIAL_LINES] = {{0x3f8, 4}, {0x2f8, 3}, {0x3e8, 4}, {0x2e8, 3}};
+    struct log *log = &machine->log;
+    struct port_space *ports = &machine->ports;
+    for (unsigned i = 0; i < MACHINE_SERIAL_LINES; i++) {
+        if (serial_line_exists(machine, i)) {
+            machine->uarts[i] = pc_add_device(
+                machine,
+                ns16550a_create(log, ports, &machine->clock, uarts[i].port,
+                                isa_interrupts_line(&machine->isa, uarts[i].irq),
+                                machine->consoles[i].line));
+        }
+    }
+    if (machine->consoles[CONSOLE_PARALLEL].character) {
+        pc_add_device(machine,
+                      parallel_create(log, ports, PORT_PARALLEL,
+                                      isa_interrupts_line(&machine->isa, IRQ_PARALLEL),
+                                      machine->consoles[CONSOLE_PARALLEL].line));
+    }
+    if (machine->consoles[CONSOLE_DEBUG].character) {
+        pc_add_device(machine,
+                      debug_console_create(log, ports, PORT_DEBUG_CONSOLE,
+                                           machine->consoles[CONSOLE_DEBUG].line));
+    }
 }
 
 void consoles_connect(struct machine *machine)
 {
     for (unsigned i = 0; i < MACHINE_SERIAL_LINES; i++) {
+        if (!machine->uarts[i]) {
+            continue;
+        }
         const struct character_receiver receiver = {
             .room = ns16550a_room,
             .receive = ns16550a_receive,

@@ -6,6 +6,7 @@
 #define MACHINE_INSPECT_H
 
 #include "bus/device.h"
+#include "bus/pci.h"
 #include "cpu/core/cpu.h"
 #include "machine/machine.h"
 
@@ -18,6 +19,26 @@ uint64_t machine_now_ns(struct machine *machine);
 /* Copies up to `most` bytes of code from CS:EIP on; less where memory ends. Returns how
  * many. */
 size_t machine_code(struct machine *machine, uint8_t *bytes, size_t most);
+/* Guest memory as somebody beside the CPU sees it: RAM, ROM and video memory, but no
+ * registers of devices. A `linear` address is translated as the CPU's page tables say,
+ * whatever rights they give. These return how many bytes could be accessed, up to
+ * `bytes`; writes leave ROM alone, and code that has been decoded from there is
+ * forgotten. Lock held, the CPU held (machine/control.h). */
+size_t machine_peek(struct machine *machine, bool linear, gpa_t address, void *data,
+                    size_t bytes);
+size_t machine_poke(struct machine *machine, bool linear, gpa_t address,
+                    const void *data, size_t bytes);
+/* See mmu_translate(). */
+bool machine_translate(struct machine *machine, gla_t address, gpa_t *physical,
+                       uint64_t *entry, bool *large);
+/* For those who change registers, and update what follows from them. */
+struct cpu *machine_cpu_to_change(struct machine *machine);
+
+const struct memory_map *machine_memory(const struct machine *machine);
+struct port_space *machine_ports(struct machine *machine);
+const struct pci_bus *machine_pci(const struct machine *machine);
+const struct machine_config *machine_configuration(const struct machine *machine);
+
 /* Whether the CPU takes an interrupt before it executes that code. */
 bool machine_interrupt_is_next(const struct machine *machine);
 

@@ -1,7 +1,9 @@
 #include "machine/machine.h"
 
 #include "cpu/engines/engines.h"
+#include "machine/display.h"
 #include "machine/machine_internal.h"
+#include "machine/network.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -33,6 +35,7 @@ static void stop_requested(void *opaque, unsigned events)
     (void)events;
     if (read(machine->stop_fd, &count, sizeof(count)) == sizeof(count)) {
         machine->stop_requested = true;
+        machine_notify(machine, MACHINE_EVENT_SHUTDOWN, false, "host-signal");
         machine_wake_cpu(machine);
     }
 }
@@ -49,7 +52,7 @@ static bool create_host_side(struct machine *machine, struct error *error)
     }
     event_loop_watch(machine->loop, machine->stop_fd, EVENT_READABLE, stop_requested,
                      machine);
-    return consoles_open(machine, error);
+    return consoles_open(machine, error) && displays_open(machine, error);
 }
 
 static bool on_cpu_thread(const struct machine *machine)
@@ -162,10 +165,14 @@ struct machine *machine_create(const struct machine_config *config, struct error
     }
     memset(machine, 0, bytes);
     machine->config = *config;
+    services_offer(machine);
+    machine->state = config->start_paused ? MACHINE_PRELAUNCH : MACHINE_RUNNING;
     machine->ram.fd = -1;
     machine->stop_fd = -1;
+    machine->random_fd = -1;
     lock_init(&machine->lock);
     pthread_cond_init(&machine->wake, NULL);
+    pthread_cond_init(&machine->held, NULL);
     if (!open_trace(machine, error) || !create_parts(machine, error)) {
         machine_destroy(machine);
         return NULL;
@@ -181,30 +188,34 @@ void machine_destroy(struct machine *machine)
     /* From here on there is one thread: no timer or input finds half a machine. */
     event_loop_stop(machine->loop);
     machine->clock.deadline_changed = NULL;
+    disks_settle(machine);
+    displays_close(machine);
     consoles_close(machine);
-    event_loop_destroy(machine->loop);
+    sound_close(machine);
+    networks_destroy(machine);
     if (machine->cpu.code_cache) {
         machine->engine->destroy(&machine->cpu);
     }
     for (unsigned i = machine->device_count; i-- > 0;) {
         device_destroy(machine->devices[i]);
     }
-    for (unsigned i = 0; i < MACHINE_DISKS; i++) {
-        struct error error;
-        if (!block_close(machine->disks[i], &error)) {
-            log_warning(&machine->log, "%s", error.text);
-        }
-    }
+    media_close(machine);
+    disks_close(machine);
     struct error error;
     if (!trace_close(&machine->trace, &error)) {
         log_warning(&machine->log, "%s", error.text);
     }
+    event_loop_destroy(machine->loop);
     firmware_roms_destroy(&machine->roms);
     ram_destroy(&machine->ram);
+    if (machine->random_fd >= 0) {
+        close(machine->random_fd);
+    }
     if (machine->stop_fd >= 0) {
         close(machine->stop_fd);
     }
     pthread_cond_destroy(&machine->wake);
+    pthread_cond_destroy(&machine->held);
     lock_destroy(&machine->lock);
     free(machine);
 }
@@ -220,6 +231,7 @@ uint64_t machine_hash(struct machine *machine)
 {
     struct state_buffer buffer = {0};
     lock_take(&machine->lock);
+    disks_settle(machine);
     for (unsigned i = 0; i < machine->device_count; i++) {
         device_save(machine->devices[i], &buffer);
     }
@@ -263,6 +275,7 @@ void machine_print_statistics(struct machine *machine, FILE *stream)
     for (unsigned i = 0; i < ARRAY_LENGTH(rows); i++) {
         print_statistic(stream, rows[i].name, rows[i].count);
     }
+    sound_show_statistics(machine, print_statistic, stream);
     if (machine->engine->show_statistics) {
         machine->engine->show_statistics(&machine->cpu, print_statistic, stream);
     }

@@ -1,37 +1,27 @@
 /* The PC: which chips there are, and which wire goes where. As QEMU's machine "pc":
  * i440FX, PIIX3 with IDE, PIIX4 power management, a PCI VGA in slot 2. */
 #include "bus/pci.h"
-#include "devices/debug_console.h"
 #include "devices/i440fx.h"
-#include "devices/i8042.h"
 #include "devices/i8237.h"
 #include "devices/i8254.h"
 #include "devices/isa_debug_exit.h"
 #include "devices/piix3.h"
-#include "devices/piix4_pm.h"
 #include "devices/port61.h"
 #include "devices/port92.h"
 #include "firmware/acpi.h"
 #include "firmware/linux_boot.h"
 #include "machine/added_devices.h"
 #include "machine/machine_internal.h"
+#include "machine/network.h"
 
 #include <assert.h>
 
 enum {
-    IRQ_TIMER = 0,
     IRQ_KEYBOARD = 1,
-    IRQ_COM2 = 3,
-    IRQ_COM1 = 4,
-    IRQ_RTC = 8,
-    IRQ_SCI = 9,
     IRQ_MOUSE = 12,
     IRQ_COPROCESSOR = 13,
     IRQ_IDE_PRIMARY = 14,
     IRQ_IDE_SECONDARY = 15,
-    PORT_COM1 = 0x3f8,
-    PORT_COM2 = 0x2f8,
-    PORT_DEBUG_CONSOLE = 0x402,
     SLOT_VGA = 2,
     DEBUG_EXIT_DEFAULT_PORT = 0x501, /* QEMU's */
 };
@@ -43,26 +33,12 @@ enum {
     CMOS_EXTENDED_KIB = 0x17,
     CMOS_EXTENDED_KIB_2 = 0x30,
     CMOS_ABOVE_16M_64KIB = 0x34,
-    CMOS_BOOT_1_2 = 0x3d, /* SeaBIOS: first (low) and second boot device */
-    CMOS_BOOT_3 = 0x38,
     EQUIPMENT_FPU = 0x02,
     EQUIPMENT_MOUSE = 0x04,
-    BOOT_DISK = 2,
-    BOOT_CDROM = 3,
     BASE_KIB = 640,
 };
 
 /* Wires to the machine itself. */
-
-static void cpu_interrupt(void *opaque, unsigned number, bool level)
-{
-    struct machine *machine = opaque;
-    (void)number;
-    cpu_set_interrupt_line(&machine->cpu, level);
-    if (level) {
-        pthread_cond_signal(&machine->wake);
-    }
-}
 
 static void reset_line(void *opaque, unsigned number, bool level)
 {
@@ -85,25 +61,12 @@ static void a20_line(void *opaque, unsigned source, bool level)
     cpu_set_a20(&machine->cpu, open);
 }
 
-static void power_off(void *opaque)
-{
-    struct machine *machine = opaque;
-    machine->power_off_requested = true;
-    machine_wake_cpu(machine);
-}
-
 static void debug_exit(void *opaque, uint32_t value)
 {
     struct machine *machine = opaque;
     machine->debug_exit_requested = true;
     machine->debug_exit_value = value;
     machine_wake_cpu(machine);
-}
-
-static uint8_t acknowledge_interrupt(void *opaque)
-{
-    struct machine *machine = opaque;
-    return i8259_acknowledge(machine->pic);
 }
 
 static void set_ferr(void *opaque, bool level)
@@ -159,40 +122,26 @@ static void create_isa_devices(struct machine *machine)
     struct clock *clock = &machine->clock;
     struct isa_interrupts *isa = &machine->isa;
 
-    machine->pic = pc_add_device(
-        machine, i8259_create(log, ports, irq_line_to(cpu_interrupt, machine, 0)));
-    isa->controller = i8259_set_irq;
-    isa->opaque = machine->pic;
+    interrupts_create(machine);
     struct i8254 *pit = pc_add_device(
-        machine, i8254_create(log, ports, clock, isa_interrupts_line(isa, IRQ_TIMER)));
-    pc_add_device(machine, port61_create(log, ports, clock, pit));
+        machine, i8254_create(log, ports, clock, interrupts_timer_line(machine)));
+    machine->pit = pit;
+    machine->port61 = pc_add_device(machine, port61_create(log, ports, clock, pit));
     pc_add_device(machine,
                   port92_create(log, ports, irq_line_to(a20_line, machine, A20_PORT92),
                                 irq_line_to(reset_line, machine, 0)));
     machine->rtc = pc_add_device(
-        machine, mc146818_create(log, ports, clock, isa_interrupts_line(isa, IRQ_RTC)));
-    pc_add_device(machine, i8237_create(log, ports, &machine->memory));
-    pc_add_device(machine, i8042_create(log, ports, clock,
-                                        isa_interrupts_line(isa, IRQ_KEYBOARD),
-                                        isa_interrupts_line(isa, IRQ_MOUSE),
-                                        irq_line_to(a20_line, machine, A20_KEYBOARD),
-                                        irq_line_to(reset_line, machine, 0)));
+        machine, mc146818_create(log, ports, clock, interrupts_rtc_line(machine)));
+    machine->dma = pc_add_device(machine, i8237_create(log, ports, &machine->memory));
+    machine->i8042 = pc_add_device(
+        machine, i8042_create(log, ports, clock, isa_interrupts_line(isa, IRQ_KEYBOARD),
+                              isa_interrupts_line(isa, IRQ_MOUSE),
+                              irq_line_to(a20_line, machine, A20_KEYBOARD),
+                              irq_line_to(reset_line, machine, 0)));
     machine->coprocessor_error = pc_add_device(
         machine, coprocessor_error_create(log, ports,
                                           isa_interrupts_line(isa, IRQ_COPROCESSOR)));
-    machine->uarts[0] =
-        pc_add_device(machine, ns16550a_create(log, ports, clock, PORT_COM1,
-                                               isa_interrupts_line(isa, IRQ_COM1),
-                                               machine->consoles[0].line));
-    machine->uarts[1] =
-        pc_add_device(machine, ns16550a_create(log, ports, clock, PORT_COM2,
-                                               isa_interrupts_line(isa, IRQ_COM2),
-                                               machine->consoles[1].line));
-    if (machine->consoles[CONSOLE_DEBUG].character) {
-        pc_add_device(machine,
-                      debug_console_create(log, ports, PORT_DEBUG_CONSOLE,
-                                           machine->consoles[CONSOLE_DEBUG].line));
-    }
+    communication_create(machine);
 }
 
 static bool create_pci_devices(struct machine *machine, struct error *error)
@@ -210,30 +159,12 @@ static bool create_pci_devices(struct machine *machine, struct error *error)
         machine, piix3_ide_create(log, ports, bus, &machine->memory,
                                   isa_interrupts_line(isa, IRQ_IDE_PRIMARY),
                                   isa_interrupts_line(isa, IRQ_IDE_SECONDARY)));
-    pc_add_device(machine, piix4_pm_create(log, ports, bus, &machine->clock,
-                                           isa_interrupts_line(isa, IRQ_SCI), power_off,
-                                           machine));
+    power_create(machine);
     const struct firmware_image *rom = &machine->roms.vga_bios;
     machine->vga = pc_add_device(machine, vga_create(log, ports, &machine->memory,
                                                      &machine->clock, bus, SLOT_VGA,
                                                      rom->bytes, rom->length, error));
     return machine->vga != NULL;
-}
-
-static bool attach_disks(struct machine *machine, struct error *error)
-{
-    for (unsigned unit = 0; unit < MACHINE_DISKS; unit++) {
-        const char *path = machine->config.disks[unit];
-        if (!path) {
-            continue;
-        }
-        machine->disks[unit] = block_open(path, false, machine->config.snapshot, error);
-        if (!machine->disks[unit]) {
-            return false;
-        }
-        piix3_ide_attach(machine->ide, unit, block_device_of(machine->disks[unit]));
-    }
-    return true;
 }
 
 bool pc_create(struct machine *machine, struct error *error)
@@ -246,7 +177,6 @@ bool pc_create(struct machine *machine, struct error *error)
         .ports = &machine->ports,
         .trace = machine->trace.items ? &machine->trace : NULL,
         .syscall_redirect = machine->config.syscall_redirect,
-        .acknowledge_interrupt = acknowledge_interrupt,
         .set_ferr = set_ferr,
         .opaque = machine,
         .escaped = machine->config.escaped,
@@ -257,7 +187,9 @@ bool pc_create(struct machine *machine, struct error *error)
         return false;
     }
     create_isa_devices(machine);
-    return create_pci_devices(machine, error) && attach_disks(machine, error) &&
+    return create_pci_devices(machine, error) && disks_open(machine, error) &&
+           media_create(machine, error) && sound_create(machine, error) &&
+           networks_create(machine, error) && virtio_disks_create(machine, error) &&
            added_devices_create(machine, error);
 }
 
@@ -277,9 +209,9 @@ static void fill_cmos(struct machine *machine)
     set_cmos16(machine, CMOS_EXTENDED_KIB, extended_kib);
     set_cmos16(machine, CMOS_EXTENDED_KIB_2, extended_kib);
     set_cmos16(machine, CMOS_ABOVE_16M_64KIB, above_16m);
-    mc146818_set(machine->rtc, CMOS_EQUIPMENT, EQUIPMENT_FPU | EQUIPMENT_MOUSE);
-    mc146818_set(machine->rtc, CMOS_BOOT_1_2, BOOT_DISK | BOOT_CDROM << 4);
-    mc146818_set(machine->rtc, CMOS_BOOT_3, 0);
+    mc146818_set(machine->rtc, CMOS_EQUIPMENT,
+                 EQUIPMENT_FPU | EQUIPMENT_MOUSE | media_floppy_equipment(machine));
+    media_fill_cmos(machine);
 }
 
 bool pc_prepare_firmware(struct machine *machine, struct error *error)
@@ -290,7 +222,15 @@ bool pc_prepare_firmware(struct machine *machine, struct error *error)
     fill_cmos(machine);
     fw_cfg_add_i64(machine->fw_cfg, FW_CFG_RAM_SIZE, machine->ram.bytes);
     fw_cfg_add_i16(machine->fw_cfg, FW_CFG_NOGRAPHIC, config->serial_multiplexed);
-    acpi_add_tables(machine->fw_cfg, machine->ram.bytes);
+    boot_order_tell_firmware(machine);
+    const struct acpi_machine described = {
+        .ram_bytes = machine->ram.bytes,
+        .apic = !config->no_apic,
+        .hpet = !config->no_hpet,
+    };
+    if (!config->no_acpi) {
+        acpi_add_tables(machine->fw_cfg, &described);
+    }
     return !config->kernel ||
            linux_boot_prepare(machine->fw_cfg, machine->ram.bytes, config->kernel,
                               config->initrd, config->append, error);
@@ -310,4 +250,5 @@ void pc_reset(struct machine *machine)
             class->reset_lines(machine->devices[i]);
         }
     }
+    boot_order_reset(machine);
 }

@@ -1,6 +1,7 @@
 /* The run loop: the CPU's thread. It runs the engine, sleeps while the CPU is halted,
  * fires timers where time is counted, and does what devices have asked for. */
 #define _GNU_SOURCE /* pthread_cond_clockwait */
+#include "machine/display.h"
 #include "machine/machine_internal.h"
 
 #include <sys/prctl.h>
@@ -22,11 +23,28 @@ static bool counted(const struct machine *machine)
     return machine->clock.kind == CLOCK_KIND_COUNTED;
 }
 
-static bool wants_attention(const struct machine *machine)
+/* Somebody has asked for something that is done whether or not the CPU runs. */
+static bool is_asked(const struct machine *machine)
 {
     return machine->stop_requested || machine->reset_requested ||
            machine->power_off_requested || machine->debug_exit_requested ||
-           machine->halted_for_good;
+           machine->init_requested || machine->halted_for_good;
+}
+
+static bool wants_attention(const struct machine *machine)
+{
+    return is_asked(machine) || machine_is_held(machine);
+}
+
+/* Tells whoever waits for it that the CPU is out of the engine. Lock held. */
+static void wait_while_held(struct machine *machine)
+{
+    machine->waits = true;
+    pthread_cond_broadcast(&machine->held);
+    while (machine_is_held(machine) && !is_asked(machine)) {
+        pthread_cond_wait(&machine->wake, &machine->lock.mutex);
+    }
+    machine->waits = false;
 }
 
 /* Whether a halted CPU would go on. */
@@ -106,7 +124,7 @@ static uint64_t budget(struct machine *machine)
 
 static void reset(struct machine *machine)
 {
-    machine->reset_requested = false;
+    machine->init_requested = false;
     pc_reset(machine);
     /* cpu_reset() looks at the clock through the bus, which takes the lock. */
     lock_release(&machine->lock);
@@ -114,11 +132,35 @@ static void reset(struct machine *machine)
     lock_take(&machine->lock);
 }
 
+static void reset_again(struct machine *machine)
+{
+    const char *reason = machine->reset_reason;
+    machine->reset_reason = NULL;
+    reset(machine);
+    machine_notify(machine, MACHINE_EVENT_RESET, !reason,
+                   reason ? reason : "guest-reset");
+    if (machine->state != MACHINE_RUNNING) {
+        machine->state = MACHINE_PRELAUNCH;
+    }
+    machine->reset_requested = false;
+    pthread_cond_broadcast(&machine->held);
+}
+
+/* The guest has switched off: true if that ends the run. */
+static bool shut_down(struct machine *machine)
+{
+    machine->power_off_requested = false;
+    machine_notify(machine, MACHINE_EVENT_SHUTDOWN, true, "guest-shutdown");
+    if (machine->config.no_shutdown) {
+        machine_stand_still(machine, MACHINE_SHUT_DOWN);
+    }
+    return !machine->config.no_shutdown;
+}
+
 /* Does what devices and the user have asked for; true when the run is over. */
 static bool attend(struct machine *machine, struct machine_result *result)
 {
-    if (machine->power_off_requested) {
-        machine->power_off_requested = false;
+    if (machine->power_off_requested && shut_down(machine)) {
         result->end = MACHINE_END_POWER_OFF;
         return true;
     }
@@ -140,11 +182,17 @@ static bool attend(struct machine *machine, struct machine_result *result)
     }
     if (machine->reset_requested && machine->config.no_reboot) {
         machine->reset_requested = false;
+        machine_notify(machine, MACHINE_EVENT_SHUTDOWN, !machine->reset_reason,
+                       machine->reset_reason ? machine->reset_reason : "guest-reset");
         result->end = MACHINE_END_RESET;
         return true;
     }
     if (machine->reset_requested) {
-        reset(machine);
+        reset_again(machine);
+    }
+    if (machine->init_requested) {
+        machine->init_requested = false;
+        cpu_init_signal(&machine->cpu);
     }
     if (machine->cpu.retired >= machine->run_until) {
         result->end = MACHINE_END_BUDGET;
@@ -181,6 +229,9 @@ static void run_engine(struct machine *machine)
     case CPU_EXIT_TRIPLE_FAULT:
         machine->reset_requested = true;
         break;
+    case CPU_EXIT_DEBUG:
+        machine_stand_still(machine, MACHINE_DEBUG);
+        break;
     case CPU_EXIT_BUDGET:
     case CPU_EXIT_KICK:
         break;
@@ -189,13 +240,17 @@ static void run_engine(struct machine *machine)
 
 bool machine_power_on(struct machine *machine, struct error *error)
 {
-    if (!event_loop_start(machine->loop, error)) {
+    if (!disks_start(machine, error) || !event_loop_start(machine->loop, error)) {
         return false;
     }
     lock_take(&machine->lock);
     reset(machine);
     consoles_connect(machine);
+    displays_start(machine);
     machine->powered_on = true;
+    if (machine->state != MACHINE_RUNNING) {
+        clock_pause(&machine->clock);
+    }
     lock_release(&machine->lock);
     return true;
 }
@@ -215,9 +270,16 @@ struct machine_result machine_run(struct machine *machine, uint64_t instructions
     }
     lock_take(&machine->lock);
     machine->cpu_thread = pthread_self();
+    machine->in_run = true;
     while (!attend(machine, &result)) {
-        run_engine(machine);
+        if (machine_is_held(machine)) {
+            wait_while_held(machine);
+        } else {
+            run_engine(machine);
+        }
     }
+    machine->in_run = false;
+    pthread_cond_broadcast(&machine->held);
     tell_event_loop(machine);
     lock_release(&machine->lock);
     return result;

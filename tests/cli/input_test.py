@@ -7,6 +7,7 @@
 import os
 import resource
 import signal
+import socket
 import subprocess
 import unittest
 
@@ -42,7 +43,42 @@ class BadInput(harness.TestCase):
                              ("isa-debug-exit,iobase=", "iobase="),
                              ("isa-debug-exit,iosize=9", "from 1 to 4")):
             self.refuse("-device", device, "-display", "none", disk, hint=hint)
+        wav = "wav,id=w,path=" + self.path("sound")
+        for option, value, hint in (
+                ("-audiodev", "wav", "path=FILE"), ("-audiodev", "oss", "sdl, wav and none"),
+                ("-audiodev", wav + ",out.frequency=1", "from 8000 to 192000"),
+                ("-audiodev", wav + ",channels=1", "no property channels"),
+                ("-audiodev", "wav,path=" + self.path("no/such"), "no/such"),
+                ("-audio", "none,model=gus", "AC97 and sb16"),
+                ("-machine", "pcspk-audiodev=x", "no audio device 'x'"),
+                ("-device", "AC97,audiodev=x", "no audio device 'x'"),
+                ("-device", "sb16,irq=3", "irq 2, 5, 7 or 10")):
+            self.refuse(option, value, "-display", "none", disk, hint=hint)
+        self.refuse("-device", "sb16", "-device", "sb16", disk, hint="one already")
+        self.refuse("-audiodev", wav, "-audiodev", wav, disk, hint="id=w is there twice")
         self.refuse("-nographic", "-serial", "nowhere", disk, hint="nowhere")
+        for nic, hint in (("warp", "user, tap, socket and null"), ("user,model=e", "e1000"),
+                          ("user,mac=1:2:3", "mac="), ("user,hostfwd=tcp:22", "tcp::2222"),
+                          ("user,net=10.0.2.0/33", "net="), ("user,dns=10.0.3.3", "dns="),
+                          ("user,restrict=yes", "on or off"), ("user,colour=1", "colour"),
+                          ("user,addr=2", "addr"), ("socket", "listen="),
+                          ("socket,connect=127.0.0.1:1", "refused"),
+                          ("tap", "ifname="), ("tap,fd=77", "fd=77"),
+                          ("tap,ifname=a,script=x", "script=no"),
+                          ("null,capture=" + self.path("no/such"), "no/such")):
+            self.refuse("-nic", nic, "-display", "none", disk, hint=hint)
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            taken = f"user,hostfwd=tcp::{server.getsockname()[1]}-:22"
+            self.refuse("-nic", taken, "-display", "none", disk, hint="cannot listen")
+        for drive in "", ",drive=hdb", ",drive=x":
+            self.refuse("-device", "virtio-blk-pci" + drive, "-display", "none", disk,
+                        hint="hdd")
+        self.refuse("-netdev", "user", "-display", "none", disk, hint="id")
+        self.refuse("-device", "e1000,netdev=a", "-display", "none", disk, hint="id=a")
+        self.refuse("-netdev", "null,id=a", "-netdev", "null,id=a", "-display", "none",
+                    disk, hint="taken")
+        self.refuse("-netdev", "null,id=a", "-device", "e1000,netdev=a", "-device",
+                    "e1000,netdev=a", "-display", "none", disk, hint="already")
         self.refuse("-serial", "stdio", "-serial", "stdio", disk, hint="in use")
         self.refuse("-serial", "file:" + self.path("no/such"), disk, hint="no/such")
         self.refuse("-serial", "unix:" + self.path("socket"), disk, hint="socket")

@@ -63,6 +63,20 @@ class OnATerminal(harness.TestCase):
         self.type(b"\x01h")
         self.expect(b"Ctrl-A X")
         self.type(b"\x01c")
+        self.expect(b"(faumachine) ")
+        self.type(b"info status\r")
+        self.expect(b"VM status: running")
+        self.type(b"\x01cguest")
+        self.expect(b"guest")
+        self.type(b"\x01c")
+        self.expect(b"(faumachine) ")
+        self.type(b"\x01x")
+        self.expect_end(0)
+
+    def test_no_monitor(self):
+        """-monitor none: the terminal is for the guest alone."""
+        self.start_here("-nographic", "-monitor", "none")
+        self.type(b"\x01c")
         self.expect(b"no monitor")
         self.type(b"\x01x")
         self.expect_end(0)

@@ -1,5 +1,6 @@
 /* The engine's corners: halting, the stack outside protected mode, code in memory that
  * is not RAM, and state that must not depend on the host. */
+#include "cpu/core/debugger.h"
 #include "cpu/mmu/access.h"
 #include "cpu_fixture.h"
 
@@ -83,6 +84,54 @@ static void test_trap_wakes_halted_cpu(void **state)
     assert_true(cpu_fixture_exception(&fixture, &exception));
     assert_int_equal(exception.vector, EXCEPTION_DB);
     assert_int_equal(exception.eip, CODE + 1);
+}
+
+/* A debugger stops the run before a breakpoint, and after what is watched; what it has
+ * stopped at does not stop the run again. */
+static void test_debugger(void **state)
+{
+    (void)state;
+    enum { DATA = CODE + PAGE_BYTES };
+    static const uint8_t code[] = {
+        0x41,                               /* 0: inc ecx */
+        0x41,                               /* 1: inc ecx */
+        0xff, 0x05, 0x00, 0x10, 0x10, 0x00, /* 2: inc dword [DATA] */
+        0x8b, 0x05, 0x00, 0x10, 0x10, 0x00, /* 8: mov eax, [DATA] */
+        0xeb, 0xf0,                         /* 14: jmp 0 */
+    };
+    static struct debugger debugger;
+    const struct debugger_point at_1 = {.kind = DEBUGGER_EXECUTE, .address = CODE + 1};
+    const struct debugger_point reads = {
+        .kind = DEBUGGER_READ, .address = DATA + 3, .bytes = 1};
+    struct cpu *cpu = fixture.cpu;
+    cpu_fixture_store(&fixture, CODE, code, sizeof(code));
+    cpu->regs[REGISTER_ECX] = 0;
+    assert_int_equal(cpu_fixture_run(&fixture, 500), CPU_EXIT_BUDGET); /* 100 rounds */
+    cpu->debugger = &debugger;
+    assert_true(debugger_add(&debugger, &at_1));
+    for (uint32_t i = 1; i <= 3; i++) {
+        debugger_let_go(&debugger, false);
+        assert_int_equal(cpu_fixture_run(&fixture, 1000), CPU_EXIT_DEBUG);
+        assert_int_equal(cpu->eip, CODE + 1);
+        assert_int_equal(cpu->regs[REGISTER_ECX], 199 + 2 * i);
+        assert_ptr_equal(debugger.met, &debugger.points[0]);
+    }
+    debugger_let_go(&debugger, true);
+    assert_int_equal(cpu_fixture_run(&fixture, 1000), CPU_EXIT_DEBUG);
+    assert_int_equal(cpu->eip, CODE + 2);
+    assert_null(debugger.met);
+    assert_true(debugger_remove(&debugger, &at_1));
+    assert_false(debugger_remove(&debugger, &at_1));
+    assert_true(debugger_add(&debugger, &reads));
+    cpu_request(cpu, CPU_REQUEST_FLUSH);
+    for (unsigned i = 0; i < 2; i++) { /* an INC reads, too */
+        debugger_let_go(&debugger, false);
+        assert_int_equal(cpu_fixture_run(&fixture, 1000), CPU_EXIT_DEBUG);
+        assert_int_equal(cpu->eip, CODE + (i ? 14 : 8));
+        assert_non_null(debugger.met);
+    }
+    cpu->debugger = NULL;
+    assert_int_equal(cpu_fixture_run(&fixture, 1000), CPU_EXIT_BUDGET);
 }
 
 /* SS.B outlives protected mode, as the limits do: ESP counts in whole. */
@@ -543,6 +592,7 @@ int main(void)
     }
     const struct CMUnitTest tests[] = {
         TEST(test_trap_wakes_halted_cpu, setup_protected),
+        TEST(test_debugger, setup_protected),
         TEST(test_big_stack_in_real_mode, setup_real),
         TEST(test_code_in_video_memory, setup_protected),
         TEST(test_no_host_pointers_in_state, setup_protected),

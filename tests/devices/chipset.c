@@ -33,6 +33,9 @@ static void disk_carry_out(struct memory_disk *disk,
         disk->flushes++;
     } else if (result == 0 && request->operation == BLOCK_READ) {
         memcpy(request->buffer, place, length);
+    } else if (result == 0 && request->operation == BLOCK_DISCARD) {
+        memset(place, 0, length);
+        disk->discarded += request->count;
     } else if (result == 0) {
         memcpy(place, request->buffer, length);
     }

@@ -25,6 +25,7 @@ struct memory_disk {
     uint64_t bad_sector; /* fails with bad_result when a request touches it */
     int bad_result;
     unsigned requests, flushes;
+    uint64_t discarded; /* sectors */
     /* Requests are kept until memory_disk_answer() if `deferred`. */
     bool deferred, waiting;
     struct block_request held;

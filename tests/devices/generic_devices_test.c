@@ -30,7 +30,8 @@ static unsigned long seed;
 
 struct fixture {
     struct machine *machine;
-    char directory[64], bios[96], vga_bios[96], disk[96];
+    char directory[64], bios[96], vga_bios[96], disk[96], second[96], sound[96];
+    char output[128];
     uint64_t random;
 };
 
@@ -73,16 +74,33 @@ static int setup(void **state)
     snprintf(fixture.bios, sizeof(fixture.bios), "%s/bios", fixture.directory);
     snprintf(fixture.vga_bios, sizeof(fixture.vga_bios), "%s/vga", fixture.directory);
     snprintf(fixture.disk, sizeof(fixture.disk), "%s/disk", fixture.directory);
+    snprintf(fixture.sound, sizeof(fixture.sound), "%s/sound", fixture.directory);
+    snprintf(fixture.output, sizeof(fixture.output), "wav,path=%s", fixture.sound);
     write_file(fixture.bios, BIOS_BYTES, "", 0);
     write_file(fixture.vga_bios, VGA_BIOS_BYTES, rom_signature, sizeof(rom_signature));
+    snprintf(fixture.second, sizeof(fixture.second), "%s/second", fixture.directory);
     write_file(fixture.disk, DISK_BYTES, "", 0);
+    write_file(fixture.second, DISK_BYTES, "", 0);
     struct machine_config config = {
         .ram_bytes = RAM_BYTES,
         .bios = fixture.bios,
         .vga_bios = fixture.vga_bios,
-        .disks = {fixture.disk},
-        .serial = {"null", "null"},
+        .drives = {{.image = {.file = fixture.disk}},
+                   {.image = {.file = fixture.second}},
+                   {.media = MACHINE_MEDIA_CDROM,
+                    .image = {.file = fixture.bios, .read_only = true}},
+                   {.media = MACHINE_MEDIA_CDROM}},
+        .floppies = {{.media = MACHINE_MEDIA_FLOPPY,
+                      .image = {.file = fixture.vga_bios}},
+                     {.media = MACHINE_MEDIA_FLOPPY}},
+        .serial = {"null", "null", "null", "null"},
+        .parallel = "null",
+        .audiodevs = {fixture.output},
         .clock = CLOCK_KIND_COUNTED,
+        .nics = {"null,model=e1000", "null,model=ne2k_pci",
+                 "null,model=virtio-net-pci"},
+        .devices = {"virtio-rng-pci", "virtio-keyboard-pci", "virtio-tablet-pci",
+                    "virtio-blk-pci,drive=hdb", "i6300esb", "sb16", "AC97"},
     };
     struct error error;
     fixture.machine = machine_create(&config, &error);
@@ -104,6 +122,8 @@ static int teardown(void **state)
     unlink(fixture->bios);
     unlink(fixture->vga_bios);
     unlink(fixture->disk);
+    unlink(fixture->sound);
+    unlink(fixture->second);
     return rmdir(fixture->directory);
 }
 
@@ -154,9 +174,10 @@ static void access_some_memory(struct fixture *fixture)
 /* Functions that are there, and mostly registers that decode something. */
 static void access_some_config(struct fixture *fixture)
 {
-    static const uint8_t devfns[] = {0, 8, 9, 11, 16};
-    static const uint8_t offsets[] = {4,    0x10, 0x20, 0x30, 0x40,
-                                      0x58, 0x5c, 0x60, 0x80};
+    static const uint8_t devfns[] = {0,  8,  9,  11, 16, 24, 32,
+                                     40, 48, 56, 64, 72, 80, 88};
+    static const uint8_t offsets[] = {4,    0x10, 0x20, 0x30, 0x40, 0x58,
+                                      0x5c, 0x60, 0x80, 0x88, 0x90, 0x94};
     uint32_t devfn = devfns[below(fixture, sizeof(devfns))];
     uint32_t offset = below(fixture, 2) ? offsets[below(fixture, sizeof(offsets))]
                                         : below(fixture, 64) * 4;

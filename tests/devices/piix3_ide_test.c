@@ -1,5 +1,6 @@
 /* The IDE controller with ATA disks in memory, by its ports. */
-#include "chipset.h"
+#include "devices/ata.h"
+#include "ide_host.h"
 
 #include <errno.h>
 #include <setjmp.h>
@@ -7,142 +8,6 @@
 #include <stddef.h>
 #include <string.h>
 #include <cmocka.h>
-
-enum {
-    DISK_SECTORS = 40 * 16 * 63,
-    COMMAND_BLOCK = 0x1f0,
-    CONTROL = 0x3f6,
-    SECOND = 0x170,
-    MASTER = 0xc000,
-    PRDS = 0x10000,
-    BUFFER = 0x20000,
-    DATA = 0,
-    ERROR = 1,
-    COUNT = 2,
-    LOW = 3,
-    MID = 4,
-    HIGH = 5,
-    DEVICE = 6,
-    STATUS = 7,
-    READY = 0x50,
-    READY_DATA = 0x58,
-    FAILED = 0x51,
-};
-
-struct fixture {
-    struct bench *bench;
-    struct memory_disk disk;
-};
-
-static int setup(void **state)
-{
-    static struct fixture fixture;
-    struct bench *bench = fixture.bench = bench_create();
-    memory_disk_create(&fixture.disk, DISK_SECTORS);
-    piix3_ide_attach(bench->ide, 0, &fixture.disk.device);
-    config_write(bench, 1, 1, 0x20, MASTER, 4);
-    config_write(bench, 1, 1, PCI_COMMAND, PCI_COMMAND_IO | PCI_COMMAND_MASTER, 2);
-    config_write(bench, 1, 1, 0x40, 0x80008000, 4);
-    *state = &fixture;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    struct fixture *fixture = *state;
-    bench_destroy(fixture->bench);
-    memory_disk_destroy(&fixture->disk);
-    return 0;
-}
-
-static uint8_t get(struct bench *bench, unsigned offset)
-{
-    return in8(bench, (uint16_t)(COMMAND_BLOCK + offset));
-}
-
-static void put(struct bench *bench, unsigned offset, uint8_t value)
-{
-    out8(bench, (uint16_t)(COMMAND_BLOCK + offset), value);
-}
-
-static void put_lba28(struct bench *bench, uint32_t sector, uint8_t count)
-{
-    put(bench, DEVICE, (uint8_t)(0xe0 | sector >> 24));
-    put(bench, COUNT, count);
-    put(bench, LOW, (uint8_t)sector);
-    put(bench, MID, (uint8_t)(sector >> 8));
-    put(bench, HIGH, (uint8_t)(sector >> 16));
-}
-
-static void put_lba48(struct bench *bench, uint64_t sector, uint16_t count)
-{
-    put(bench, DEVICE, 0xe0);
-    put(bench, COUNT, (uint8_t)(count >> 8));
-    put(bench, LOW, (uint8_t)(sector >> 24));
-    put(bench, MID, (uint8_t)(sector >> 32));
-    put(bench, HIGH, (uint8_t)(sector >> 40));
-    put(bench, COUNT, (uint8_t)count);
-    put(bench, LOW, (uint8_t)sector);
-    put(bench, MID, (uint8_t)(sector >> 8));
-    put(bench, HIGH, (uint8_t)(sector >> 16));
-}
-
-static void put_chs(struct bench *bench, unsigned cylinder, unsigned head,
-                    unsigned sector, uint8_t count)
-{
-    put(bench, DEVICE, (uint8_t)(0xa0 | head));
-    put(bench, COUNT, count);
-    put(bench, LOW, (uint8_t)sector);
-    put(bench, MID, (uint8_t)cylinder);
-    put(bench, HIGH, (uint8_t)(cylinder >> 8));
-}
-
-static uint32_t get_lba28(struct bench *bench)
-{
-    return get(bench, LOW) | (uint32_t)get(bench, MID) << 8 |
-           (uint32_t)get(bench, HIGH) << 16 | (get(bench, DEVICE) & 0xfU) << 24;
-}
-
-static void read_data(struct bench *bench, void *bytes, unsigned length)
-{
-    uint8_t *to = bytes;
-    for (unsigned i = 0; i < length; i += 2) {
-        uint16_t word = (uint16_t)port_read(&bench->ports, COMMAND_BLOCK, 2);
-        memcpy(to + i, &word, sizeof(word));
-    }
-}
-
-static void write_data(struct bench *bench, const void *bytes, unsigned length)
-{
-    const uint8_t *from = bytes;
-    for (unsigned i = 0; i < length; i += 4) {
-        uint32_t value;
-        memcpy(&value, from + i, sizeof(value));
-        port_write(&bench->ports, COMMAND_BLOCK, value, 4);
-    }
-}
-
-/* The interrupt is there; reading the status takes it away. */
-static void expect_interrupt(struct bench *bench, uint8_t status)
-{
-    assert_true(bench->lines[14]);
-    assert_int_equal(in8(bench, CONTROL), status);
-    assert_true(bench->lines[14]);
-    assert_int_equal(get(bench, STATUS), status);
-    assert_false(bench->lines[14]);
-}
-
-static void expect_sector(struct bench *bench, uint64_t number)
-{
-    uint64_t words[64];
-    read_data(bench, words, sizeof(words));
-    assert_int_equal(words[0], number);
-}
-
-static uint8_t *on_disk(struct fixture *fixture, uint64_t sector)
-{
-    return fixture->disk.bytes + sector * BLOCK_SECTOR_BYTES;
-}
 
 /* -- registers and reset -- */
 
@@ -369,6 +234,58 @@ static void test_native_max(void **state)
 
 /* -- PIO -- */
 
+/* Commands with 48-bit addresses, on a disk of 2^41 sectors that keeps what it is asked
+ * for: the address goes to the back end, and that of a bad sector comes back. */
+static void test_large_addresses(void **state)
+{
+    static const struct {
+        uint8_t command;
+        enum block_operation operation;
+    } commands[] = {{0x24, BLOCK_READ},
+                    {0x29, BLOCK_READ},
+                    {0x42, BLOCK_READ},
+                    {0x34, BLOCK_WRITE},
+                    {0x39, BLOCK_WRITE}};
+    struct fixture *fixture = *state;
+    struct bench *bench = fixture->bench;
+    struct memory_disk *disk = &fixture->disk;
+    const uint64_t sectors = 1ULL << 41, address = 0x123456789aULL;
+    uint64_t actual = disk->device.sectors;
+    uint8_t data[512] = {0};
+    disk->device.sectors = sectors;
+    disk->deferred = true;
+    for (unsigned i = 0; i < ARRAY_LENGTH(commands); i++) {
+        put_lba48(bench, address, 1);
+        put(bench, STATUS, commands[i].command);
+        if (commands[i].operation == BLOCK_WRITE) {
+            write_data(bench, data, sizeof(data));
+        }
+        assert_true(disk->waiting);
+        assert_int_equal(disk->held.sector, address);
+        assert_int_equal(disk->held.operation, commands[i].operation);
+        disk->waiting = false;
+        disk->held.completion(disk->held.opaque, EIO);
+        assert_int_equal(get(bench, STATUS) & 0x01, 1);
+        assert_int_equal(get_lba28(bench) & 0xffffff, address & 0xffffff);
+        out8(bench, CONTROL, 0x80);
+        assert_int_equal(get(bench, LOW) | get(bench, MID) << 8, address >> 24);
+        out8(bench, CONTROL, 0x00);
+    }
+    put_lba48(bench, sectors, 1);
+    put(bench, STATUS, 0x24);
+    assert_int_equal(get(bench, STATUS), FAILED);
+    assert_int_equal(get(bench, ERROR), 0x10);
+    put(bench, STATUS, 0xec);
+    uint16_t words[256];
+    read_data(bench, words, sizeof(words));
+    assert_int_equal(words[60] | (uint32_t)words[61] << 16, 0x0fffffff);
+    assert_int_equal(words[100], 0);
+    assert_int_equal(words[102], 1 << 9);
+    assert_int_equal(words[83] & 0x2400, 0x2400); /* 48 bits, FLUSH CACHE EXT */
+    disk->device.sectors = actual;
+    disk->deferred = false;
+}
+
 static void test_pio_read(void **state)
 {
     struct bench *bench = ((struct fixture *)*state)->bench;
@@ -552,22 +469,6 @@ static void test_flush_error(void **state)
 
 /* -- DMA -- */
 
-static void put_prd(struct bench *bench, unsigned index, uint32_t address,
-                    uint32_t bytes, bool last)
-{
-    memory_write32(&bench->memory, PRDS + 8 * index, address);
-    memory_write32(&bench->memory, PRDS + 8 * index + 4,
-                   (bytes & 0xffff) | (uint32_t)last << 31);
-}
-
-static void start_dma(struct bench *bench, uint8_t command, bool to_memory)
-{
-    port_write(&bench->ports, MASTER + 4, PRDS, 4);
-    out8(bench, MASTER + 2, 0x06);
-    put(bench, STATUS, command);
-    out8(bench, MASTER, to_memory ? 0x09 : 0x01);
-}
-
 static void test_dma_read_scatters(void **state)
 {
     struct fixture *fixture = *state;
@@ -673,53 +574,12 @@ static void test_dma_long(void **state)
     put_lba48(bench, 0, SECTORS);
     start_dma(bench, 0x25, true);
     expect_interrupt(bench, READY);
-    assert_int_equal(fixture->disk.requests, SECTORS / 128 + 1);
+    assert_int_equal(fixture->disk.requests, SECTORS / ATA_CHUNK_SECTORS + 1);
     assert_int_equal(memory_read32(&bench->memory, BUFFER + 0x20000),
                      SECTORS / 128 * 128);
 }
 
-/* -- a back end that answers later -- */
-
-static void test_deferred_answers(void **state)
-{
-    struct fixture *fixture = *state;
-    struct bench *bench = fixture->bench;
-    fixture->disk.deferred = true;
-    put_lba28(bench, 50, 2);
-    put(bench, STATUS, 0x20);
-    assert_int_equal(get(bench, STATUS), 0x80);
-    put(bench, STATUS, 0xec); /* busy: ignored */
-    memory_disk_answer(&fixture->disk);
-    expect_interrupt(bench, READY_DATA);
-    expect_sector(bench, 50);
-    assert_int_equal(get(bench, STATUS), 0x80);
-    memory_disk_answer(&fixture->disk);
-    expect_sector(bench, 51);
-    put_prd(bench, 0, BUFFER, 0, false);
-    put_prd(bench, 1, BUFFER, 0, true);
-    put_lba28(bench, 0, 200);
-    start_dma(bench, 0xc8, true);
-    memory_disk_answer(&fixture->disk);
-    assert_false(bench->lines[14]);
-    memory_disk_answer(&fixture->disk);
-    expect_interrupt(bench, READY);
-}
-
-static void test_reset_while_busy(void **state)
-{
-    struct fixture *fixture = *state;
-    struct bench *bench = fixture->bench;
-    fixture->disk.deferred = true;
-    put_lba28(bench, 50, 1);
-    put(bench, STATUS, 0x20);
-    out8(bench, CONTROL, 0x04);
-    out8(bench, CONTROL, 0x00);
-    assert_int_equal(get(bench, STATUS), 0x80);
-    memory_disk_answer(&fixture->disk);
-    assert_int_equal(get(bench, STATUS), READY);
-    assert_int_equal(get(bench, LOW), 1);
-    assert_false(bench->lines[14]);
-}
+/* -- two drives, saving -- */
 
 static void test_two_drives(void **state)
 {
@@ -770,8 +630,6 @@ static void test_save_in_transfer(void **state)
     state_buffer_free(&saved);
 }
 
-#define IDE_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -786,6 +644,7 @@ int main(void)
         IDE_TEST(test_power_modes),
         IDE_TEST(test_smart),
         IDE_TEST(test_native_max),
+        IDE_TEST(test_large_addresses),
         IDE_TEST(test_pio_read),
         IDE_TEST(test_pio_write),
         IDE_TEST(test_count_of_zero_is_256),
@@ -803,8 +662,6 @@ int main(void)
         IDE_TEST(test_dma_table_too_short),
         IDE_TEST(test_dma_read_error),
         IDE_TEST(test_dma_long),
-        IDE_TEST(test_deferred_answers),
-        IDE_TEST(test_reset_while_busy),
         IDE_TEST(test_two_drives),
         IDE_TEST(test_save_in_transfer),
     };

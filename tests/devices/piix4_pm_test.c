@@ -68,6 +68,19 @@ static void test_timer_counts(void **state)
     assert_int_equal(in(bench, TIMER, 4), (5ULL * TIMER_HZ) & 0xffffff);
 }
 
+/* On a clock that goes on while the bytes are put together. */
+static void test_timer_never_goes_back(void **state)
+{
+    struct bench *bench = *state;
+    clock_init(&bench->clock, CLOCK_KIND_HOST, 0);
+    uint32_t before = in(bench, TIMER, 4);
+    for (unsigned i = 0; i < 200000; i++) {
+        uint32_t now = in(bench, TIMER, 4);
+        assert_true(((now - before) & 0xffffff) < 0x800000);
+        before = now;
+    }
+}
+
 static void test_timer_overflow_interrupt(void **state)
 {
     struct bench *bench = *state;
@@ -188,6 +201,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_window, setup, teardown),
         cmocka_unit_test_setup_teardown(test_timer_counts, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_timer_never_goes_back, setup, teardown),
         cmocka_unit_test_setup_teardown(test_timer_overflow_interrupt, setup, teardown),
         cmocka_unit_test_setup_teardown(test_timer_status_without_enable, setup,
                                         teardown),

@@ -52,8 +52,10 @@ static bool take_word(struct machine_config *config, const char *word)
         const char *name;
         const char **to;
     } words[] = {
-        {"disk=", &config->disks[0]},    {"kernel=", &config->kernel},
-        {"initrd=", &config->initrd},    {"append=", &config->append},
+        {"disk=", &config->drives[0].image.file},
+        {"kernel=", &config->kernel},
+        {"initrd=", &config->initrd},
+        {"append=", &config->append},
         {"serial=", &config->serial[0]},
     };
     for (unsigned i = 0; value && i < ARRAY_LENGTH(words); i++) {

@@ -92,9 +92,10 @@ static void run_command(struct firmware_bench *bench, struct placed *files,
     file->bytes[offset] = (uint8_t)-sum(file->bytes + start, length);
 }
 
-static void load(struct firmware_bench *bench, struct placed *files, uint64_t ram_bytes)
+static void load_for(struct firmware_bench *bench, struct placed *files,
+                     const struct acpi_machine *machine)
 {
-    acpi_add_tables(bench->fw_cfg, ram_bytes);
+    acpi_add_tables(bench->fw_cfg, machine);
     files[0] = (struct placed){.name = "etc/acpi/rsdp", .address = RSDP_AT};
     files[1] = (struct placed){.name = "etc/acpi/tables", .address = TABLES_AT};
     size_t length;
@@ -105,6 +106,13 @@ static void load(struct firmware_bench *bench, struct placed *files, uint64_t ra
     for (size_t at = 0; at < length; at += COMMAND_BYTES) {
         run_command(bench, files, loader + at);
     }
+}
+
+static void load(struct firmware_bench *bench, struct placed *files, uint64_t ram_bytes)
+{
+    load_for(
+        bench, files,
+        &(struct acpi_machine){.ram_bytes = ram_bytes, .apic = true, .hpet = true});
 }
 
 static void unload(struct placed *files)
@@ -141,9 +149,10 @@ static void test_tables(void **state)
     assert_memory_equal(files[0].bytes, "RSD PTR ", 8);
     assert_int_equal(sum(files[0].bytes, 20), 0);
     uint8_t *rsdt = table_at(files, get32(files[0].bytes + 16), "RSDT");
-    assert_int_equal(get32(rsdt + 4), 40);
+    assert_int_equal(get32(rsdt + 4), 36 + 3 * 4);
     uint8_t *fadt = table_at(files, get32(rsdt + 36), "FACP");
     assert_int_equal(get32(fadt + 4), 116);
+    assert_int_equal(fadt[44], 1); /* interrupt model: APICs */
     assert_int_equal(fadt[46], 9);
     assert_int_equal(get32(fadt + 48), 0xb2);
     assert_int_equal(fadt[52], 0xf1);
@@ -170,6 +179,44 @@ static bool contains(const uint8_t *table, const void *bytes, size_t length)
         }
     }
     return false;
+}
+
+/* Local APIC 0, I/O APIC 0, the timer at input 2, levels of PCI and SCI, NMI at LINT1.
+ */
+static void test_madt(void **state)
+{
+    static const uint8_t entries[] = {
+        0, 8,  0,   0, 1, 0,  0,    0,                     /* local APIC */
+        1, 12, 0,   0, 0, 0,  0xc0, 0xfe, 0,   0, 0,    0, /* I/O APIC */
+        2, 10, 0,   0, 2, 0,  0,    0,    0,   0,          /* overrides */
+        2, 10, 0,   5, 5, 0,  0,    0,    0xd, 0, 2,    10, 0,   9, 9, 0,
+        0, 0,  0xd, 0, 2, 10, 0,    10,   10,  0, 0,    0,  0xd, 0, 2, 10,
+        0, 11, 11,  0, 0, 0,  0xd,  0,    4,   6, 0xff, 0,  0,   1, /* NMI */
+    };
+    struct placed files[2];
+    load(*state, files, 64 << 20);
+    uint8_t *rsdt = table_at(files, get32(files[0].bytes + 16), "RSDT");
+    uint8_t *madt = table_at(files, get32(rsdt + 40), "APIC");
+    assert_int_equal(get32(madt + 36), 0xfee00000);
+    assert_int_equal(get32(madt + 40), 1);
+    assert_int_equal(get32(madt + 4), 44 + sizeof(entries));
+    assert_memory_equal(madt + 44, entries, sizeof(entries));
+    uint8_t *hpet = table_at(files, get32(rsdt + 44), "HPET");
+    assert_int_equal(get32(hpet + 36), 0x8086a201);
+    assert_int_equal(get32(hpet + 44), 0xfed00000);
+    unload(files);
+}
+
+/* What is not there is not told of. */
+static void test_without(void **state)
+{
+    struct placed files[2];
+    load_for(*state, files, &(struct acpi_machine){.ram_bytes = 64 << 20});
+    uint8_t *rsdt = table_at(files, get32(files[0].bytes + 16), "RSDT");
+    assert_int_equal(get32(rsdt + 4), 36 + 4);
+    assert_int_equal(table_at(files, get32(rsdt + 36), "FACP")[44], 0);
+    assert_false(contains(find_dsdt(files), "HPET", 4));
+    unload(files);
 }
 
 /* PCI memory begins above RAM, where SeaBIOS will put it. */
@@ -201,6 +248,8 @@ static void test_dsdt_has(void **state)
     const uint8_t *dsdt = find_dsdt(files);
     assert_true(contains(dsdt, "\x08_HID\x0c\x41\xd0\x0a\x03", 10)); /* PNP0A03 */
     assert_true(contains(dsdt, "\x08_HID\x0c\x41\xd0\x03\x03", 10)); /* PNP0303 */
+    /* _L01 notifies the sleep button. */
+    assert_true(contains(dsdt, "_L01\0\x86\\\x2e_SB_SLPB\x0a\x80", 18));
     assert_true(contains(dsdt, "\x08\\_S5_\x12\x06\x04\0\0\0\0", 13));
     /* Slot 2, INTA#: LNKB. Slot 1, INTA#: interrupt 9, no link. */
     assert_true(contains(dsdt, "\x12\x0d\x04\x0c\xff\xff\x02\0\0LNKB\0", 14));
@@ -280,8 +329,8 @@ int main(void)
     cmocka_unit_test_setup_teardown(function, firmware_bench_set_up,                   \
                                     firmware_bench_tear_down)
     const struct CMUnitTest tests[] = {
-        TEST(test_tables),   TEST(test_pci_window),
-        TEST(test_dsdt_has), cmocka_unit_test(test_aml_encoding),
+        TEST(test_tables),     TEST(test_madt),     TEST(test_without),
+        TEST(test_pci_window), TEST(test_dsdt_has), cmocka_unit_test(test_aml_encoding),
         TEST(test_iasl),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

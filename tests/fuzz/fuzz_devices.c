@@ -1,7 +1,7 @@
 /* Random accesses to all ports and to all device memory of a whole machine, with time
  * going on and resets in between. Nothing may crash, hang or overrun; what the devices
  * say does not matter. */
-#include "fuzz.h"
+#include "fuzz_rings.h"
 
 #include <stdlib.h>
 
@@ -48,7 +48,7 @@ static void access_port(struct fuzz *fuzz)
 /* The two-step way to PCI configuration space: too long a shot for chance alone. */
 static void access_pci(struct fuzz *fuzz)
 {
-    enum { ADDRESS = 0xcf8, DATA = 0xcfc, DEVICES = 5 };
+    enum { ADDRESS = 0xcf8, DATA = 0xcfc, DEVICES = 10 };
     struct port_space *ports = &fuzz->machine->ports;
     uint32_t function = fuzz_below(fuzz, DEVICES) << 3 | fuzz_below(fuzz, 4);
     uint32_t address = 0x80000000 | function << 8 | (fuzz_below(fuzz, 256) & 0xfc);
@@ -62,13 +62,23 @@ static void access_pci(struct fuzz *fuzz)
     }
 }
 
+static void write_config(struct fuzz *fuzz, const struct fuzz_ring_setup *setup)
+{
+    enum { ADDRESS = 0xcf8, DATA = 0xcfc };
+    struct port_space *ports = &fuzz->machine->ports;
+    uint32_t offset = setup->offset;
+    port_write(ports, ADDRESS, 0x80000000 | setup->function << 8 | (offset & 0xfc), 4);
+    if (offset & 3) {
+        port_write(ports, (uint16_t)(DATA + (offset & 3)), setup->value, 1);
+    } else {
+        port_write(ports, DATA, setup->value, 4);
+    }
+}
+
 /* What firmware does: devices decode their ports and memory. */
 static void enable_pci(struct fuzz *fuzz)
 {
-    enum { ADDRESS = 0xcf8, DATA = 0xcfc };
-    static const struct {
-        uint32_t function, offset, value;
-    } setup[] = {
+    static const struct fuzz_ring_setup setup[] = {
         {1 << 3 | 1, 0x04, 5},          /* IDE: ports, bus master */
         {1 << 3 | 1, 0x20, 0xc001},     /* where the bus master's are */
         {1 << 3 | 1, 0x40, 0x80008000}, /* both channels decode */
@@ -77,25 +87,22 @@ static void enable_pci(struct fuzz *fuzz)
         {1 << 3 | 3, 0x90, 0x701},      {1 << 3 | 3, 0xd2, 9},
         {2 << 3, 0x10, 0xfd000000}, /* VGA */
         {2 << 3, 0x18, 0xfebf0000},     {2 << 3, 0x04, 3},
+        {9 << 3, 0x10, 0xd001}, /* AC97 */
+        {9 << 3, 0x14, 0xd101},         {9 << 3, 0x04, 5},
     };
-    struct port_space *ports = &fuzz->machine->ports;
     for (unsigned i = 0; i < ARRAY_LENGTH(setup); i++) {
-        uint32_t register_address = setup[i].offset & 0xfc;
-        port_write(ports, ADDRESS,
-                   0x80000000 | setup[i].function << 8 | register_address, 4);
-        if (setup[i].offset & 3) {
-            port_write(ports, (uint16_t)(DATA + (setup[i].offset & 3)), setup[i].value,
-                       1);
-        } else {
-            port_write(ports, DATA, setup[i].value, 4);
-        }
+        write_config(fuzz, &setup[i]);
+    }
+    for (unsigned i = 0; i < FUZZ_RING_SETUPS; i++) {
+        write_config(fuzz, &fuzz_ring_setup[i]);
     }
 }
 
 /* Register files behind an index port, likewise. */
 static void access_indexed(struct fuzz *fuzz)
 {
-    static const uint16_t index_ports[] = {0x70, 0x3c4, 0x3ce, 0x3d4, 0x1ce};
+    static const uint16_t index_ports[] = {0x70,  0x3c4, 0x3ce, 0x3d4,
+                                           0x1ce, 0x224, 0x388};
     struct port_space *ports = &fuzz->machine->ports;
     uint16_t port = index_ports[fuzz_below(fuzz, ARRAY_LENGTH(index_ports))];
     unsigned width = port == 0x1ce ? 2 : 1;
@@ -104,6 +111,18 @@ static void access_indexed(struct fuzz *fuzz)
         port_read(ports, (uint16_t)(port + 1), width);
     } else {
         port_write(ports, (uint16_t)(port + 1), fuzz_interesting(fuzz), width);
+    }
+}
+
+static void move_words(struct fuzz *fuzz, uint16_t port, uint32_t most)
+{
+    struct port_space *ports = &fuzz->machine->ports;
+    for (uint32_t words = fuzz_below(fuzz, most); words > 0; words--) {
+        if (fuzz_one_in(fuzz, 2)) {
+            port_write(ports, port, fuzz_interesting(fuzz), 2);
+        } else {
+            port_read(ports, port, 2);
+        }
     }
 }
 
@@ -121,12 +140,88 @@ static void access_disk(struct fuzz *fuzz)
     port_write(ports, (uint16_t)(base + 7),
                commands[fuzz_below(fuzz, ARRAY_LENGTH(commands))], 1);
     clock_run_timers(&fuzz->machine->clock);
-    for (uint32_t words = fuzz_below(fuzz, 300); words > 0; words--) {
-        if (fuzz_one_in(fuzz, 2)) {
-            port_write(ports, base, fuzz_interesting(fuzz), 2);
-        } else {
-            port_read(ports, base, 2);
+    move_words(fuzz, base, 300);
+}
+
+/* A packet to a CD-ROM drive, by PIO or DMA, and some data. */
+static void access_cdrom(struct fuzz *fuzz)
+{
+    static const uint8_t commands[] = {0x00, 0x03, 0x12, 0x1b, 0x1e, 0x25, 0x28,
+                                       0x2b, 0x43, 0x46, 0x4a, 0x51, 0x52, 0x55,
+                                       0x5a, 0xa8, 0xad, 0xb9, 0xbb, 0xbd, 0xbe};
+    enum { CHANNEL = 0x170, MASTER = 0xc008 };
+    struct port_space *ports = &fuzz->machine->ports;
+    bool dma = fuzz_one_in(fuzz, 3);
+    port_write(ports, CHANNEL + 6, fuzz_one_in(fuzz, 8) ? 0xb0 : 0xa0, 1);
+    port_write(ports, CHANNEL + 1, dma, 1);
+    port_write(ports, CHANNEL + 4, fuzz_interesting(fuzz), 1);
+    port_write(ports, CHANNEL + 5, fuzz_interesting(fuzz), 1);
+    port_write(ports, CHANNEL + 7, fuzz_one_in(fuzz, 16) ? 0x08 : 0xa0, 1);
+    for (unsigned i = 0; i < 6; i++) {
+        uint32_t word = fuzz_one_in(fuzz, 3) ? fuzz_interesting(fuzz) : 0;
+        if (i == 0) {
+            word = commands[fuzz_below(fuzz, ARRAY_LENGTH(commands))] | (word & 0xff00);
         }
+        port_write(ports, CHANNEL, word, 2);
+    }
+    if (dma) {
+        port_write(ports, MASTER + 4, fuzz_below(fuzz, FUZZ_RAM_BYTES), 4);
+        port_write(ports, MASTER, 0x01, 1);
+        port_write(ports, MASTER, fuzz_one_in(fuzz, 8), 1);
+    } else {
+        move_words(fuzz, CHANNEL, 1500);
+    }
+}
+
+/* A command to the floppy controller, some bytes, and the DMA channel. */
+static void access_floppy(struct fuzz *fuzz)
+{
+    static const uint8_t commands[] = {0x42, 0x03, 0x04, 0x45, 0xc6, 0x07, 0x08, 0x4a,
+                                       0x4c, 0x4d, 0x0e, 0x0f, 0x51, 0x12, 0x13, 0x14,
+                                       0x56, 0x59, 0x5d, 0x8f, 0xe6, 0x46, 0xc5, 0x10};
+    enum { DOR = 0x3f2, FIFO = 0x3f5, RATE = 0x3f7, DMA_MODE = 0x0b, DMA_MASK = 0x0a };
+    struct port_space *ports = &fuzz->machine->ports;
+    port_write(ports, DOR, fuzz_one_in(fuzz, 16) ? fuzz_interesting(fuzz) : 0x1c, 1);
+    port_write(ports, RATE, fuzz_one_in(fuzz, 4) ? fuzz_below(fuzz, 4) : 0, 1);
+    if (fuzz_one_in(fuzz, 2)) {
+        port_write(ports, DMA_MODE, fuzz_one_in(fuzz, 2) ? 0x46 : 0x4a, 1);
+        port_write(ports, DMA_MASK, 0x02, 1);
+        port_write(ports, 0xd6, 0xc0, 1);
+        port_write(ports, 0xd4, 0x00, 1);
+    }
+    port_write(ports, FIFO, commands[fuzz_below(fuzz, ARRAY_LENGTH(commands))], 1);
+    for (unsigned i = fuzz_below(fuzz, 12); i > 0; i--) {
+        uint32_t small = fuzz_below(fuzz, 20);
+        port_write(ports, FIFO, fuzz_one_in(fuzz, 4) ? fuzz_interesting(fuzz) : small,
+                   1);
+    }
+    for (unsigned i = fuzz_below(fuzz, fuzz_one_in(fuzz, 8) ? 1500 : 16); i > 0; i--) {
+        if (fuzz_one_in(fuzz, 8)) {
+            port_write(ports, FIFO, fuzz_interesting(fuzz), 1);
+        } else {
+            port_read(ports, FIFO, 1);
+        }
+    }
+}
+
+/* Somebody plays with the drives. */
+static void change_medium(struct fuzz *fuzz)
+{
+    struct machine *machine = fuzz->machine;
+    struct machine_medium medium;
+    struct error error;
+    unsigned drives = machine->media.count;
+    if (!machine_media_describe(machine, fuzz_below(fuzz, drives), &medium)) {
+        return;
+    }
+    if (medium.file) {
+        machine_media_eject(machine, medium.drive, fuzz_one_in(fuzz, 2), &error);
+        return;
+    }
+    const struct block_options options = {.file = fuzz->disk, .read_only = true};
+    struct block_backend *backend = block_open(&options, NULL, NULL, &error);
+    if (backend && !machine_media_insert(machine, medium.drive, backend, &error)) {
+        block_close(backend, &error);
     }
 }
 
@@ -238,7 +333,21 @@ static void torment(struct fuzz *fuzz)
     case 6:
         access_disk(fuzz);
         break;
-    case 7 ... 12:
+    case 7:
+        access_cdrom(fuzz);
+        break;
+    case 8:
+        access_floppy(fuzz);
+        break;
+    case 9:
+        if (fuzz_one_in(fuzz, 8)) {
+            change_medium(fuzz);
+        }
+        break;
+    case 10:
+        fuzz_rings(fuzz);
+        break;
+    case 11 ... 12:
         access_pci(fuzz);
         break;
     case 13 ... 24:

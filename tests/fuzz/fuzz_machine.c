@@ -22,14 +22,24 @@ bool fuzz_make_machine(struct fuzz *fuzz, const char *engine)
     }
     const struct machine_config config = {
         .ram_bytes = FUZZ_RAM_BYTES,
-        .disks = {fuzz->disk},
+        .drives = {{.image = {.file = fuzz->disk}},
+                   {0},
+                   {.media = MACHINE_MEDIA_CDROM,
+                    .image = {.file = fuzz->disk, .read_only = true}},
+                   {.media = MACHINE_MEDIA_CDROM}},
+        .floppies = {{.media = MACHINE_MEDIA_FLOPPY, .image = {.file = fuzz->disk}},
+                     {.media = MACHINE_MEDIA_FLOPPY}},
         .snapshot = true,
         .serial = {"null", "null"},
+        .audiodevs = {"wav,path=/dev/null"},
         .debug_console = "null",
         .engine = engine,
         .clock = CLOCK_KIND_COUNTED,
         .epoch_s = EPOCH_S,
-        .devices = {"isa-debug-exit,iobase=0xf4"},
+        .nics = {"null,model=e1000", "null,model=ne2k_pci",
+                 "null,model=virtio-net-pci"},
+        .devices = {"virtio-rng-pci", "virtio-tablet-pci", "virtio-keyboard-pci",
+                    "isa-debug-exit,iobase=0xf4", "sb16", "AC97"},
     };
     struct error error;
     fuzz->machine = machine_create(&config, &error);

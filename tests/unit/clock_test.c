@@ -103,6 +103,64 @@ static void faster_than_the_host(void **state)
     assert_true(timer_is_armed(&eager.timer));
 }
 
+/* Nothing is due and no time passes, of whichever kind the clock is. */
+static void stands_still(struct fixture *f, void (*pass_time)(struct clock *clock))
+{
+    struct noted timer = {.fixture = f, .letter = 'a'};
+    timer_init(&timer.timer, &f->clock, note, &timer);
+    uint64_t before_ns = clock_now_ns(&f->clock);
+    timer_set_ns(&timer.timer, before_ns + 100000);
+    clock_pause(&f->clock);
+    uint64_t paused_ns = clock_now_ns(&f->clock);
+    clock_pause(&f->clock); /* once more is the same */
+    pass_time(&f->clock);
+    assert_int_equal(clock_now_ns(&f->clock), paused_ns);
+    assert_int_equal(clock_next_deadline_ns(&f->clock), CLOCK_NEVER);
+    assert_int_equal(clock_run_timers(&f->clock), 0);
+    clock_resume(&f->clock);
+    assert_in_range(clock_now_ns(&f->clock), paused_ns, paused_ns + NS_PER_SECOND / 2);
+    assert_int_equal(clock_next_deadline_ns(&f->clock), before_ns + 100000);
+    pass_time(&f->clock);
+    assert_int_equal(clock_run_timers(&f->clock), 1);
+    assert_string_equal(f->fired, "a");
+}
+
+static void pass_manually(struct clock *clock)
+{
+    clock->manual_ns += NS_PER_SECOND;
+}
+
+static void pass_really(struct clock *clock)
+{
+    clock->base_ns -= NS_PER_SECOND; /* as if it were later */
+}
+
+static uint64_t count(void *opaque)
+{
+    const uint64_t *retired = opaque;
+    return *retired;
+}
+
+static void pass_by_counting(struct clock *clock)
+{
+    *(uint64_t *)clock->retired_opaque += NS_PER_SECOND;
+}
+
+static void time_stands_still_while_paused(void **state)
+{
+    struct fixture *f = *state;
+    uint64_t retired = 5;
+    stands_still(f, pass_manually);
+    memset(f, 0, sizeof(*f));
+    clock_init(&f->clock, CLOCK_KIND_HOST, 0);
+    stands_still(f, pass_really);
+    memset(f, 0, sizeof(*f));
+    clock_init(&f->clock, CLOCK_KIND_COUNTED, 0);
+    f->clock.retired = count;
+    f->clock.retired_opaque = &retired;
+    stands_still(f, pass_by_counting);
+}
+
 static void scaling_does_not_overflow(void **state)
 {
     assert_int_equal(clock_scale(UINT64_MAX, 1193182, 1193182), UINT64_MAX);
@@ -115,6 +173,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(by_deadline_then_by_arming, set_up, tear_down),
         cmocka_unit_test_setup_teardown(skipping_never_goes_back, set_up, tear_down),
         cmocka_unit_test_setup_teardown(faster_than_the_host, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(time_stands_still_while_paused, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(scaling_does_not_overflow, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -90,7 +90,8 @@ static void open_character(struct fixture *f, const char *specification,
                            bool multiplexed)
 {
     const struct character_commands commands = {.quit = quit, .opaque = f};
-    const struct character_receiver receiver = {room, receive, line_break, f};
+    const struct character_receiver receiver = {
+        .room = room, .receive = receive, .line_break = line_break, .opaque = f};
     f->character = character_open(specification, multiplexed, &commands, f->loop,
                                   &f->log, &f->error);
     if (!f->character) {

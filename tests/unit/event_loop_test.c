@@ -159,6 +159,22 @@ static void leaves_counted_clocks_alone(void **state)
     assert_int_equal(atomic_load(&f->calls), 0);
 }
 
+/* What a guest cannot notice goes by the host's time, whatever the machine's clock. */
+static void host_timers_beside_a_counted_clock(void **state)
+{
+    struct fixture *f = *state;
+    struct clock *host = event_loop_host_clock(f->loop);
+    f->clock.kind = CLOCK_KIND_COUNTED;
+    timer_init(&f->timer, host, on_timer, f);
+    start(f);
+    sleep_ms(20);
+    lock_take(&f->lock);
+    timer_set_ns(&f->timer, clock_now_ns(host) + 60 * NS_PER_SECOND);
+    timer_set_ns(&f->timer, clock_now_ns(host) + MS);
+    lock_release(&f->lock);
+    wait_for(&f->calls, 1);
+}
+
 /* Who takes a machine apart wants quiet, but has watches to end. */
 static void stopped_loop_calls_nobody(void **state)
 {
@@ -186,6 +202,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(fires_timers_in_time, set_up, tear_down),
         cmocka_unit_test_setup_teardown(notices_an_earlier_deadline, set_up, tear_down),
         cmocka_unit_test_setup_teardown(leaves_counted_clocks_alone, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(host_timers_beside_a_counted_clock, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(stopped_loop_calls_nobody, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

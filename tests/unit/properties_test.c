@@ -123,12 +123,27 @@ static void test_switches(void **state)
     refused(properties_take_switch(&properties, "c", &value, &error), "on or off");
 }
 
+static void test_repeated(void **state)
+{
+    struct properties properties;
+    struct error error;
+    assert_true(
+        properties_parse_repeated(&properties, "-x", "n,a=1,b=2,a=3", "a", &error));
+    assert_string_equal(properties_take_next(&properties, "a"), "1");
+    assert_false(properties_finish(&properties, "a and b", &error));
+    assert_string_equal(properties_take_next(&properties, "a"), "3");
+    assert_null(properties_take_next(&properties, "a"));
+    assert_string_equal(properties_take(&properties, "b"), "2");
+    assert_true(properties_finish(&properties, "a and b", &error));
+    assert_false(properties_parse_repeated(&properties, "-x", "b=1,b=2", "a", &error));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_words),    cmocka_unit_test(test_refused),
         cmocka_unit_test(test_numbers),  cmocka_unit_test(test_sizes),
-        cmocka_unit_test(test_switches),
+        cmocka_unit_test(test_switches), cmocka_unit_test(test_repeated),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

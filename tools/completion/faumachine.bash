@@ -4,14 +4,28 @@ _faumachine()
 {
     local current=${COMP_WORDS[COMP_CWORD]}
     local previous=${COMP_WORDS[COMP_CWORD - 1]}
-    local options="-m -hda -hdb -hdc -hdd -snapshot -kernel -initrd -append -bios
-        -nographic -display -serial -debugcon -device -no-reboot -rtc -clock -engine
+    local options="-m -hda -hdb -hdc -hdd -cdrom -fda -fdb -drive -nodefaults -snapshot
+        -boot -kernel -initrd -append -bios -nographic -display -vnc -screenshot -name
+        -serial -parallel -debugcon -device -nic -netdev -net -object -audiodev -audio
+        -watchdog-action -action -machine -M -no-reboot -no-shutdown -monitor -qmp -gdb
+        -s -S -rtc -clock -engine
         -syscall-redirect -sandbox -d -D -stats -help -version"
     if [[ ${COMP_WORDS[1]} == lockstep ]]; then
         options+=" -engines -every -from -until"
     fi
 
     COMPREPLY=()
+    if [[ ${COMP_WORDS[1]} == image ]]; then
+        if ((COMP_CWORD == 2)); then
+            mapfile -t COMPREPLY < <(compgen -W "create info commit" -- "$current")
+        elif [[ $previous == -[fF] ]]; then
+            mapfile -t COMPREPLY < <(compgen -W "raw qcow2 vdi vmdk vhdx" -- "$current")
+        else
+            mapfile -t COMPREPLY < <(compgen -f -- "$current")
+            compopt -o filenames
+        fi
+        return
+    fi
     # One dash or two; the words are the same.
     case ${previous/#--/-} in
     -m)
@@ -19,7 +33,12 @@ _faumachine()
         return
         ;;
     -display)
-        mapfile -t COMPREPLY < <(compgen -W "none" -- "$current")
+        mapfile -t COMPREPLY < <(compgen -W "sdl sdl,full-screen=on vnc=:1 curses none" \
+            -- "$current")
+        return
+        ;;
+    -vnc)
+        mapfile -t COMPREPLY < <(compgen -W ":1 :1,password-file=" -- "$current")
         return
         ;;
     -serial)
@@ -28,12 +47,87 @@ _faumachine()
             -W "stdio mon:stdio file: null none pty unix:" -- "$current")
         return
         ;;
+    -monitor | -qmp)
+        compopt -o nospace
+        mapfile -t COMPREPLY < <(compgen -W "stdio unix: tcp: none" -- "$current")
+        return
+        ;;
+    -gdb)
+        compopt -o nospace
+        mapfile -t COMPREPLY < <(compgen -W "tcp::1234 unix:" -- "$current")
+        return
+        ;;
     -debugcon)
         mapfile -t COMPREPLY < <(compgen -W "stdio file: null" -- "$current")
         return
         ;;
     -device)
-        mapfile -t COMPREPLY < <(compgen -W "isa-debug-exit,iobase=0xf4" -- "$current")
+        mapfile -t COMPREPLY < <(compgen \
+            -W "isa-debug-exit,iobase=0xf4 i6300esb sb16 AC97 e1000 ne2k_pci virtio-net-pci
+            virtio-blk-pci,drive=hda virtio-rng-pci virtio-keyboard-pci virtio-tablet-pci
+            help" -- "$current")
+        return
+        ;;
+    -parallel)
+        compopt -o nospace
+        mapfile -t COMPREPLY < <(compgen -W "file: null none" -- "$current")
+        return
+        ;;
+    -machine | -M)
+        mapfile -t COMPREPLY < <(compgen \
+            -W "pc pc,apic=off pc,hpet=off pc,acpi=off pc,pcspk-audiodev=" -- "$current")
+        return
+        ;;
+    -audiodev)
+        compopt -o nospace
+        mapfile -t COMPREPLY < <(compgen -W "sdl wav,path= none" -- "$current")
+        return
+        ;;
+    -audio)
+        mapfile -t COMPREPLY < <(compgen -W "sdl,model=AC97 sdl,model=sb16" -- "$current")
+        return
+        ;;
+    -watchdog-action)
+        mapfile -t COMPREPLY < <(compgen -W "reset shutdown poweroff pause inject-nmi none" \
+            -- "$current")
+        return
+        ;;
+    -action)
+        mapfile -t COMPREPLY < <(compgen -P watchdog= \
+            -W "reset shutdown poweroff pause inject-nmi none" -- "${current#watchdog=}")
+        return
+        ;;
+    -drive)
+        compopt -o nospace
+        mapfile -t COMPREPLY < <(compgen \
+            -W "file= if=virtio,file= if=floppy,file= media=cdrom,file=" -- "$current")
+        return
+        ;;
+    -boot)
+        compopt -o nospace
+        mapfile -t COMPREPLY < <(compgen -W "order= once=d menu=on" -- "$current")
+        return
+        ;;
+    -nic)
+        compopt -o nospace
+        mapfile -t COMPREPLY < <(compgen \
+            -W "user user,model= user,hostfwd=tcp:: tap,ifname= socket,listen=
+            socket,connect= null none" -- "$current")
+        return
+        ;;
+    -netdev)
+        compopt -o nospace
+        mapfile -t COMPREPLY < <(compgen \
+            -W "user,id= tap,id= socket,id= null,id=" -- "$current")
+        return
+        ;;
+    -net)
+        mapfile -t COMPREPLY < <(compgen -W "none" -- "$current")
+        return
+        ;;
+    -object)
+        compopt -o nospace
+        mapfile -t COMPREPLY < <(compgen -W "filter-dump,netdev=" -- "$current")
         return
         ;;
     -rtc)
@@ -74,8 +168,8 @@ _faumachine()
             -W "in_asm out_asm int mmu exec guest_errors help" -- "${current##*,}")
         return
         ;;
-    -append) return ;;
-    -kernel | -initrd | -bios | -hd[abcd] | -D)
+    -append | -name) return ;;
+    -kernel | -initrd | -bios | -hd[abcd] | -D | -screenshot)
         mapfile -t COMPREPLY < <(compgen -f -- "$current")
         compopt -o filenames
         return
@@ -91,7 +185,7 @@ _faumachine()
     mapfile -t COMPREPLY < <(compgen -f -- "$current")
     compopt -o filenames
     if ((COMP_CWORD == 1)); then
-        mapfile -t -O "${#COMPREPLY[@]}" COMPREPLY < <(compgen -W "run lockstep" \
+        mapfile -t -O "${#COMPREPLY[@]}" COMPREPLY < <(compgen -W "run lockstep image" \
             -- "$current")
     fi
 }

@@ -188,6 +188,7 @@ enum {
     CPU_SHADOW_MOV_SS = 2 /* so do NMI and debug traps */
 };
 
+struct debugger;
 struct trace;
 
 /* How the machine wires a CPU. Callbacks are made with the machine lock held. */
@@ -201,6 +202,8 @@ struct cpu_wiring {
     const char *syscall_redirect; /* of engine direct (redirect.h); NULL: auto */
     /* INTA cycle: the vector of the interrupt to take. */
     uint8_t (*acknowledge_interrupt)(void *opaque);
+    /* IA32_APIC_BASE has been written; NULL: there is no local APIC. */
+    void (*set_apic_base)(void *opaque, uint64_t base);
     /* FERR#: an unmasked x87 exception waits while CR0.NE is clear; may be NULL. */
     void (*set_ferr)(void *opaque, bool level);
     void *opaque;
@@ -321,10 +324,17 @@ struct cpu {
     bool single_step;         /* TF was set when the current instruction began */
     uint32_t dr6_pending;     /* debug conditions met by the current instruction */
 
+    struct { /* where devices' registers were reached last: cpu_bus.c */
+        const struct memory_region *region;
+        gpa_t first, last;
+        uint32_t generation; /* of the memory map; 0: nowhere */
+    } device;
+
     _Atomic uint32_t request;       /* CPU_REQUEST_… */
     void (*nudge)(struct cpu *cpu); /* told of requests by the engine's wish; or NULL */
     atomic_bool a20_line;           /* what CPU_REQUEST_A20 shall put into a20_mask */
 
+    struct debugger *debugger; /* cpu/core/debugger.h; NULL: nobody debugs */
     struct translated_state translated;
     struct direct_state direct_state;
     struct loaded_segment loaded_segments[LOADED_SEGMENTS]; /* by index in the GDT */
@@ -353,6 +363,9 @@ struct cpu_statistics {
     uint64_t port_accesses, mmio_accesses;
     uint64_t decoding_cycles; /* of the host's time stamp counter */
 };
+
+/* In IA32_APIC_BASE; the CPU has no local APIC for software while it is clear. */
+#define CPU_APIC_ENABLED (1ULL << 11)
 
 extern const struct state_field cpu_fields[];
 enum { CPU_STATE_VERSION = 1 };
@@ -418,6 +431,9 @@ uint32_t cpu_port_read(struct cpu *cpu, uint16_t port, unsigned width);
 void cpu_port_write(struct cpu *cpu, uint16_t port, uint32_t value, unsigned width);
 uint32_t cpu_physical_read(struct cpu *cpu, gpa_t address, unsigned width);
 void cpu_physical_write(struct cpu *cpu, gpa_t address, uint32_t value, unsigned width);
+
+/* Tells the local APIC of apic_base. */
+void cpu_place_apic(struct cpu *cpu);
 
 /* The time stamp counter: 1 GHz of virtual time plus offset. */
 uint64_t cpu_tsc(struct cpu *cpu);

@@ -27,14 +27,19 @@ void cpu_port_write(struct cpu *cpu, uint16_t port, uint32_t value, unsigned wid
     lock_release(cpu->wiring.lock);
 }
 
-/* The region that takes an access of `width` at `address` whole, or NULL. */
+/* The region that takes an access of `width` at `address` whole, or NULL. The last one
+ * is remembered, from the lowest address that was asked for: the map is long. */
 static const struct memory_region *whole_region(struct cpu *cpu, gpa_t address,
                                                 unsigned width)
 {
-    gpa_t last;
-    const struct memory_region *region =
-        memory_find(cpu->wiring.memory, address, &last);
-    return last - address >= width - 1 ? region : NULL;
+    const struct memory_map *map = cpu->wiring.memory;
+    if (cpu->device.generation != map->generation || address < cpu->device.first ||
+        address > cpu->device.last) {
+        cpu->device.region = memory_find(map, address, &cpu->device.last);
+        cpu->device.first = address;
+        cpu->device.generation = map->generation;
+    }
+    return cpu->device.last - address >= width - 1 ? cpu->device.region : NULL;
 }
 
 uint32_t cpu_physical_read(struct cpu *cpu, gpa_t address, unsigned width)
@@ -62,6 +67,13 @@ void cpu_physical_write(struct cpu *cpu, gpa_t address, uint32_t value, unsigned
     } else {
         memory_write(cpu->wiring.memory, address, &value, width);
     }
+    lock_release(cpu->wiring.lock);
+}
+
+void cpu_place_apic(struct cpu *cpu)
+{
+    leave_cpu(cpu);
+    cpu->wiring.set_apic_base(cpu->wiring.opaque, cpu->apic_base);
     lock_release(cpu->wiring.lock);
 }
 

@@ -134,6 +134,9 @@ bool cpuid_has(const struct cpu *cpu, enum cpuid_feature feature)
     if (feature == CPUID_OSXSAVE) {
         return cpu->cr4 & CR4_OSXSAVE;
     }
+    if (feature == CPUID_APIC) {
+        return cpu->wiring.set_apic_base && (cpu->apic_base & CPU_APIC_ENABLED);
+    }
     return cpuid_reports(&cpu->cpuid, feature);
 }
 
@@ -201,7 +204,8 @@ static struct cpuid_result basic_leaf(const struct cpu *cpu, uint32_t leaf,
             .ebx = CLFLUSH_QUADWORDS << 8 | 1 << 16, /* one logical processor, id 0 */
             .ecx = c->features[CPUID_WORD_1_ECX] |
                    (cpu->cr4 & CR4_OSXSAVE ? FEATURE(OSXSAVE) : 0),
-            .edx = c->features[CPUID_WORD_1_EDX],
+            .edx = c->features[CPUID_WORD_1_EDX] |
+                   (cpuid_has(cpu, CPUID_APIC) ? FEATURE(APIC) : 0),
         };
     case LEAF_CACHE_DESCRIPTORS:
         /* TLBs for 4 KiB pages: 32 entries for code, 64 for data; caches: leaf 4. */

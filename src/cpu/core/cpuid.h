@@ -38,6 +38,7 @@ enum cpuid_feature {
     CPUID_PAE = CPUID_BIT(CPUID_WORD_1_EDX, 6),
     CPUID_MCE = CPUID_BIT(CPUID_WORD_1_EDX, 7),
     CPUID_CX8 = CPUID_BIT(CPUID_WORD_1_EDX, 8),
+    CPUID_APIC = CPUID_BIT(CPUID_WORD_1_EDX, 9), /* follows IA32_APIC_BASE */
     CPUID_SEP = CPUID_BIT(CPUID_WORD_1_EDX, 11),
     CPUID_MTRR = CPUID_BIT(CPUID_WORD_1_EDX, 12),
     CPUID_PGE = CPUID_BIT(CPUID_WORD_1_EDX, 13),
@@ -102,7 +103,8 @@ void cpuid_init(struct cpuid *cpuid);
 /* One leaf, as the guest's instruction shows it. */
 struct cpuid_result cpuid_leaf(const struct cpu *cpu, uint32_t leaf, uint32_t subleaf);
 
-/* Whether the guest's processor reports `feature`. OSXSAVE: whatever CR4 says. */
+/* Whether the guest's processor reports `feature`. OSXSAVE and APIC: whatever
+ * CR4 and IA32_APIC_BASE say. */
 static inline bool cpuid_reports(const struct cpuid *cpuid, enum cpuid_feature feature)
 {
     return (cpuid->features[feature / 32] >> (feature % 32)) & 1;

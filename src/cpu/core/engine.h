@@ -13,6 +13,7 @@ enum cpu_exit {
     CPU_EXIT_KICK,         /* cpu_kick(); the request is cleared */
     CPU_EXIT_HALT,         /* HLT; interrupts may wake it */
     CPU_EXIT_TRIPLE_FAULT, /* shutdown: the machine resets */
+    CPU_EXIT_DEBUG,        /* where the debugger wants it to stop: debugger.h */
 };
 
 typedef void cpu_show_statistic(void *opaque, const char *name, uint64_t count);

@@ -222,6 +222,18 @@ static bool write_variable_mtrr(uint64_t *mtrr, uint32_t number, uint64_t value)
                              (is_mask || is_memory_type(value & 0xff, false)));
 }
 
+static bool write_apic_base(struct cpu *cpu, uint64_t value)
+{
+    bool moved = value != cpu->apic_base;
+    if (!write_checked(&cpu->apic_base, value, !(value & ~APIC_BASE_WRITABLE))) {
+        return false;
+    }
+    if (moved && cpu->wiring.set_apic_base) {
+        cpu_place_apic(cpu);
+    }
+    return true;
+}
+
 static bool write_misc_enable(struct cpu *cpu, uint64_t value)
 {
     if (value & ~(MISC_ENABLE_WRITABLE | MISC_ENABLE_READ_ONLY)) {
@@ -261,7 +273,7 @@ static bool write_msr(struct cpu *cpu, uint32_t number, uint64_t value)
         cpu->tsc_offset += value - cpu_tsc(cpu);
         return true;
     case MSR_APIC_BASE:
-        return write_checked(&cpu->apic_base, value, !(value & ~APIC_BASE_WRITABLE));
+        return write_apic_base(cpu, value);
     case MSR_SYSENTER_CS:
         cpu->sysenter_cs = (uint32_t)value;
         return true;

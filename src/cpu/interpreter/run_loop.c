@@ -8,6 +8,7 @@
 #include "cpu/interpreter/code_cache.h"
 #include "cpu/interpreter/run_loop.h"
 #include "cpu/core/debug.h"
+#include "cpu/core/debugger.h"
 #include "cpu/interpreter/host_unit.h"
 #include "cpu/interpreter/string_loop.h"
 #include "cpu/interpreter/system.h"
@@ -125,6 +126,9 @@ static bool take_exception(struct cpu *cpu)
 static void take_external(struct cpu *cpu, uint8_t vector)
 {
     cpu->halted = false;
+    if (cpu->debugger) {
+        cpu->debugger->moved = true;
+    }
     interrupt_deliver(cpu, vector, INTERRUPT_HARDWARE, false, 0, cpu->eip);
     count_delivery(cpu);
 }
@@ -280,6 +284,34 @@ void run_loop_interpret_few(struct cpu *cpu, uint64_t instructions)
     atomic_fetch_and(&cpu->request, ~(uint32_t)CPU_REQUEST_STEP);
 }
 
+/* What is next while somebody debugs, by single steps or in blocks that end where a
+ * breakpoint is. Translated code and what the host executes have none of that. */
+static void run_debugged(struct cpu *cpu)
+{
+    struct debugger *debugger = cpu->debugger;
+    debugger->moved = true;
+    if (must_step(cpu) || debugger->step || debugger->watch_count) {
+        step(cpu);
+        return;
+    }
+    const struct block *block = code_cache_find(cpu);
+    uint64_t left = cpu->budget_end - cpu->retired;
+    uint64_t few = 1;
+    while (few < block->count && few < left &&
+           !debugger_breaks(debugger, cpu->segments[SEGMENT_CS].base +
+                                          block->instructions[few].eip)) {
+        few++;
+    }
+    run_loop_interpret_few(cpu, few);
+}
+
+/* Whether no interrupt may come before the next instruction. */
+static bool debugger_masks(const struct cpu *cpu)
+{
+    return cpu->debugger && cpu->debugger->step && cpu->debugger->no_interrupts &&
+           !cpu->halted;
+}
+
 static enum cpu_exit loop(struct cpu *cpu)
 {
     for (;;) {
@@ -291,7 +323,10 @@ static enum cpu_exit loop(struct cpu *cpu)
         if (cpu->retired >= cpu->budget_end) {
             return cpu->halted ? CPU_EXIT_HALT : CPU_EXIT_BUDGET;
         }
-        bool taken = request && serve_interrupts(cpu, request);
+        if (cpu->debugger && debugger_stops(cpu)) {
+            return CPU_EXIT_DEBUG;
+        }
+        bool taken = request && !debugger_masks(cpu) && serve_interrupts(cpu, request);
         if (request & CPU_REQUEST_KICK) {
             atomic_fetch_and(&cpu->request, ~(uint32_t)CPU_REQUEST_KICK);
             return CPU_EXIT_KICK;
@@ -301,6 +336,10 @@ static enum cpu_exit loop(struct cpu *cpu)
         }
         if (cpu->halted) {
             return CPU_EXIT_HALT;
+        }
+        if (cpu->debugger) {
+            run_debugged(cpu);
+            continue;
         }
         if (must_step(cpu)) {
             step(cpu);
@@ -328,5 +367,7 @@ enum cpu_exit run_loop(struct cpu *cpu, uint64_t budget, run_next_function *run_
         why = CPU_EXIT_TRIPLE_FAULT;
     }
     fpu_park(cpu);
+    /* Without the bits between the flags, which engines leave differently. */
+    cpu->arithmetic = arithmetic_flags_from(arithmetic_flags_get(cpu->arithmetic));
     return why;
 }

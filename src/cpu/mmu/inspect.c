@@ -2,28 +2,38 @@
 
 #include "cpu/mmu/mmu_internal.h"
 
-static bool translate(struct cpu *cpu, gla_t address, gpa_t *physical)
+bool mmu_translate(struct cpu *cpu, gla_t address, gpa_t *physical, uint64_t *entry,
+                   bool *large)
 {
-    if (!(cpu->cr0 & CR0_PG)) {
-        *physical = address;
-        return true;
+    const uint64_t both = ENTRY_WRITABLE | ENTRY_USER;
+    struct mmu_peek peek = {.large = true};
+    uint64_t leaf = ENTRY_PRESENT | both;
+    *physical = address;
+    if (cpu->cr0 & CR0_PG) {
+        mmu_peek(cpu, address, &peek);
+        leaf = mmu_peek_leaf(&peek, (address >> PAGE_SHIFT) % MMU_PEEK_ENTRIES);
+        *physical = peek.large ? large_page_physical(leaf, address, peek.wide)
+                               : (leaf & PAE_ADDRESS) | (address & PAGE_OFFSET_MASK);
+        leaf = (leaf & (peek.upper | ~(both | ENTRY_PRESENT))) |
+               (peek.upper & ENTRY_NO_EXECUTE);
     }
-    struct mmu_peek peek;
-    mmu_peek(cpu, address, &peek);
-    uint64_t leaf = mmu_peek_leaf(&peek, (address >> PAGE_SHIFT) % MMU_PEEK_ENTRIES);
-    *physical = peek.large ? large_page_physical(leaf, address, peek.wide)
-                           : (leaf & PAE_ADDRESS) | (address & PAGE_OFFSET_MASK);
-    return peek.upper & leaf & ENTRY_PRESENT;
+    *physical &= cpu->a20_mask | ~(gpa_t)UINT32_MAX;
+    if (entry) {
+        *entry = leaf;
+    }
+    if (large) {
+        *large = peek.large;
+    }
+    return leaf & ENTRY_PRESENT;
 }
 
 /* Host memory of one byte; NULL: none, or a device. */
 static const uint8_t *host_of(struct cpu *cpu, gla_t address)
 {
     gpa_t physical, last;
-    if (!translate(cpu, address, &physical)) {
+    if (!mmu_translate(cpu, address, &physical, NULL, NULL)) {
         return NULL;
     }
-    physical &= cpu->a20_mask | ~(gpa_t)UINT32_MAX;
     const struct memory_region *region = mmu_find_region(cpu, physical, &last);
     return region && region->read ? region->read + (physical - region->start) : NULL;
 }

@@ -2,6 +2,7 @@
 
 #include "cpu/core/cpu_trace.h"
 #include "cpu/core/debug.h"
+#include "cpu/core/debugger.h"
 #include "cpu/mmu/access.h"
 #include "cpu/mmu/mmu_internal.h"
 #include "cpu/mmu/views.h"
@@ -141,9 +142,10 @@ void mmu_protect_ram_page(struct cpu *cpu, uint64_t ram_offset)
 /* Accesses to watched pages take the slow path. */
 static bool page_is_watched(const struct cpu *cpu, gla_t address)
 {
-    return debug_breakpoints_enabled(cpu) &&
-           debug_match_data(cpu, address & ~(uint32_t)PAGE_OFFSET_MASK, PAGE_BYTES,
-                            true);
+    gla_t page = address & ~(uint32_t)PAGE_OFFSET_MASK;
+    return (debug_breakpoints_enabled(cpu) &&
+            debug_match_data(cpu, page, PAGE_BYTES, true)) ||
+           (cpu->debugger && debugger_watches(cpu->debugger, page, PAGE_BYTES));
 }
 
 static uint64_t ram_offset_of(const struct cpu *cpu, const uint8_t *host)
@@ -305,6 +307,9 @@ static void note_watchpoints(struct cpu *cpu, gla_t address, unsigned bytes, boo
 {
     if (debug_breakpoints_enabled(cpu)) {
         cpu->dr6_pending |= debug_match_data(cpu, address, bytes, write);
+    }
+    if (cpu->debugger) {
+        debugger_note_access(cpu->debugger, address, bytes, write);
     }
 }
 

@@ -62,6 +62,15 @@ static void settle_signals(void)
     sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
+void companion_begin(pid_t machine)
+{
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != machine) {
+        _exit(1); /* it has died meanwhile */
+    }
+    settle_signals();
+}
+
 static _Noreturn void be_companion(const struct companion_role *role, int socket,
                                    pid_t machine)
 {
@@ -69,11 +78,7 @@ static _Noreturn void be_companion(const struct companion_role *role, int socket
     struct error ignored; /* nothing to give up, then */
     snprintf(name, sizeof(name), "faumachine-%s", role->name);
     prctl(PR_SET_NAME, name);
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (getppid() != machine) {
-        _exit(1); /* it has died meanwhile */
-    }
-    settle_signals();
+    companion_begin(machine);
     close_all_but(socket, role);
     confinement_drop_privileges(&ignored);
     _exit(role->main(role->opaque, socket));
@@ -115,6 +120,11 @@ void companion_stop(struct companion *companion)
     while (poll(&end, 1, PATIENCE_MS) == 1 &&
            recv(companion->socket, rest, sizeof(rest), 0) > 0) {
     }
+    companion_abandon(companion);
+}
+
+void companion_abandon(struct companion *companion)
+{
     close(companion->socket);
     /* Whoever is still there is killed when we end. */
     waitpid(companion->process, NULL, WNOHANG);

@@ -39,7 +39,14 @@ struct companion_role {
 bool companion_start(struct companion *companion, const struct companion_role *role,
                      struct error *error);
 
+/* For a child process that is about to be another program: it dies with the machine,
+ * and leaves the signals of the terminal to it. `machine`: getpid() before fork(). */
+void companion_begin(pid_t machine);
+
 /* Has it end, and waits for that, two seconds at most. Not started: nothing. */
 void companion_stop(struct companion *companion);
+
+/* Has it end, without waiting for that: where the machine lock is held. */
+void companion_abandon(struct companion *companion);
 
 #endif

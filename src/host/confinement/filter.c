@@ -47,10 +47,13 @@ static const int plain[] = {
     SCMP_SYS(write),
     SCMP_SYS(writev),
     SCMP_SYS(pread64),
+    SCMP_SYS(preadv2),
     SCMP_SYS(pwrite64),
     SCMP_SYS(lseek),
     SCMP_SYS(fdatasync),
     SCMP_SYS(fallocate),
+    /* the ring that was made for them, if any: there is no way to another one */
+    SCMP_SYS(io_uring_enter),
     SCMP_SYS(fstat),
     SCMP_SYS(close),
     /* the next client of a socket that is listened on */
@@ -60,6 +63,7 @@ static const int plain[] = {
     SCMP_SYS(shutdown),
     /* messages to and from companion processes */
     SCMP_SYS(recvfrom),
+    SCMP_SYS(recvmsg),
     /* who we are, for tgkill() and the terminal; the end */
     SCMP_SYS(getpid),
     SCMP_SYS(gettid),

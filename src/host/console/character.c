@@ -4,7 +4,8 @@
 #include <string.h>
 
 static const struct character_backend *const backends[] = {
-    &character_stdio, &character_file, &character_null, &character_pty, &character_unix,
+    &character_stdio, &character_file, &character_null,
+    &character_pty,   &character_unix, &character_tcp,
 };
 
 /* The back end that `specification` names; `argument` is what follows the prefix. */
@@ -59,8 +60,8 @@ struct character *character_open(const char *specification, bool multiplexed,
     const struct character_backend *backend = find_backend(specification, &argument);
     if (!backend) {
         error_set(error,
-                  "'%s' is no character device; there are stdio, file:PATH, null, pty "
-                  "and unix:PATH[,server][,nowait]",
+                  "'%s' is no character device; there are stdio, file:PATH, null, pty, "
+                  "unix:PATH[,server][,nowait] and tcp:HOST:PORT[,server][,nowait]",
                   specification);
         return NULL;
     }
@@ -108,7 +109,37 @@ void character_connect(struct character *character,
                        const struct character_receiver *receiver)
 {
     character->receiver = *receiver;
+    if (character->output_fd >= 0) {
+        character_opened(character);
+    }
     character_deliver_input(character);
+}
+
+void character_connect_second(struct character *character,
+                              const struct character_receiver *receiver)
+{
+    character->second = receiver ? *receiver : (struct character_receiver){0};
+    character->second_listens = character->second_listens && receiver;
+}
+
+void character_opened(struct character *character)
+{
+    if (character->receiver.opened) {
+        character->receiver.opened(character->receiver.opaque);
+    }
+}
+
+void character_closed(struct character *character)
+{
+    if (character->receiver.closed) {
+        character->receiver.closed(character->receiver.opaque);
+    }
+    character_deliver_input(character); /* the last that came */
+}
+
+size_t character_room(const struct character *character)
+{
+    return character->output_fd < 0 ? 0 : OUTPUT_QUEUE_BYTES - character->output_count;
 }
 
 void character_accept_input(struct character *character)

@@ -1,9 +1,9 @@
 /* host/console/character.h: where the bytes of a serial line go to and come from.
  *
  * A character device is opened from a specification as QEMU spells it: "stdio",
- * "file:PATH", "null", "pty", "unix:PATH[,server][,nowait]". Writing never blocks a
- * virtual CPU: what the host does not take at once is queued, and, with a queue full,
- * dropped and counted. Input is offered to the receiver as it has room.
+ * "file:PATH", "null", "pty", "unix:PATH[,server][,nowait]", "tcp:HOST:PORT…". Writing
+ * never blocks a virtual CPU: what the host does not take at once is queued, and, with
+ * a queue full, dropped and counted. Input is offered to the receiver as it has room.
  * Thread: any that holds the machine lock. Saved by: nobody. */
 #ifndef HOST_CONSOLE_CHARACTER_H
 #define HOST_CONSOLE_CHARACTER_H
@@ -17,19 +17,20 @@ struct character;
 
 /* Who gets the input: `room` says how many bytes it can take now (0: ask again after
  * character_accept_input), `receive` gets at most that many; `line_break` (may be NULL)
- * is a break condition on the line. */
+ * is a break condition on the line; `opened` and `closed` (may be NULL) tell when the
+ * other end comes and goes. */
 struct character_receiver {
     size_t (*room)(void *opaque);
     void (*receive)(void *opaque, const uint8_t *bytes, size_t count);
     void (*line_break)(void *opaque);
+    void (*opened)(void *opaque);
+    void (*closed)(void *opaque);
     void *opaque;
 };
 
-/* What Ctrl-A commands on a multiplexed terminal ask of the machine; any may be NULL.
- */
+/* What Ctrl-A commands on a multiplexed terminal ask of the machine; may be NULL. */
 struct character_commands {
-    void (*quit)(void *opaque);           /* Ctrl-A X */
-    void (*toggle_monitor)(void *opaque); /* Ctrl-A C */
+    void (*quit)(void *opaque); /* Ctrl-A X */
     void *opaque;
 };
 
@@ -45,8 +46,14 @@ void character_close(struct character *character);
 
 void character_connect(struct character *character,
                        const struct character_receiver *receiver);
+/* On a multiplexed terminal: who gets the input instead, from one Ctrl-A C to the next,
+ * as it comes; `opened` and `closed` tell of these. NULL: nobody any more. */
+void character_connect_second(struct character *character,
+                              const struct character_receiver *receiver);
+/* How many bytes can be written now without loss; 0 if nobody is connected. */
+size_t character_room(const struct character *character);
 void character_write(struct character *character, const uint8_t *bytes, size_t count);
-/* The receiver has room again. */
+/* The receiver has room again; it is also asked when output has left. */
 void character_accept_input(struct character *character);
 
 #endif

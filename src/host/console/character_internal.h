@@ -37,6 +37,8 @@ struct character {
     struct event_loop *loop;
     struct log *log;
     struct character_receiver receiver;
+    struct character_receiver second; /* Ctrl-A C; no `receive`: nobody */
+    bool second_listens;
     struct character_commands commands;
     bool multiplexed;
     bool escape_pending; /* Ctrl-A was the last byte */
@@ -62,11 +64,14 @@ void character_flush(struct character *character, unsigned patience_ms);
 /* Appends to the input; what does not fit is lost. */
 void character_queue_input(struct character *character, uint16_t entry);
 void character_deliver_input(struct character *character);
+/* The other end is there, and gone: tells the receiver. */
+void character_opened(struct character *character);
+void character_closed(struct character *character);
 
 /* multiplexer.c: one byte from a terminal on which Ctrl-A is an escape. */
 void multiplexer_input(struct character *character, uint8_t byte);
 
 extern const struct character_backend character_stdio, character_file, character_null,
-    character_pty, character_unix;
+    character_pty, character_unix, character_tcp;
 
 #endif

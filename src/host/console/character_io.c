@@ -99,6 +99,7 @@ static void write_out(struct character *character)
         character->output_first =
             (character->output_first + (size_t)written) % OUTPUT_QUEUE_BYTES;
         character->output_count -= (size_t)written;
+        character_accept_input(character);
     } else if (errno != EAGAIN && errno != EWOULDBLOCK) {
         if (errno != EPIPE && errno != ECONNRESET) {
             log_warning(character->log, "%s: %s; what the guest writes there is lost",

@@ -1,3 +1,4 @@
+/* Requests, their order, and how they fall into pieces for what holds the sectors. */
 #include "host/storage/block.h"
 
 #include "host/storage/storage_internal.h"
@@ -6,112 +7,332 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
+
+struct request {
+    struct piece piece; /* first: its completion finds the request so */
+    struct block_backend *backend;
+    struct block_request block;
+    struct request *next;
+    struct store *store; /* of the piece */
+    uint32_t done, part; /* sectors that pieces have dealt with, and deal with now */
+    bool started, flushing;
+    bool running, answered;
+    int result;
+};
 
 struct block_backend {
     struct block_device device;
-    struct image_file image;
+    struct store *store;
     struct overlay overlay; /* only with `snapshot` */
     bool snapshot;
+    bool probed; /* raw because nobody has said so, and it did not look like anything */
+    enum block_cache cache;
     char *path;
+    struct request *first, **last; /* submitted and waiting for their turn */
+    unsigned under_way;
+    bool alone; /* what is under way lets nothing else be */
 };
 
-static int read_sectors(struct block_backend *backend,
-                        const struct block_request *request)
-{
-    return backend->snapshot
-               ? overlay_read(&backend->overlay, &backend->image, request->sector,
-                              request->count, request->buffer)
-               : file_read(backend->image.fd, request->sector, request->count,
-                           request->buffer);
-}
+/* -- pieces -- */
 
-static int write_sectors(struct block_backend *backend,
-                         const struct block_request *request)
+static void piece_done(struct piece *piece, int result);
+
+static void set_piece(struct request *request, uint32_t sectors)
 {
-    if (backend->device.read_only) {
-        return EROFS;
-    }
-    return backend->snapshot ? overlay_write(&backend->overlay, request->sector,
-                                             request->count, request->buffer)
-                             : file_write(backend->image.fd, request->sector,
-                                          request->count, request->buffer);
+    const struct block_request *block = &request->block;
+    uint64_t start = (uint64_t)request->done * BLOCK_SECTOR_BYTES;
+    request->part = sectors;
+    request->piece = (struct piece){
+        .operation = block->operation,
+        .offset = block->sector * BLOCK_SECTOR_BYTES + start,
+        .length = (uint64_t)sectors * BLOCK_SECTOR_BYTES,
+        .buffer = block->buffer ? block->buffer + start : NULL,
+        .done = piece_done,
+    };
 }
 
 /* What -snapshot keeps disappears anyway: only an image is worth waiting for. */
-static int flush(struct block_backend *backend)
+static bool flush_is_worth_it(const struct block_backend *backend)
 {
-    if (backend->snapshot || backend->device.read_only) {
-        return 0;
-    }
-    return fdatasync(backend->image.fd) < 0 ? errno : 0;
+    return !backend->snapshot && !backend->device.read_only &&
+           backend->cache != BLOCK_CACHE_UNSAFE;
 }
 
-static void submit(void *opaque, const struct block_request *request)
+static struct store *begin_flush(struct request *request)
+{
+    if (request->flushing || !flush_is_worth_it(request->backend)) {
+        return NULL;
+    }
+    request->flushing = true;
+    set_piece(request, 0);
+    request->piece.operation = BLOCK_FLUSH;
+    return request->backend->store;
+}
+
+/* Prepares the next piece and tells where it goes; NULL: there is none. */
+static struct store *next_piece(struct request *request)
+{
+    struct block_backend *backend = request->backend;
+    const struct block_request *block = &request->block;
+    if (block->operation == BLOCK_FLUSH) {
+        return begin_flush(request);
+    }
+    uint32_t left = block->count - request->done;
+    if (left == 0) {
+        bool through = block->operation == BLOCK_WRITE &&
+                       backend->cache == BLOCK_CACHE_WRITETHROUGH;
+        return through ? begin_flush(request) : NULL;
+    }
+    bool in_overlay = backend->snapshot;
+    if (backend->snapshot && block->operation == BLOCK_READ) {
+        left = overlay_run(&backend->overlay, block->sector + request->done, left,
+                           &in_overlay);
+    }
+    set_piece(request, left);
+    return in_overlay ? backend->overlay.store : backend->store;
+}
+
+/* A piece has come to a good end. */
+static void account(struct request *request)
+{
+    const struct block_request *block = &request->block;
+    bool changes = block->operation == BLOCK_WRITE || block->operation == BLOCK_DISCARD;
+    if (changes && request->backend->snapshot && request->part) {
+        overlay_note_written(&request->backend->overlay, block->sector + request->done,
+                             request->part);
+    }
+    request->done += request->part;
+    request->part = 0;
+}
+
+static void finish(struct request *request);
+
+/* Goes on for as long as answers are there: a loop where pieces that are done at once
+ * would recurse. */
+static void carry_on(struct request *request)
+{
+    if (request->running) {
+        return;
+    }
+    request->running = true;
+    while (request->answered) {
+        request->answered = false;
+        if (!request->result) {
+            account(request);
+        }
+        struct store *store = request->result ? NULL : next_piece(request);
+        if (!store) {
+            finish(request);
+            return;
+        }
+        request->store = store;
+        store->pieces++;
+        store->ops->submit(store, &request->piece);
+    }
+    request->running = false;
+}
+
+static void piece_done(struct piece *piece, int result)
+{
+    struct request *request = (struct request *)piece;
+    request->store->pieces--;
+    request->answered = true;
+    request->result = result;
+    carry_on(request);
+}
+
+/* -- order -- */
+
+static bool wants_to_be_alone(const struct request *request)
+{
+    return request->block.operation == BLOCK_FLUSH;
+}
+
+static void start_waiting(struct block_backend *backend)
+{
+    struct request *request;
+    while ((request = backend->first) && !backend->alone &&
+           !(wants_to_be_alone(request) && backend->under_way)) {
+        backend->first = request->next;
+        backend->last = backend->first ? backend->last : &backend->first;
+        backend->alone = wants_to_be_alone(request);
+        backend->under_way++;
+        request->answered = true;
+        carry_on(request);
+    }
+}
+
+static void finish(struct request *request)
+{
+    struct block_backend *backend = request->backend;
+    struct block_request block = request->block;
+    int result = request->result;
+    backend->under_way--;
+    backend->alone = false;
+    free(request);
+    block.completion(block.opaque, result);
+    start_waiting(backend);
+}
+
+/* -- submission -- */
+
+/* A guest that could turn its raw disk into another format would have the next run of
+ * it open whatever files that names as its base. */
+static bool changes_format(const struct block_backend *backend,
+                           const struct block_request *block)
+{
+    return backend->probed && block->sector == 0 && block->count &&
+           image_format_of(block->buffer, BLOCK_SECTOR_BYTES);
+}
+
+static int refuse(const struct block_backend *backend,
+                  const struct block_request *block)
+{
+    uint64_t sectors = backend->device.sectors;
+    bool writes = block->operation == BLOCK_WRITE || block->operation == BLOCK_DISCARD;
+    if (block->operation == BLOCK_FLUSH) {
+        return 0;
+    }
+    if (block->sector > sectors || block->count > sectors - block->sector) {
+        return EINVAL;
+    }
+    if (writes && backend->device.read_only) {
+        return EROFS;
+    }
+    return block->operation == BLOCK_WRITE && changes_format(backend, block) ? EPERM
+                                                                             : 0;
+}
+
+static void submit(void *opaque, const struct block_request *block)
 {
     struct block_backend *backend = opaque;
-    uint64_t sectors = backend->device.sectors;
-    int result = EINVAL;
-    bool inside =
-        request->sector <= sectors && request->count <= sectors - request->sector;
-    if (request->operation == BLOCK_FLUSH) {
-        result = flush(backend);
-    } else if (inside && request->operation == BLOCK_READ) {
-        result = read_sectors(backend, request);
-    } else if (inside && request->operation == BLOCK_WRITE) {
-        result = write_sectors(backend, request);
+    int why = refuse(backend, block);
+    if (why || (block->operation == BLOCK_DISCARD && !backend->device.discards)) {
+        block->completion(block->opaque, why);
+        return;
     }
-    request->completion(request->opaque, result);
+    struct request *request = calloc(1, sizeof(*request));
+    assert(request);
+    request->backend = backend;
+    request->block = *block;
+    *backend->last = request;
+    backend->last = &request->next;
+    start_waiting(backend);
 }
 
 static const struct block_device_ops device_ops = {.submit = submit};
 
-struct block_backend *block_open(const char *path, bool read_only, bool snapshot,
-                                 struct error *error)
+/* -- opening and closing -- */
+
+static struct store *open_store(const struct block_options *options, bool *probed,
+                                struct block_engine *engine, struct event_loop *loop,
+                                struct error *error)
+{
+    bool writable = !options->read_only && !options->snapshot;
+    const char *format = options->format;
+    bool address = nbd_store_is_address(options->file);
+    if (!format && !address) {
+        format = image_format_of_file(options->file);
+        *probed = !format;
+    }
+    bool raw = !address && (!format || strcmp(format, "raw") == 0);
+    if (!raw && options->raw_only) {
+        error_set(error,
+                  "disk image %s: only raw images will do here: make one with "
+                  "'qemu-img convert -O raw %s disk.img'",
+                  options->file, options->file);
+        return NULL;
+    }
+    if (address) {
+        return nbd_store_open(options->file, writable, loop, error);
+    }
+    if (!raw) {
+        return nbd_store_open_image(options->file, format, writable, options->discard,
+                                    loop, error);
+    }
+    return file_store_open(options->file, writable, engine, error);
+}
+
+static void close_store(struct store *store)
+{
+    struct error ignored;
+    store->ops->close(store, false, &ignored);
+}
+
+/* Takes `store` over. */
+static struct block_backend *create(struct store *store,
+                                    const struct block_options *options, bool probed,
+                                    struct block_engine *engine, struct error *error)
 {
     struct block_backend *backend = calloc(1, sizeof(*backend));
-    char *path_copy = strdup(path);
-    assert(backend && path_copy);
-    backend->path = path_copy;
-    backend->snapshot = snapshot;
-    bool opened =
-        image_file_open(&backend->image, path, !read_only && !snapshot, error);
-    if (opened && snapshot &&
-        !overlay_open(&backend->overlay, backend->image.sectors, error)) {
-        image_file_close(&backend->image);
-        opened = false;
-    }
-    if (!opened) {
-        free(backend->path);
+    char *path = strdup(options->file);
+    assert(backend && path);
+    *backend = (struct block_backend){
+        .store = store,
+        .snapshot = options->snapshot,
+        .probed = probed && !options->snapshot,
+        .cache = options->cache,
+        .path = path,
+        .last = &backend->first,
+    };
+    if (options->snapshot &&
+        !overlay_open(&backend->overlay, store->sectors, engine, error)) {
+        close_store(store);
+        free(path);
         free(backend);
         return NULL;
     }
+    const struct store *written =
+        options->snapshot ? backend->overlay.store : backend->store;
     backend->device = (struct block_device){
         .ops = &device_ops,
         .opaque = backend,
-        .name = backend->path,
-        .sectors = backend->image.sectors,
-        .read_only = read_only,
+        .name = path,
+        .sectors = store->sectors,
+        .read_only = options->read_only,
+        .discards = options->discard && !options->read_only && written->discards,
     };
     return backend;
 }
 
+struct block_backend *block_open(const struct block_options *options,
+                                 struct block_engine *engine, struct event_loop *loop,
+                                 struct error *error)
+{
+    bool probed = false;
+    struct store *store = open_store(options, &probed, engine, loop, error);
+    return store ? create(store, options, probed, engine, error) : NULL;
+}
+
+struct block_backend *block_open_descriptor(int fd, const char *file, bool read_only,
+                                            struct block_engine *engine,
+                                            struct error *error)
+{
+    const struct block_options options = {.file = file, .read_only = read_only};
+    struct store *store = file_store_adopt(fd, file, !read_only, engine, error);
+    return store ? create(store, &options, true, engine, error) : NULL;
+}
+
+void block_settle(struct block_backend *backend)
+{
+    while (backend->under_way) {
+        struct store *store =
+            backend->store->pieces ? backend->store : backend->overlay.store;
+        store->ops->wait(store);
+    }
+}
+
 bool block_close(struct block_backend *backend, struct error *error)
 {
-    bool flushed = true;
     if (!backend) {
         return true;
     }
+    block_settle(backend);
     if (backend->snapshot) {
         overlay_close(&backend->overlay);
-    } else if (!backend->device.read_only && fdatasync(backend->image.fd) < 0) {
-        flushed =
-            error_set_errno(error, errno,
-                            "disk image %s could not be flushed, the guest's last "
-                            "writes may be lost: check the host's disk",
-                            backend->path);
     }
-    image_file_close(&backend->image);
+    bool flushed =
+        backend->store->ops->close(backend->store, flush_is_worth_it(backend), error);
     free(backend->path);
     free(backend);
     return flushed;

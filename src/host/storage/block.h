@@ -1,30 +1,88 @@
-/* host/storage/block.h: image files behind the interface of bus/block_device.h.
+/* host/storage/block.h: disk images behind the interface of bus/block_device.h.
  *
- * Back ends: a raw image file; a temporary overlay on one (-snapshot). Requests are
- * synchronous: the caller holds the machine lock and gets the result at once. Holes of
- * an image are kept. Saved by: the owner of the device. */
+ * Where the sectors are: a raw file or block device; an NBD server; an image in another
+ * format, by a qemu-nbd of our own. On top of any, with `snapshot`, a temporary
+ * overlay. How requests are carried out: by a block engine, while the CPU runs, or
+ * (counted clock) at once, so that a run is the same twice. NBD servers have a socket
+ * instead. Thread: any that holds the machine lock. Saved by: the owner of the device.
+ */
 #ifndef HOST_STORAGE_BLOCK_H
 #define HOST_STORAGE_BLOCK_H
 
 #include "base/error.h"
 #include "base/types.h"
 #include "bus/block_device.h"
+#include "host/event_loop.h"
+
+/* -- engines: one per machine, for all its files -- */
+
+struct block_engine;
+
+enum block_engine_kind {
+    BLOCK_ENGINE_AUTO, /* io_uring, or threads where the host does not let us */
+    BLOCK_ENGINE_IO_URING,
+    BLOCK_ENGINE_THREADS,
+};
+
+/* Until it is started, requests are carried out within their submission. */
+struct block_engine *block_engine_create(void);
+/* Call it before the sandbox closes: it makes a ring, or starts threads. Completions
+ * then run in the event loop's callbacks, or within the submission if the host has the
+ * data at hand. Fails if the host refuses. */
+bool block_engine_start(struct block_engine *engine, enum block_engine_kind kind,
+                        struct event_loop *loop, struct error *error);
+/* No request is under way, and the event loop has stopped. NULL is fine. */
+void block_engine_destroy(struct block_engine *engine);
+/* What is used: "io_uring", "threads" or "none". */
+const char *block_engine_name(const struct block_engine *engine);
+
+/* -- images -- */
 
 struct block_backend;
 
-/* Opens an image. A file that is not a multiple of 512 bytes long is refused, with the
- * remedy; so is one that another process has locked for writing. `snapshot`: changes go
- * to a temporary file that disappears. An image that cannot be opened for writing is
- * refused unless `snapshot` or `read_only`. */
-struct block_backend *block_open(const char *path, bool read_only, bool snapshot,
+enum block_cache {
+    BLOCK_CACHE_WRITEBACK,    /* safe once the guest flushes */
+    BLOCK_CACHE_WRITETHROUGH, /* each write is flushed */
+    BLOCK_CACHE_UNSAFE,       /* flushes do nothing */
+};
+
+struct block_options {
+    /* A path, or nbd://HOST[:PORT][/EXPORT], nbd+unix:///[EXPORT]?socket=PATH. */
+    const char *file;
+    const char *format; /* "raw", "qcow2", …; NULL: as the file's first bytes say */
+    enum block_cache cache;
+    bool read_only;
+    bool snapshot; /* changes go to a temporary file that disappears */
+    bool discard;  /* a discard gives room back to the host */
+    bool raw_only; /* refuse what takes a server: a fork would share its connection */
+};
+
+/* The names that `format` may have, for messages. */
+#define BLOCK_FORMATS "raw, qcow2, qcow, qed, vdi, vhdx, vmdk, vpc"
+bool block_format_is_known(const char *name);
+
+/* Opens an image. A raw file that is not a multiple of 512 bytes long is refused, with
+ * the remedy; so is one that another process has locked for writing, and one that
+ * cannot be opened for writing unless `snapshot` or `read_only`. `engine`: NULL carries
+ * everything out at once. `loop`: for what has a socket; NULL likewise. */
+struct block_backend *block_open(const struct block_options *options,
+                                 struct block_engine *engine, struct event_loop *loop,
                                  struct error *error);
-/* Flushes and closes. NULL is fine. False, with a line in `error`, if the host could
- * not flush: what the guest wrote last may not be in the image. Closed it is in any
- * case. */
+/* A raw file that somebody else has opened and locked; takes `fd` over, even if it
+ * fails. Makes no system call that a confined process may not make. `file`: what to
+ * call it. */
+struct block_backend *block_open_descriptor(int fd, const char *file, bool read_only,
+                                            struct block_engine *engine,
+                                            struct error *error);
+/* Waits for all requests that are under way. */
+void block_settle(struct block_backend *backend);
+/* Settles, flushes and closes. NULL is fine. False, with a line in `error`, if the host
+ * could not flush: what the guest wrote last may not be in the image. Closed it is in
+ * any case. */
 bool block_close(struct block_backend *backend, struct error *error);
 
-/* What a disk controller is given; lives as long as the back end. Completions run
- * before block_device_submit() returns; out of range: EINVAL. */
+/* What a disk controller is given; lives as long as the back end. Out of range:
+ * EINVAL. */
 struct block_device *block_device_of(struct block_backend *backend);
 
 #endif

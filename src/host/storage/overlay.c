@@ -27,28 +27,33 @@ static int open_temporary(const char *directory)
     return fd;
 }
 
-bool overlay_open(struct overlay *overlay, uint64_t sectors, struct error *error)
+bool overlay_open(struct overlay *overlay, uint64_t sectors,
+                  struct block_engine *engine, struct error *error)
 {
     const char *directory = getenv("TMPDIR");
     directory = directory && *directory ? directory : "/var/tmp";
-    overlay->fd = open_temporary(directory);
-    if (overlay->fd < 0) {
+    int fd = open_temporary(directory);
+    if (fd < 0) {
         return error_set_errno(error, errno,
                                "cannot create a file for -snapshot in %s (set TMPDIR)",
                                directory);
     }
+    /* As long as the image, so that a hole in it can be told from its end. */
     overlay->written = calloc(sectors / 8 + 1, 1);
-    if (!overlay->written) {
-        close(overlay->fd);
-        return error_set(error, "not enough memory for -snapshot of %llu sectors",
-                         (unsigned long long)sectors);
+    if (!overlay->written || ftruncate(fd, (off_t)(sectors * BLOCK_SECTOR_BYTES)) < 0) {
+        free(overlay->written);
+        close(fd);
+        return error_set(error, "no room for -snapshot of %llu sectors in %s",
+                         (unsigned long long)sectors, directory);
     }
+    overlay->store = file_store_create(fd, sectors, engine);
     return true;
 }
 
 void overlay_close(struct overlay *overlay)
 {
-    close(overlay->fd);
+    struct error ignored;
+    overlay->store->ops->close(overlay->store, false, &ignored);
     free(overlay->written);
 }
 
@@ -57,32 +62,20 @@ static bool is_written(const struct overlay *overlay, uint64_t sector)
     return overlay->written[sector / 8] >> sector % 8 & 1;
 }
 
-int overlay_read(const struct overlay *overlay, const struct image_file *image,
-                 uint64_t sector, uint32_t count, uint8_t *buffer)
+uint32_t overlay_run(const struct overlay *overlay, uint64_t sector, uint32_t count,
+                     bool *written)
 {
-    while (count) {
-        bool here = is_written(overlay, sector);
-        uint32_t run = 1;
-        while (run < count && is_written(overlay, sector + run) == here) {
-            run++;
-        }
-        int why = file_read(here ? overlay->fd : image->fd, sector, run, buffer);
-        if (why) {
-            return why;
-        }
-        sector += run;
-        count -= run;
-        buffer += (size_t)run * BLOCK_SECTOR_BYTES;
+    uint32_t run = 1;
+    *written = is_written(overlay, sector);
+    while (run < count && is_written(overlay, sector + run) == *written) {
+        run++;
     }
-    return 0;
+    return run;
 }
 
-int overlay_write(struct overlay *overlay, uint64_t sector, uint32_t count,
-                  const uint8_t *buffer)
+void overlay_note_written(struct overlay *overlay, uint64_t sector, uint32_t count)
 {
-    int why = file_write(overlay->fd, sector, count, buffer);
-    for (uint32_t i = 0; !why && i < count; i++) {
+    for (uint32_t i = 0; i < count; i++) {
         overlay->written[(sector + i) / 8] |= (uint8_t)(1 << (sector + i) % 8);
     }
-    return why;
 }

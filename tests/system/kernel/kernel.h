@@ -284,6 +284,8 @@ void test_system(void);
 void test_fpu(void);
 void test_code(void);
 void test_devices(void);
+void test_apic(void);
+void test_platform(void);
 /* What ends QEMU's run. */
 void test_hazards(void);
 void test_real_mode_hazards(void);

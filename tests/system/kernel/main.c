@@ -19,6 +19,8 @@ static const struct topic topics[] = {
     {"fpu", test_fpu},
     {"code", test_code},
     {"devices", test_devices},
+    {"apic", test_apic},
+    {"platform", test_platform},
     {"hazards", test_hazards},
     {"hazards", test_real_mode_hazards},
 };

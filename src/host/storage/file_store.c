@@ -1,11 +1,21 @@
+/* Raw images: files and block devices of the host. */
 #define _GNU_SOURCE
 #include "host/storage/storage_internal.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+struct file_store {
+    struct store store;
+    struct block_engine *engine;
+    int fd;
+    char *path; /* NULL: it has no name, and nobody waits for it */
+};
 
 /* Why open() failed, and what to do about it. */
 static bool open_failed(const char *path, bool writable, int why, struct error *error)
@@ -14,7 +24,7 @@ static bool open_failed(const char *path, bool writable, int why, struct error *
     case ENOENT:
         return error_set(error,
                          "disk image %s does not exist: create one, for example with "
-                         "'truncate -s 8G %s'",
+                         "'faumachine image create %s 8G'",
                          path, path);
     case EISDIR:
         return error_set(error, "disk image %s is a directory: name a file", path);
@@ -67,26 +77,11 @@ static bool check_length(uint64_t bytes, const char *path, struct error *error)
     return true;
 }
 
-/* A container format would look like a disk full of nonsense to the guest. */
-static bool check_format(int fd, const char *path, struct error *error)
-{
-    static const char qcow_magic[4] = {'Q', 'F', 'I', (char)0xfb};
-    char start[sizeof(qcow_magic)];
-    if (pread(fd, start, sizeof(start), 0) == (ssize_t)sizeof(start) &&
-        memcmp(start, qcow_magic, sizeof(start)) == 0) {
-        return error_set(error,
-                         "disk image %s is in qcow2 format, only raw images are read: "
-                         "convert it with 'qemu-img convert -O raw %s disk.img'",
-                         path, path);
-    }
-    return true;
-}
-
-static bool check_image(struct image_file *image, const char *path, bool writable,
+static bool check_image(int fd, const char *path, bool writable, uint64_t *sectors,
                         struct error *error)
 {
     struct stat status;
-    if (fstat(image->fd, &status) < 0) {
+    if (fstat(fd, &status) < 0) {
         return error_set_errno(error, errno, "cannot examine disk image %s", path);
     }
     if (S_ISDIR(status.st_mode)) {
@@ -96,72 +91,90 @@ static bool check_image(struct image_file *image, const char *path, bool writabl
         return error_set(error, "disk image %s is neither a file nor a block device",
                          path);
     }
-    off_t bytes = lseek(image->fd, 0, SEEK_END);
+    off_t bytes = lseek(fd, 0, SEEK_END);
     if (bytes < 0) {
         return error_set_errno(error, errno, "cannot find the length of disk image %s",
                                path);
     }
-    image->sectors = (uint64_t)bytes / BLOCK_SECTOR_BYTES;
-    return check_length((uint64_t)bytes, path, error) &&
-           check_format(image->fd, path, error) &&
-           lock_image(image->fd, path, writable, error);
+    *sectors = (uint64_t)bytes / BLOCK_SECTOR_BYTES;
+    return check_length((uint64_t)bytes, path, error);
 }
 
-bool image_file_open(struct image_file *image, const char *path, bool writable,
-                     struct error *error)
+/* -- the store -- */
+
+static void submit(struct store *store, struct piece *piece)
+{
+    struct file_store *file = (struct file_store *)store;
+    piece->fd = file->fd;
+    engine_submit(file->engine, piece);
+}
+
+static void wait_for_one(struct store *store)
+{
+    engine_wait(((struct file_store *)store)->engine);
+}
+
+static bool close_file(struct store *store, bool flush, struct error *error)
+{
+    struct file_store *file = (struct file_store *)store;
+    bool flushed = true;
+    if (flush && fdatasync(file->fd) < 0) {
+        flushed =
+            error_set_errno(error, errno,
+                            "disk image %s could not be flushed, the guest's last "
+                            "writes may be lost: check the host's disk",
+                            file->path);
+    }
+    close(file->fd);
+    free(file->path);
+    free(file);
+    return flushed;
+}
+
+static const struct store_ops file_ops = {
+    .submit = submit,
+    .wait = wait_for_one,
+    .close = close_file,
+};
+
+struct store *file_store_create(int fd, uint64_t sectors, struct block_engine *engine)
+{
+    struct file_store *file = calloc(1, sizeof(*file));
+    assert(file);
+    file->store = (struct store){.ops = &file_ops, .sectors = sectors};
+    file->store.discards = true;
+    file->engine = engine;
+    file->fd = fd;
+    return &file->store;
+}
+
+struct store *file_store_adopt(int fd, const char *path, bool writable,
+                               struct block_engine *engine, struct error *error)
+{
+    uint64_t sectors = 0;
+    if (!check_image(fd, path, writable, &sectors, error)) {
+        close(fd);
+        return NULL;
+    }
+    struct store *store = file_store_create(fd, sectors, engine);
+    struct file_store *file = (struct file_store *)store;
+    file->path = strdup(path);
+    assert(file->path);
+    return store;
+}
+
+struct store *file_store_open(const char *path, bool writable,
+                              struct block_engine *engine, struct error *error)
 {
     /* Non-blocking, for the sake of a named pipe that would wait for its other end. */
-    image->fd = open(path, (writable ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NONBLOCK);
-    if (image->fd < 0) {
-        return open_failed(path, writable, errno, error);
+    int fd = open(path, (writable ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NONBLOCK);
+    if (fd < 0) {
+        open_failed(path, writable, errno, error);
+        return NULL;
     }
-    if (!check_image(image, path, writable, error)) {
-        image_file_close(image);
-        return false;
+    if (!lock_image(fd, path, writable, error)) {
+        close(fd);
+        return NULL;
     }
-    return true;
-}
-
-void image_file_close(struct image_file *image)
-{
-    close(image->fd);
-    image->fd = -1;
-}
-
-int file_read(int fd, uint64_t sector, uint32_t count, uint8_t *buffer)
-{
-    off_t offset = (off_t)(sector * BLOCK_SECTOR_BYTES);
-    size_t left = (size_t)count * BLOCK_SECTOR_BYTES;
-    while (left) {
-        ssize_t got = pread(fd, buffer, left, offset);
-        if (got < 0 && errno == EINTR) {
-            continue;
-        }
-        if (got <= 0) {
-            return got < 0 ? errno : EIO;
-        }
-        buffer += got;
-        offset += got;
-        left -= (size_t)got;
-    }
-    return 0;
-}
-
-int file_write(int fd, uint64_t sector, uint32_t count, const uint8_t *buffer)
-{
-    off_t offset = (off_t)(sector * BLOCK_SECTOR_BYTES);
-    size_t left = (size_t)count * BLOCK_SECTOR_BYTES;
-    while (left) {
-        ssize_t put = pwrite(fd, buffer, left, offset);
-        if (put < 0 && errno == EINTR) {
-            continue;
-        }
-        if (put <= 0) {
-            return put < 0 ? errno : EIO;
-        }
-        buffer += put;
-        offset += put;
-        left -= (size_t)put;
-    }
-    return 0;
+    return file_store_adopt(fd, path, writable, engine, error);
 }

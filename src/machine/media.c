@@ -1,0 +1,282 @@
+#include "machine/media.h"
+
+#include "devices/i82077.h"
+#include "machine/machine_internal.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { IRQ_FLOPPY = 6 };
+
+static void close_backend(struct machine *machine, struct block_backend *backend)
+{
+    struct error error;
+    if (!block_close(backend, &error)) {
+        log_warning(&machine->log, "%s", error.text);
+    }
+}
+
+static void close_left(struct media_drive *drive)
+{
+    close_backend(drive->machine, drive->left);
+    drive->left = NULL;
+}
+
+static void put_in(struct media_drive *drive, struct block_backend *backend)
+{
+    drive->backend = backend;
+    drive->drive->ops->insert(drive->drive->opaque, block_device_of(backend));
+}
+
+static void released(void *hand, struct block_device *medium)
+{
+    struct media_drive *drive = hand;
+    struct block_backend *next = drive->next;
+    assert(medium == block_device_of(drive->backend) && !drive->left);
+    drive->left = drive->backend;
+    if (drive->removing) {
+        close_left(drive);
+    }
+    drive->backend = drive->next = NULL;
+    drive->removed = false;
+    if (next) {
+        put_in(drive, next);
+    }
+}
+
+static void tray_moved(void *hand, bool open)
+{
+    const struct media_drive *drive = hand;
+    const struct media_listener *listener = &drive->machine->media.listener;
+    if (listener->tray_moved) {
+        listener->tray_moved(listener->opaque, drive->name, open);
+    }
+}
+
+static struct media_drive *add_drive(struct machine *machine, const char *name,
+                                     struct removable_drive *removable,
+                                     struct block_backend *backend)
+{
+    struct media *media = &machine->media;
+    assert(media->count < MEDIA_DRIVES);
+    struct media_drive *drive = &media->drives[media->count++];
+    snprintf(drive->name, sizeof(drive->name), "%s", name);
+    drive->machine = machine;
+    drive->drive = removable;
+    removable->released = released;
+    removable->tray_moved = tray_moved;
+    removable->hand = drive;
+    if (backend) {
+        put_in(drive, backend);
+    }
+    return drive;
+}
+
+/* An empty drive has no image; then `*backend` is NULL. */
+static bool open_image(struct machine *machine, const struct machine_drive *drive,
+                       struct block_backend **backend, struct error *error)
+{
+    *backend = NULL;
+    if (drive->image.file) {
+        *backend = disks_open_image(machine, &drive->image, error);
+    }
+    return *backend || !drive->image.file;
+}
+
+static bool create_cdroms(struct machine *machine, struct error *error)
+{
+    for (unsigned unit = 0; unit < MACHINE_DISKS; unit++) {
+        const struct machine_drive *drive = &machine->config.drives[unit];
+        struct block_backend *backend;
+        char name[MEDIA_NAME_BYTES];
+        if (drive->media != MACHINE_MEDIA_CDROM) {
+            continue;
+        }
+        if (!open_image(machine, drive, &backend, error)) {
+            return false;
+        }
+        snprintf(name, sizeof(name), "ide%u-cd%u", unit / 2, unit % 2);
+        add_drive(machine, name, piix3_ide_attach_cdrom(machine->ide, unit), backend);
+    }
+    return true;
+}
+
+/* -- floppies -- */
+
+static bool fits_floppy(struct block_backend *backend, struct error *error)
+{
+    const struct block_device *device = block_device_of(backend);
+    return i82077_drive_for(device->sectors) != FLOPPY_DRIVE_NONE ||
+           error_set(error,
+                     "floppy image %s has %" PRIu64 " KiB, and no floppy more than "
+                     "2880: attach it as a disk",
+                     device->name, device->sectors / 2);
+}
+
+static bool create_floppies(struct machine *machine, struct i82077 *fdc,
+                            struct error *error)
+{
+    for (unsigned i = 0; i < MACHINE_FLOPPIES; i++) {
+        const struct machine_drive *configured = &machine->config.floppies[i];
+        struct block_backend *backend;
+        char name[MEDIA_NAME_BYTES];
+        if (!machine_drive_exists(configured)) {
+            continue;
+        }
+        if (!open_image(machine, configured, &backend, error)) {
+            return false;
+        }
+        if (backend && !fits_floppy(backend, error)) {
+            close_backend(machine, backend);
+            return false;
+        }
+        snprintf(name, sizeof(name), "floppy%u", i);
+        struct media_drive *drive =
+            add_drive(machine, name, i82077_attach(fdc, i), backend);
+        drive->floppy = true;
+        machine->media.floppy_kinds[i] = FLOPPY_DRIVE_2880K; /* reads all of 3.5" */
+        if (backend) {
+            machine->media.floppy_kinds[i] =
+                (uint8_t)i82077_drive_for(block_device_of(backend)->sectors);
+        }
+    }
+    return true;
+}
+
+void media_fill_cmos(struct machine *machine)
+{
+    enum { CMOS_FLOPPIES = 0x10 };
+    const uint8_t *kinds = machine->media.floppy_kinds;
+    mc146818_set(machine->rtc, CMOS_FLOPPIES, (uint8_t)(kinds[0] << 4 | kinds[1]));
+}
+
+uint8_t media_floppy_equipment(const struct machine *machine)
+{
+    enum { ANY = 0x01, SECOND = 0x40 };
+    const uint8_t *kinds = machine->media.floppy_kinds;
+    return (uint8_t)((kinds[0] || kinds[1] ? ANY : 0) |
+                     (kinds[0] && kinds[1] ? SECOND : 0));
+}
+
+bool media_create(struct machine *machine, struct error *error)
+{
+    struct i82077 *fdc = pc_add_device(
+        machine, i82077_create(&machine->log, &machine->ports, machine->dma,
+                               isa_interrupts_line(&machine->isa, IRQ_FLOPPY)));
+    return create_cdroms(machine, error) && create_floppies(machine, fdc, error);
+}
+
+void media_settle(struct machine *machine)
+{
+    struct media *media = &machine->media;
+    for (unsigned i = 0; i < media->count; i++) {
+        if (media->drives[i].backend) {
+            block_settle(media->drives[i].backend);
+        }
+    }
+}
+
+void media_close(struct machine *machine)
+{
+    struct media *media = &machine->media;
+    for (unsigned i = 0; i < media->count; i++) {
+        close_left(&media->drives[i]);
+        close_backend(machine, media->drives[i].backend);
+        close_backend(machine, media->drives[i].next);
+    }
+}
+
+/* -- for a monitor -- */
+
+bool machine_media_describe(const struct machine *machine, unsigned index,
+                            struct machine_medium *medium)
+{
+    if (index >= machine->media.count) {
+        return false;
+    }
+    const struct media_drive *drive = &machine->media.drives[index];
+    struct removable_state state = drive->drive->ops->state(drive->drive->opaque);
+    *medium = (struct machine_medium){
+        .drive = drive->name,
+        .file = state.medium ? state.medium->name : NULL,
+        .bytes = state.medium ? state.medium->sectors * BLOCK_SECTOR_BYTES : 0,
+        .floppy = drive->floppy,
+        .tray_open = state.tray_open,
+        .locked = state.locked,
+        .write_protected = state.medium && state.medium->read_only,
+    };
+    return true;
+}
+
+static struct media_drive *find_drive(struct machine *machine, const char *name,
+                                      struct error *error)
+{
+    struct media *media = &machine->media;
+    char known[MEDIA_DRIVES * (MEDIA_NAME_BYTES + 2)] = "";
+    for (unsigned i = 0; i < media->count; i++) {
+        if (strcmp(media->drives[i].name, name) == 0) {
+            return &media->drives[i];
+        }
+        snprintf(known + strlen(known), sizeof(known) - strlen(known), "%s%s",
+                 i ? ", " : "", media->drives[i].name);
+    }
+    error_set(error, "there is no drive %s whose medium can be changed; there is %s",
+              name, *known ? known : "none");
+    return NULL;
+}
+
+bool machine_media_eject(struct machine *machine, const char *name, bool force,
+                         struct error *error)
+{
+    struct media_drive *drive = find_drive(machine, name, error);
+    if (!drive) {
+        return false;
+    }
+    const struct removable_drive *removable = drive->drive;
+    struct removable_state state = removable->ops->state(removable->opaque);
+    if (state.locked && !state.tray_open && !force) {
+        removable->ops->request_eject(removable->opaque);
+        return error_set(error,
+                         "the guest has locked drive %s; it has been asked to let go: "
+                         "try again when its tray is open, or use force",
+                         name);
+    }
+    close_backend(machine, drive->next);
+    close_left(drive);
+    drive->next = NULL;
+    drive->removed = drive->backend;
+    drive->removing = true;
+    removable->ops->remove(removable->opaque);
+    drive->removing = false;
+    return true;
+}
+
+bool machine_media_insert(struct machine *machine, const char *name,
+                          struct block_backend *backend, struct error *error)
+{
+    struct media_drive *drive = find_drive(machine, name, error);
+    if (!drive) {
+        return false;
+    }
+    if (drive->floppy && !fits_floppy(backend, error)) {
+        return false;
+    }
+    if ((drive->backend && !drive->removed) || drive->next) {
+        return error_set(error, "drive %s has a medium already: eject it first", name);
+    }
+    close_left(drive);
+    if (drive->backend) {
+        drive->next = backend;
+    } else {
+        put_in(drive, backend);
+    }
+    return true;
+}
+
+void machine_media_listen(struct machine *machine,
+                          const struct media_listener *listener)
+{
+    machine->media.listener = listener ? *listener : (struct media_listener){0};
+}

@@ -1,0 +1,18 @@
+/* machine/network.h: network cards meet what their cables lead to.
+ *
+ * Thread: the machine's own, while it does not run. Saved by: nobody; cards save
+ * themselves. */
+#ifndef MACHINE_NETWORK_H
+#define MACHINE_NETWORK_H
+
+#include "base/error.h"
+
+struct machine;
+
+/* Opens all that -netdev and -object name, and makes the cards of -nic. Those of
+ * -device follow later, by rows in added_devices.c. */
+bool networks_create(struct machine *machine, struct error *error);
+/* Takes the cables out and closes what they led to. Nothing there is fine. */
+void networks_destroy(struct machine *machine);
+
+#endif
