@@ -46,8 +46,8 @@ enum machine_media { MACHINE_MEDIA_DISK, MACHINE_MEDIA_CDROM, MACHINE_MEDIA_FLOP
  * empty drive for disks is none. */
 struct machine_drive {
     enum machine_media media;
-    enum machine_bus bus; /* of a disk */
-    const char *id;       /* for -device virtio-blk-pci,drive=; or NULL */
+    enum machine_bus bus;       /* of a disk */
+    const char *id;             /* for -device virtio-blk-pci,drive=; or NULL */
     struct block_options image; /* -snapshot of the machine is for all of them */
 };
 

@@ -172,7 +172,8 @@ bool disks_open(struct machine *machine, struct error *error);
 struct block_backend *disks_open_image(struct machine *machine,
                                        const struct block_options *image,
                                        struct error *error);
-/* Those that are to be virtio disks; once the PCI bus has all else that has a fixed slot. */
+/* Those that are to be virtio disks; once the PCI bus has all else that has a fixed
+ * slot. */
 bool virtio_disks_create(struct machine *machine, struct error *error);
 /* The machine is about to run. */
 bool disks_start(struct machine *machine, struct error *error);

@@ -70,9 +70,9 @@ static void attach_disk(struct machine *machine, unsigned unit, unsigned slot,
                         const char *serial)
 {
     machine->virtio_disks |= 1U << unit;
-    pc_add_device(machine, virtio_block_create(&machine->log, machine->pci, slot,
-                                               block_device_of(machine->disks[unit]),
-                                               serial));
+    pc_add_device(machine,
+                  virtio_block_create(&machine->log, machine->pci, slot,
+                                      block_device_of(machine->disks[unit]), serial));
 }
 
 bool virtio_disks_create(struct machine *machine, struct error *error)
