@@ -231,10 +231,24 @@ static unsigned pages_free(const struct dp8390 *chip)
     return used < 0 || (unsigned)used >= all ? 0 : all - (unsigned)used - 1;
 }
 
+static bool has_room(const struct dp8390 *chip)
+{
+    return !is_receiving(chip) || pages_free(chip) >= pages_of(LONGEST_FRAME);
+}
+
 static bool can_receive(void *opaque)
 {
-    const struct dp8390 *chip = opaque;
-    return !is_receiving(chip) || pages_free(chip) >= pages_of(LONGEST_FRAME);
+    struct dp8390 *chip = opaque;
+    chip->held_up = !has_room(chip);
+    return !chip->held_up;
+}
+
+static void resume_cable(struct dp8390 *chip)
+{
+    if (has_room(chip)) {
+        chip->held_up = false;
+        network_resume(&chip->port);
+    }
 }
 
 /* The upper six bits of the check sequence choose a bit. */
@@ -300,6 +314,7 @@ static bool receive(void *opaque, const uint8_t *frame, size_t bytes)
         bytes = sizeof(filled);
     }
     if (pages_free(chip) < pages_of(bytes)) {
+        chip->held_up = true;
         return false;
     }
     store(chip, frame, bytes);
@@ -415,9 +430,7 @@ static void write_command(struct dp8390 *chip, uint8_t value)
         raise_interrupt(chip, INTERRUPT_REMOTE_DONE);
     }
     transmit(chip);
-    if (can_receive(chip)) {
-        network_resume(&chip->port);
-    }
+    resume_cable(chip);
 }
 
 static void put_half(uint16_t *value, bool high, uint8_t half)
@@ -437,9 +450,7 @@ static void write_page_0(struct dp8390 *chip, unsigned offset, uint8_t value)
         break;
     case BOUNDARY:
         chip->boundary = value;
-        if (can_receive(chip)) {
-            network_resume(&chip->port);
-        }
+        resume_cable(chip);
         break;
     case TRANSMIT_PAGE:
         chip->transmit_page = value;
@@ -450,6 +461,11 @@ static void write_page_0(struct dp8390 *chip, unsigned offset, uint8_t value)
         break;
     case INTERRUPT_STATUS:
         chip->interrupt_status &= (uint8_t) ~(value & INTERRUPT_SOURCES);
+        if (chip->held_up && !has_room(chip)) {
+            /* Drivers read so many frames and then acknowledge. On a cable that does
+             * not wait the next one would tell them of those that are left. */
+            chip->interrupt_status |= INTERRUPT_RECEIVED;
+        }
         dp8390_update_interrupt(chip);
         break;
     case REMOTE_ADDRESS:
@@ -529,6 +545,7 @@ void dp8390_reset(struct dp8390 *chip)
 {
     size_t from = offsetof(struct dp8390, command);
     memset((uint8_t *)chip + from, 0, sizeof(*chip) - from);
+    chip->held_up = false;
     chip->command = COMMAND_STOP | COMMAND_REMOTE_NONE;
     chip->interrupt_status = INTERRUPT_RESET;
 }

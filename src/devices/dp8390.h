@@ -27,6 +27,7 @@ struct dp8390 {
     void *opaque;
     uint8_t prom[DP8390_PROM_BYTES];
     bool transmitting; /* guards against resume() from within */
+    bool held_up;      /* the cable has had to wait since there was room last */
     /* saved */
     uint8_t command, interrupt_status, interrupt_mask;
     uint8_t receive_config, transmit_config, data_config;

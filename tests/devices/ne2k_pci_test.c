@@ -200,8 +200,13 @@ static void test_ring(void **state)
     }
     assert_false(network_can_send(&fixture->wire.port));
     assert_false(send(fixture, 1500, card_address));
+    /* What is in the ring is not forgotten while nothing else can come. */
+    set(fixture, 7, 1);
+    assert_int_equal(port_read(ports, CARD_PORTS + 7, 1) & 1, 1);
     unsigned resumes = fixture->wire.resumes;
     set(fixture, 3, RING_START + 12);
+    set(fixture, 7, 1);
+    assert_int_equal(port_read(ports, CARD_PORTS + 7, 1) & 1, 0);
     assert_int_equal(fixture->wire.resumes, resumes + 1);
     assert_true(send(fixture, 1500, card_address));
     assert_int_equal(current(fixture), RING_START + 5);
