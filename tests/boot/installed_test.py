@@ -16,6 +16,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 
 import guest as boot
 import network_test as network
@@ -55,6 +56,7 @@ class Installed:
     def log_in(self):
         """From the login prompt to the shell's."""
         self.guest.expect(b"faumachine login: ", boot.BOOT_LIMIT_S)
+        time.sleep(1)  # what comes with the prompt is thrown away, as by any getty
         self.guest.type(b"root")
         self.guest.expect(PROMPT)
 
