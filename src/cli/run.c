@@ -106,16 +106,16 @@ int run_machine(const struct options *options)
         return status_of(&result);
     }
     struct controlled all = {0};
-    if (create(&all, options, &result.error) &&
-        start(all.machine, options->sandbox, &result.error)) {
-        struct machine *machine = all.machine;
-        signals_set_machine(&signals, machine);
-        result = machine_run(machine, 0);
-        signals_set_machine(&signals, NULL);
+    bool created = create(&all, options, &result.error);
+    /* Before it runs: who is connected to it already is to hear of its end. */
+    signals_set_machine(&signals, created ? all.machine : NULL);
+    if (created && start(all.machine, options->sandbox, &result.error)) {
+        result = machine_run(all.machine, 0);
         if (options->statistics) {
-            machine_print_statistics(machine, stderr);
+            machine_print_statistics(all.machine, stderr);
         }
     }
+    signals_set_machine(&signals, NULL);
     destroy(&all);
     int status = status_of(&result);
     signals_stop(&signals);

@@ -241,6 +241,7 @@ return_64:
     push dword HOST_CODE_64
     push dword AT(read_nothing)
     retf
+    times 80 db 0x90            ; or that would not look like ordinary code
 back:
     int 0x80
 

@@ -80,7 +80,8 @@ class Hostile(harness.TestCase):
         """The machine, with the guest at work."""
         options = ["-syscall-redirect", way] if DIRECT else []
         process = self.start_guest(
-            "-serial", "stdio", "-no-reboot", "-device", "isa-debug-exit,iobase=0xf4",
+            "-display", "none", "-nic", "none", "-serial", "stdio", "-no-reboot",
+            "-device", "isa-debug-exit,iobase=0xf4",
             *options, cwd=self.folder.name)
         process.stdin.write(letter.encode() + struct.pack("<I", number))
         return process
