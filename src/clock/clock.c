@@ -14,9 +14,12 @@ uint64_t clock_now_ns(struct clock *clock)
     if (clock->paused) {
         return clock->paused_ns;
     }
+    uint64_t now_ns;
     switch (clock->kind) {
     case CLOCK_KIND_HOST:
-        return host_time_ns(&clock->host) - clock->base_ns;
+        now_ns = host_time_ns(&clock->host) - clock->base_ns;
+        atomic_store_explicit(&clock->seen_ns, now_ns, memory_order_relaxed);
+        return now_ns;
     case CLOCK_KIND_COUNTED:
         return clock->base_ns +
                (clock->retired ? clock->retired(clock->retired_opaque) : 0);
@@ -48,6 +51,14 @@ unsigned clock_run_timers(struct clock *clock)
         fired++;
     }
     return fired;
+}
+
+void clock_catch_up(struct clock *clock)
+{
+    if (clock_next_deadline_ns(clock) <=
+        atomic_load_explicit(&clock->seen_ns, memory_order_relaxed)) {
+        clock_run_timers(clock);
+    }
 }
 
 void clock_pause(struct clock *clock)

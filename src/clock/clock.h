@@ -15,6 +15,8 @@
 #include "base/types.h"
 #include "clock/host_time.h"
 
+#include <stdatomic.h>
+
 enum clock_kind { CLOCK_KIND_HOST, CLOCK_KIND_COUNTED, CLOCK_KIND_MANUAL };
 
 #define CLOCK_NEVER UINT64_MAX
@@ -41,6 +43,8 @@ struct clock {
     void *retired_opaque;
     bool paused;
     uint64_t paused_ns; /* where time stands still */
+    /* host: the time that somebody was told last */
+    _Atomic uint64_t seen_ns;
     struct timer *first;
     /* Called when the earliest deadline has moved; may be NULL. */
     void (*deadline_changed)(void *opaque);
@@ -72,6 +76,10 @@ uint64_t clock_next_deadline_ns(const struct clock *clock);
  * many. One that arms itself again for later waits for the next call: on a host clock
  * it could be due for ever. */
 unsigned clock_run_timers(struct clock *clock);
+
+/* Host clock: fires what was due at a time that has been told already. Who has read a
+ * counter past a deadline is not to wait for the thread that sleeps until then. */
+void clock_catch_up(struct clock *clock);
 
 /* counted and manual clocks: jump ahead to `time_ns` if that is later than now. */
 void clock_skip_to_ns(struct clock *clock, uint64_t time_ns);

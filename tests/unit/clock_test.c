@@ -135,6 +135,23 @@ static void pass_really(struct clock *clock)
     clock->base_ns -= NS_PER_SECOND; /* as if it were later */
 }
 
+/* A timer is caught up with by who has been told a time past its deadline; nobody has
+ * to ask what time it is to find that there is nothing to catch up with. */
+static void what_was_due_by_a_time_told(void **state)
+{
+    struct fixture *f = *state;
+    struct noted timer = {.fixture = f, .letter = 'a'};
+    clock_init(&f->clock, CLOCK_KIND_HOST, 0);
+    timer_init(&timer.timer, &f->clock, note, &timer);
+    timer_set_ns(&timer.timer, clock_now_ns(&f->clock) + NS_PER_SECOND);
+    pass_really(&f->clock);
+    clock_catch_up(&f->clock);
+    assert_string_equal(f->fired, "");
+    clock_now_ns(&f->clock);
+    clock_catch_up(&f->clock);
+    assert_string_equal(f->fired, "a");
+}
+
 static uint64_t count(void *opaque)
 {
     const uint64_t *retired = opaque;
@@ -173,6 +190,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(by_deadline_then_by_arming, set_up, tear_down),
         cmocka_unit_test_setup_teardown(skipping_never_goes_back, set_up, tear_down),
         cmocka_unit_test_setup_teardown(faster_than_the_host, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_was_due_by_a_time_told, set_up, tear_down),
         cmocka_unit_test_setup_teardown(time_stands_still_while_paused, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(scaling_does_not_overflow, set_up, tear_down),

@@ -10,12 +10,18 @@ static void leave_cpu(struct cpu *cpu)
     lock_take(cpu->wiring.lock);
 }
 
+static void come_back(struct cpu *cpu)
+{
+    clock_catch_up(cpu->wiring.clock);
+    lock_release(cpu->wiring.lock);
+}
+
 uint32_t cpu_port_read(struct cpu *cpu, uint16_t port, unsigned width)
 {
     leave_cpu(cpu);
     cpu->statistics->port_accesses++;
     uint32_t value = port_read(cpu->wiring.ports, port, width);
-    lock_release(cpu->wiring.lock);
+    come_back(cpu);
     return value;
 }
 
@@ -24,7 +30,7 @@ void cpu_port_write(struct cpu *cpu, uint16_t port, uint32_t value, unsigned wid
     leave_cpu(cpu);
     cpu->statistics->port_accesses++;
     port_write(cpu->wiring.ports, port, value, width);
-    lock_release(cpu->wiring.lock);
+    come_back(cpu);
 }
 
 /* The region that takes an access of `width` at `address` whole, or NULL. The last one
@@ -53,7 +59,7 @@ uint32_t cpu_physical_read(struct cpu *cpu, gpa_t address, unsigned width)
     } else {
         memory_read(cpu->wiring.memory, address, &value, width);
     }
-    lock_release(cpu->wiring.lock);
+    come_back(cpu);
     return value;
 }
 
@@ -67,14 +73,14 @@ void cpu_physical_write(struct cpu *cpu, gpa_t address, uint32_t value, unsigned
     } else {
         memory_write(cpu->wiring.memory, address, &value, width);
     }
-    lock_release(cpu->wiring.lock);
+    come_back(cpu);
 }
 
 void cpu_place_apic(struct cpu *cpu)
 {
     leave_cpu(cpu);
     cpu->wiring.set_apic_base(cpu->wiring.opaque, cpu->apic_base);
-    lock_release(cpu->wiring.lock);
+    come_back(cpu);
 }
 
 uint64_t cpu_tsc(struct cpu *cpu)

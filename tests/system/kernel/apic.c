@@ -13,7 +13,6 @@ enum {
     SHORT = 10000, /* of the timer, ticks */
     LONG = 0x7fffffff,
     PIC1 = 0x20,
-    PIT = 0x40,
     COM2 = 0x2f8,
     COM2_PIN = 3,
     TIMER_PIN = 2,
@@ -37,24 +36,6 @@ void put_interrupt(const char *name, bool wait)
         begin(name);
     }
     put(" %x", c.vector);
-}
-
-/* One edge of the 8254's counter 0, and some milliseconds for whoever notices it late.
- */
-static void wait_for_clock(void)
-{
-    uint32_t count = 0;
-    outb(0x43, 0x30);
-    outb(PIT, 0x80);
-    outb(PIT, 0);
-    do {
-        outb(0x43, 0xe2);
-    } while (!(inb(PIT) & 0x80));
-    for (unsigned i = 0; i < SPINS && (count < 0x100 || count > 0x1000); i++) {
-        outb(0x43, 0x00);
-        count = inb(PIT);
-        count |= (uint32_t)inb(PIT) << 8;
-    }
 }
 
 static void put_word(const char *name, uint32_t array, unsigned word)

@@ -159,6 +159,9 @@ void end_line(void);
 const char *joined(const char *a, const char *b);
 _Noreturn void leave(uint8_t status);
 
+/* Until a rising edge of the 8254's counter 0 (IRQ 0) has reached the 8259. */
+void wait_for_clock(void);
+
 /* Descriptors. `selector` may have an RPL. */
 extern uint64_t gdt[], idt[256];
 extern uint32_t main_tss[];

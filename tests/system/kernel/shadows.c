@@ -8,7 +8,6 @@ enum {
     PIT_CHANNEL_0 = 0x40,
     PIT_CONTROL = 0x43,
     END_OF_INTERRUPT = 0x20,
-    READ_REQUESTS = 0x0a,
 };
 
 SNIPPET(sti_nops, "sti; nop; nop; nop");
@@ -30,12 +29,7 @@ SNIPPET(sti_far, "sti; ljmp $8, $1f; 1: nop");
 static void timer_pending(void)
 {
     outb(PIC_MASK, 0xff);
-    outb(PIT_CONTROL, 0x30); /* channel 0, mode 0: the line rises once */
-    outb(PIT_CHANNEL_0, 1);
-    outb(PIT_CHANNEL_0, 0);
-    outb(PIC_COMMAND, READ_REQUESTS);
-    while (!(inb(PIC_COMMAND) & 1)) {
-    }
+    wait_for_clock();
     outb(PIC_MASK, 0xfe);
 }
 
