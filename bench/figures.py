@@ -35,6 +35,13 @@ def ratio(value):
     return f"{value:.0f}" if value >= 100 else f"{value:.{1 if value >= 10 else 2}f}"
 
 
+def in_words(figure, sample):
+    """For who follows the progress."""
+    if figure in guest.RESTING:
+        return f"{100 * sample[CPU]:.2g} % of a core"
+    return f"{sample[WALL]:.3g} s"
+
+
 def counters(text):
     """Name and number of each line that -stats prints."""
     return {name: int(number) for number, name
@@ -92,7 +99,7 @@ class Figures:
                     for which in (WALL, CPU))
         for figure, sample in samples.items():
             self.add(machine, figure, sample)
-        said = [f"{figure} {sample[WALL]:.3g} s" for figure, sample in samples.items()
+        said = [f"{figure} {in_words(figure, sample)}" for figure, sample in samples.items()
                 if figure not in guest.PROGRAMS]
         missing = [kind for kind in kinds if kind not in samples]
         if missing:

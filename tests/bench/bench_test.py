@@ -347,7 +347,8 @@ class Work(unittest.TestCase):
 
     def test_rest(self):
         found = figures.Figures()
-        found.add_work("QEMU", [self.run_of("idle", 20.0, 0.5, 1)], ["idle"])
+        said = found.add_work("QEMU", [self.run_of("idle", 20.0, 0.5, 1)], ["idle"])
+        self.assertEqual("idle 2.5 % of a core", said)
         self.assertEqual([0.025], found.values("QEMU", "idle"))
 
     def test_updates(self):
