@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 
 #include "host/companion/companion.h"
+#include "host/confinement/confinement.h"
 #include "host/display/messages.h"
 #include "host/display/picture_file.h"
 
@@ -69,6 +70,7 @@ static int write_pictures(void *opaque, int socket)
     unsigned number = 0;
     /* It may be sent to all processes of a group, and the last one is still to come. */
     signal(SIGTERM, SIG_IGN);
+    confinement_enter_companion(CONFINEMENT_PICTURES);
     for (;;) {
         ssize_t length = recv(socket, &request, sizeof(request), 0);
         if (length < 0 && errno == EINTR) {
