@@ -9,6 +9,7 @@ DISK is tests/cli/disk_boot.asm.
 
 import os
 import resource
+import signal
 import subprocess
 import unittest
 
@@ -154,6 +155,14 @@ class DiskErrors(harness.TestCase):
         self.limit(process, UNLIMITED)
         self.ask(process, b"w", b"+")
 
+    def end_all(self, process):
+        """The shell, and what it has started."""
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait(harness.LIMIT_S)
+        for stream in (process.stdin, process.stdout, process.stderr):
+            stream.close()
+
     def test_full_file_system(self):
         """By default a machine without room for its disk waits."""
         room = self.path("room")
@@ -170,9 +179,8 @@ class DiskErrors(harness.TestCase):
              "-serial", f"unix:{self.path('serial')},server=on,wait=off",
              "-display", "none", "-nic", "none", "-qmp", qmp.server(self.path("qmp"))],
             bufsize=0, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE)
-        self.addCleanup(lambda: (process.stdin.close(), process.stdout.close(),
-                                 process.stderr.close()))
+            stderr=subprocess.PIPE, start_new_session=True)
+        self.addCleanup(self.end_all, process)
         client = qmp.Qmp(self.path("qmp"))
         line = qmp.Socket(self.path("serial"))
         self.addCleanup(line.close)
