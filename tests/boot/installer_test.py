@@ -73,9 +73,7 @@ def wait_for_selection(machine, before=None):
 def compare(picture, path):
     """With one that was taken before."""
     expected = png.Picture(path)
-    lines = b"".join(bytes(value for pixel in line for value in pixel)
-                     for line in expected.lines)
-    if picture != (expected.width, expected.height, lines):
+    if picture != (expected.width, expected.height, b"".join(expected.lines)):
         fail(f"the screen is not as in {path}")
 
 
