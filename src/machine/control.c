@@ -142,7 +142,8 @@ void machine_reset(struct machine *machine, const char *reason)
 {
     machine->reset_requested = true;
     machine->reset_reason = reason;
-    while (machine->in_run && machine->reset_requested && !on_cpu_thread(machine)) {
+    while ((machine->run_ahead || machine->in_run) && machine->reset_requested &&
+           !on_cpu_thread(machine)) {
         machine_wake_cpu(machine);
         pthread_cond_wait(&machine->held, &machine->lock.mutex);
     }

@@ -185,6 +185,10 @@ void machine_destroy(struct machine *machine)
     if (!machine) {
         return;
     }
+    lock_take(&machine->lock);
+    machine->run_ahead = false;
+    pthread_cond_broadcast(&machine->held);
+    lock_release(&machine->lock);
     /* From here on there is one thread: no timer or input finds half a machine. */
     event_loop_stop(machine->loop);
     machine->clock.deadline_changed = NULL;

@@ -125,6 +125,7 @@ struct machine {
     bool powered_on;
     enum machine_state state;
     unsigned holds;      /* machine_hold() */
+    bool run_ahead;      /* power is on, and it is to be run for the first time */
     bool in_run, waits;  /* the CPU's thread is in machine_run(); …and waits there */
     pthread_cond_t held; /* that has changed, or a reset is done; with `lock` */
     const char *reset_reason; /* who wants it if not the guest; or NULL */

@@ -253,7 +253,9 @@ static void run_engine(struct machine *machine)
 
 bool machine_power_on(struct machine *machine, struct error *error)
 {
+    machine->run_ahead = true;
     if (!disks_start(machine, error) || !event_loop_start(machine->loop, error)) {
+        machine->run_ahead = false;
         return false;
     }
     lock_take(&machine->lock);
@@ -284,6 +286,7 @@ struct machine_result machine_run(struct machine *machine, uint64_t instructions
     lock_take(&machine->lock);
     machine->cpu_thread = pthread_self();
     machine->in_run = true;
+    machine->run_ahead = false;
     while (!attend(machine, &result)) {
         if (machine_is_held(machine)) {
             wait_while_held(machine);
