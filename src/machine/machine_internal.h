@@ -33,7 +33,8 @@
 #include "machine/sound.h"
 #include "machine/user_input.h"
 
-struct displays; /* machine/display.h */
+struct checkpoints; /* machine/checkpoint.c */
+struct displays;    /* machine/display.h */
 
 enum { MACHINE_DEVICES = 48 };
 
@@ -73,6 +74,7 @@ struct machine {
 
     struct device *devices[MACHINE_DEVICES];
     unsigned device_count;
+    unsigned controllers; /* the first so many of them: where interrupts go */
     struct coprocessor_error *coprocessor_error;
     struct i8042 *i8042;
     struct i8259 *pic;
@@ -104,6 +106,7 @@ struct machine {
     int random_fd;                                        /* -1: not needed */
     struct user_input user_input;
     struct displays *displays; /* NULL: nobody looks */
+    struct checkpoints *checkpoints; /* NULL: none has been taken */
 
     /* Why the run loop has to look up; set with the lock held. */
     bool reset_requested, power_off_requested, debug_exit_requested;

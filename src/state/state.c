@@ -14,11 +14,14 @@ void state_buffer_free(struct state_buffer *buffer)
 
 static void append(struct state_buffer *buffer, const void *bytes, size_t length)
 {
-    uint8_t *grown = realloc(buffer->bytes, buffer->length + length);
-    assert(grown);
-    memcpy(grown + buffer->length, bytes, length);
-    buffer->bytes = grown;
-    buffer->length += length;
+    size_t needed = buffer->length + length;
+    if (needed > buffer->capacity) {
+        buffer->capacity = needed + needed / 2;
+        buffer->bytes = realloc(buffer->bytes, buffer->capacity);
+        assert(buffer->bytes);
+    }
+    memcpy(buffer->bytes + buffer->length, bytes, length);
+    buffer->length = needed;
 }
 
 static bool take(struct state_buffer *buffer, void *bytes, size_t length)

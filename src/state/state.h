@@ -39,8 +39,10 @@ struct state_field {
 /* A growing (save) or shrinking (load) run of bytes. */
 struct state_buffer {
     uint8_t *bytes;
-    size_t length;   /* save: bytes written; load: bytes there are */
-    size_t position; /* load: next byte to read */
+    size_t length;     /* save: bytes written; load: bytes there are */
+    size_t position;   /* load: next byte to read */
+    size_t capacity;   /* of what has been allocated for `bytes` */
+    bool memory_apart; /* video memory is neither saved nor loaded, but left alone */
 };
 
 void state_buffer_free(struct state_buffer *buffer);
