@@ -20,6 +20,8 @@ struct checkpoint {
     struct machine *machine;
     struct memory_image *memory;
     struct state_buffer state;
+    struct block_layer *disks[DISKS_PLACES]; /* NULL: nothing that can be written */
+    unsigned media_changes;
 };
 
 static void find_rams(struct machine *machine, struct ram *rams[CHECKPOINT_RAMS])
@@ -73,12 +75,57 @@ static void stop_tracking(struct machine *machine)
     machine->checkpoints = NULL;
 }
 
+/* Disks that are written to, if that can be undone. */
+static bool check_disks(struct machine *machine, struct error *error)
+{
+    for (unsigned i = 0; i < DISKS_PLACES; i++) {
+        char name[DISKS_NAME_BYTES];
+        const struct block_backend *backend = disks_at(machine, i, name);
+        if (backend && !block_keeps_image(backend)) {
+            return error_set(error,
+                             "a checkpoint cannot bring back drive %s, whose image is "
+                             "written to: use -snapshot, or make it read-only",
+                             name);
+        }
+    }
+    return true;
+}
+
+static struct block_backend *writable_disk(struct machine *machine, unsigned place)
+{
+    char name[DISKS_NAME_BYTES];
+    struct block_backend *backend = disks_at(machine, place, name);
+    return backend && !block_device_of(backend)->read_only ? backend : NULL;
+}
+
+static void freeze_disks(struct checkpoint *checkpoint)
+{
+    for (unsigned i = 0; i < DISKS_PLACES; i++) {
+        struct block_backend *backend = writable_disk(checkpoint->machine, i);
+        checkpoint->disks[i] = backend ? block_freeze(backend) : NULL;
+    }
+    checkpoint->media_changes = checkpoint->machine->media.changes;
+}
+
+static void restore_disks(const struct checkpoint *checkpoint)
+{
+    for (unsigned i = 0; i < DISKS_PLACES; i++) {
+        if (checkpoint->disks[i]) {
+            block_return_to(writable_disk(checkpoint->machine, i),
+                            checkpoint->disks[i]);
+        }
+    }
+}
+
 static void release(struct checkpoint *checkpoint)
 {
     struct machine *machine = checkpoint->machine;
     struct checkpoints *all = machine->checkpoints;
     memory_image_free(&all->pool, checkpoint->memory);
     state_buffer_free(&checkpoint->state);
+    for (unsigned i = 0; i < DISKS_PLACES; i++) {
+        block_layer_release(checkpoint->disks[i]);
+    }
     free(checkpoint);
     if (--all->count == 0) {
         stop_tracking(machine);
@@ -103,6 +150,7 @@ static struct checkpoint *take(struct machine *machine, struct error *error)
     checkpoint->state.memory_apart = true;
     machine_state_save(machine, &checkpoint->state);
     all->statistics.state_bytes = checkpoint->state.length;
+    freeze_disks(checkpoint);
     return checkpoint;
 }
 
@@ -110,7 +158,8 @@ struct checkpoint *checkpoint_take(struct machine *machine, struct error *error)
 {
     assert(machine->powered_on && !machine->in_run);
     lock_take(&machine->lock);
-    struct checkpoint *checkpoint = take(machine, error);
+    struct checkpoint *checkpoint =
+        check_disks(machine, error) ? take(machine, error) : NULL;
     lock_release(&machine->lock);
     return checkpoint;
 }
@@ -179,17 +228,21 @@ static bool restore(struct machine *machine, const struct checkpoint *checkpoint
     struct checkpoints *all = machine->checkpoints;
     struct ram *rams[CHECKPOINT_RAMS];
     struct translation_mode before;
+    if (checkpoint->media_changes != machine->media.changes) {
+        return error_set(error, "the checkpoint is from before media were changed in "
+                                "drives: put back what was there, and take another");
+    }
     disks_settle(machine);
     note_mode(machine, &before);
     bool flush_waits =
         atomic_load(&machine->cpu.request) & (CPU_REQUEST_FLUSH | CPU_REQUEST_A20);
     find_rams(machine, rams);
-    all->statistics.pages_restored =
-        memory_image_restore(&all->pool, rams, all->base, checkpoint->memory,
-                             forget_changed_code, machine);
+    all->statistics.pages_restored = memory_image_restore(
+        &all->pool, rams, all->base, checkpoint->memory, forget_changed_code, machine);
     bool tracked = track_from(machine, checkpoint->memory, error);
     assert(tracked); /* there is room already */
     machine_state_restore(machine, &checkpoint->state);
+    restore_disks(checkpoint);
     flush_translations(machine, flush_waits, &before);
     return true;
 }

@@ -3,10 +3,10 @@
  *
  * A checkpoint holds the machine's state and its memory, and shares pages that are the
  * same with the checkpoints before it. Going back costs what has changed: pages are
- * write-protected in all that the CPU has cached of memory (struct ram), the first write
- * to one notes it, and only those that were written since, or differ between the two
- * checkpoints, are copied. What was decoded or translated stays, but for code in lines
- * that change; so do views, but for what page tables no longer say.
+ * write-protected in all that the CPU has cached of memory (struct ram), the first
+ * write to one notes it, and only those that were written since, or differ between the
+ * two checkpoints, are copied. What was decoded or translated stays, but for code in
+ * lines that change; so do views, but for what page tables no longer say.
  *
  * Disks are put back, too: while there are checkpoints, what the guest writes stays in
  * memory (host/storage/layers.c). Their images must not be written to otherwise:

@@ -165,8 +165,8 @@ struct memory_image *memory_image_take(struct page_pool *pool,
     struct memory_image *image = start_image(pool, rams, base);
     uint32_t *pages = image ? image->pages : NULL;
     for (unsigned i = 0; pages && i < CHECKPOINT_RAMS; i++) {
-        pages = copy_memory(pool, rams[i], pages, base) ? pages + pages_of(rams[i])
-                                                        : NULL;
+        pages =
+            copy_memory(pool, rams[i], pages, base) ? pages + pages_of(rams[i]) : NULL;
     }
     if (!pages) {
         memory_image_free(pool, image);
@@ -235,8 +235,7 @@ uint64_t memory_image_restore(const struct page_pool *pool,
                               const struct memory_image *image,
                               memory_image_listener *listener, void *opaque)
 {
-    struct restoring restoring = {
-        .pool = pool, .listener = listener, .opaque = opaque};
+    struct restoring restoring = {.pool = pool, .listener = listener, .opaque = opaque};
     uint64_t first = 0;
     for (unsigned i = 0; i < CHECKPOINT_RAMS; i++) {
         restore_memory(&restoring, rams[i], base->pages + first, image->pages + first);

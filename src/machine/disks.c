@@ -1,6 +1,8 @@
 /* Drives of the IDE controller meet the host's images. */
 #include "machine/machine_internal.h"
 
+#include <stdio.h>
+
 /* A run that is to be the same twice has its answers at once. */
 static bool answers_at_once(const struct machine *machine)
 {
@@ -35,6 +37,22 @@ bool disks_open(struct machine *machine, struct error *error)
         }
     }
     return true;
+}
+
+struct block_backend *disks_at(struct machine *machine, unsigned place,
+                               char name[DISKS_NAME_BYTES])
+{
+    const struct media *media = &machine->media;
+    unsigned drive = place - MACHINE_DISKS;
+    if (place < MACHINE_DISKS) {
+        snprintf(name, DISKS_NAME_BYTES, "hd%c", (char)('a' + place));
+        return machine->disks[place];
+    }
+    if (drive >= media->count) {
+        return NULL;
+    }
+    snprintf(name, DISKS_NAME_BYTES, "%s", media->drives[drive].name);
+    return media->drives[drive].backend;
 }
 
 /* Or drives that disks may come into. */

@@ -178,6 +178,11 @@ struct block_backend *disks_open_image(struct machine *machine,
 /* Those that are to be virtio disks; once the PCI bus has all else that has a fixed
  * slot. */
 bool virtio_disks_create(struct machine *machine, struct error *error);
+/* Places where an image may be: the disks', then those of media. */
+enum { DISKS_PLACES = MACHINE_DISKS + MEDIA_DRIVES, DISKS_NAME_BYTES = 16 };
+/* What is there, and what the place is called; NULL: nothing. */
+struct block_backend *disks_at(struct machine *machine, unsigned place,
+                               char name[DISKS_NAME_BYTES]);
 /* The machine is about to run. */
 bool disks_start(struct machine *machine, struct error *error);
 /* Waits for all requests, so that no drive is in the middle of one. Lock held, or the

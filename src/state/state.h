@@ -56,6 +56,9 @@ void state_save(struct state_buffer *buffer, const struct state_field *fields,
 bool state_load(struct state_buffer *buffer, const struct state_field *fields,
                 uint32_t version, void *object, const char *name, struct error *error);
 
+/* Bytes as they are. */
+void state_append(struct state_buffer *buffer, const void *bytes, size_t length);
+
 /* Raw bytes (RAM and the like), preceded by their length in a load check. */
 void state_save_bytes(struct state_buffer *buffer, const void *bytes, size_t length);
 bool state_load_bytes(struct state_buffer *buffer, void *bytes, size_t length,

@@ -3,8 +3,8 @@
 #include "cpu/core/debug.h"
 #include "cpu/mmu/views_internal.h"
 
-/* A large page with more scattered code, or pages that are protected for another reason,
- * than this is mapped in parts. */
+/* A large page with more scattered code, or pages that are protected for another
+ * reason, than this is mapped in parts. */
 enum { PROTECTED_RUNS_MAXIMUM = 32 };
 
 /* More host mappings than one call adds. */
