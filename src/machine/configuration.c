@@ -54,7 +54,12 @@ static void describe_rom(const char *name, const struct firmware_image *rom,
 static void describe_devices(const struct machine *machine, struct state_buffer *text)
 {
     for (unsigned i = 0; i < machine->device_count; i++) {
-        add(text, "device %u: %s\n", i + 1, machine->devices[i]->class->name);
+        const struct device_class *class = machine->devices[i]->class;
+        unsigned kin = 1;
+        for (unsigned j = 0; j < i; j++) {
+            kin += machine->devices[j]->class == class;
+        }
+        add(text, "device %s, number %u: place %u\n", class->name, kin, i + 1);
     }
     for (unsigned i = 0; i < PCI_SLOTS * PCI_FUNCTIONS_PER_SLOT; i++) {
         const struct pci_function *function = machine->pci->functions[i];
@@ -125,18 +130,27 @@ static bool find_line(const char *text, size_t left, const struct line *wanted,
     return false;
 }
 
-/* The first line of `a` that is not in `b`, and what is there in its place, if
- * anything; false: there is none. */
-static bool find_difference(const char *a, size_t a_length, const char *b,
-                            size_t b_length, struct line *missing, struct line *other)
+/* The first line of `a` whose name is not in `b`; false: there is none. */
+static bool find_missing(const char *a, size_t a_length, const char *b, size_t b_length,
+                         struct line *missing)
 {
+    struct line other;
     while (next_line(&a, &a_length, missing)) {
-        if (!find_line(b, b_length, missing, other)) {
-            *other = (struct line){.text = NULL};
+        if (!find_line(b, b_length, missing, &other)) {
             return true;
         }
-        if (other->length != missing->length ||
-            memcmp(other->text, missing->text, other->length) != 0) {
+    }
+    return false;
+}
+
+/* The first line of `a` that has another value in `b`, where all names are. */
+static bool find_difference(const char *a, size_t a_length, const char *b,
+                            size_t b_length, struct line *line, struct line *other)
+{
+    while (next_line(&a, &a_length, line)) {
+        if (find_line(b, b_length, line, other) &&
+            (other->length != line->length ||
+             memcmp(other->text, line->text, other->length) != 0)) {
             return true;
         }
     }
@@ -163,17 +177,17 @@ static bool compare(const char *theirs, size_t theirs_length, const char *ours,
 {
     static const char another[] = "is of another machine";
     struct line line, other;
-    if (find_difference(theirs, theirs_length, ours, ours_length, &line, &other)) {
-        return other.text
-                   ? error_set(error, "snapshot %s %s: %.*s; of this one: %.*s", file,
-                               another, shown(&line), line.text, shown(&other),
-                               other.text)
-                   : error_set(error, "snapshot %s %s, with %.*s; this one has none",
-                               file, another, shown(&line), line.text);
+    if (find_missing(theirs, theirs_length, ours, ours_length, &line)) {
+        return error_set(error, "snapshot %s %s, with %.*s; this one has none", file,
+                         another, shown(&line), line.text);
     }
-    if (find_difference(ours, ours_length, theirs, theirs_length, &line, &other)) {
+    if (find_missing(ours, ours_length, theirs, theirs_length, &line)) {
         return error_set(error, "snapshot %s %s, without %.*s", file, another,
                          shown(&line), line.text);
+    }
+    if (find_difference(theirs, theirs_length, ours, ours_length, &line, &other)) {
+        return error_set(error, "snapshot %s %s: %.*s; of this one: %.*s", file,
+                         another, shown(&line), line.text, shown(&other), other.text);
     }
     return true;
 }
