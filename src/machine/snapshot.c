@@ -242,8 +242,10 @@ static bool load_state(struct machine *machine, const struct archive *archive,
         return damaged(archive, state_name, error);
     }
     struct error why;
-    return machine_state_load(machine, &state, &why) ||
-           error_set(error, "snapshot %s: %.800s", archive->file, why.text);
+    if (!machine_state_load(machine, &state, &why)) {
+        return error_set(error, "snapshot %s: %.800s", archive->file, why.text);
+    }
+    return true;
 }
 
 /* Nothing can fail any more once the state is loaded. */
