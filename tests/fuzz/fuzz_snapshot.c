@@ -1,6 +1,7 @@
 /* Snapshots that somebody has tampered with. Checksums are made right again, so that
  * what reads the pieces has to find out: a machine that refuses one is what it was
  * before; one that takes it may be any machine, and runs. */
+#define _GNU_SOURCE
 #include "fuzz.h"
 #include "machine/snapshot.h"
 #include "state/archive.h"
