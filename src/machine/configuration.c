@@ -64,9 +64,8 @@ static void describe_devices(const struct machine *machine, struct state_buffer 
     for (unsigned i = 0; i < PCI_SLOTS * PCI_FUNCTIONS_PER_SLOT; i++) {
         const struct pci_function *function = machine->pci->functions[i];
         if (function) {
-            add(text, "PCI %02x.%x: %s %04x:%04x\n", i / PCI_FUNCTIONS_PER_SLOT,
-                i % PCI_FUNCTIONS_PER_SLOT, function->name,
-                pci_get16(function, PCI_VENDOR_ID), pci_get16(function, PCI_DEVICE_ID));
+            add(text, "PCI %02x.%x: %s\n", i / PCI_FUNCTIONS_PER_SLOT,
+                i % PCI_FUNCTIONS_PER_SLOT, function->name);
         }
     }
 }

@@ -19,6 +19,7 @@ struct sample {
     struct archive_header header;
     uint8_t *bytes;
     size_t length;
+    uint64_t hash; /* of its machine */
 };
 
 static bool take_sample(struct fuzz *fuzz, struct sample *sample)
@@ -29,6 +30,7 @@ static bool take_sample(struct fuzz *fuzz, struct sample *sample)
     lock_take(&machine->lock);
     bool saved = snapshot_save(machine, fd, "sample", &error);
     lock_release(&machine->lock);
+    sample->hash = machine_hash(machine);
     off_t end = lseek(fd, 0, SEEK_END);
     sample->length = (size_t)end - sizeof(sample->header);
     sample->bytes = malloc(sample->length);
@@ -89,9 +91,20 @@ static bool load(struct fuzz *fuzz, const struct sample *sample, const uint8_t *
     bool loaded = snapshot_apply(machine, &archive, &error);
     lock_release(&machine->lock);
     if (!loaded && (!error.text[0] || strchr(error.text, '\n'))) {
+        fprintf(stderr, "fuzz: refused with '%s'\n", error.text);
         abort();
     }
     return loaded;
+}
+
+/* Whatever it was, it is made a good machine again. */
+static void recover(struct fuzz *fuzz, const struct sample *sample)
+{
+    if (!load(fuzz, sample, sample->bytes, sample->length) ||
+        machine_hash(fuzz->machine) != sample->hash) {
+        fprintf(stderr, "fuzz: a good snapshot does not make a good machine\n");
+        abort();
+    }
 }
 
 static void iterate(struct fuzz *fuzz, const struct sample *sample)
@@ -107,11 +120,13 @@ static void iterate(struct fuzz *fuzz, const struct sample *sample)
     uint64_t before = machine_hash(machine);
     bool loaded = load(fuzz, sample, bytes, length);
     if (!loaded && machine_hash(machine) != before) {
+        fprintf(stderr, "fuzz: what was refused has changed the machine\n");
         abort();
     }
     if (loaded) {
         machine_run(machine, INSTRUCTIONS);
         fuzz_forget_requests(machine);
+        recover(fuzz, sample);
     }
     free(bytes);
 }
