@@ -140,7 +140,6 @@ static struct checkpoint *take(struct machine *machine, struct error *error)
     assert(checkpoint);
     checkpoint->machine = machine;
     all->count++;
-    disks_settle(machine);
     find_rams(machine, rams);
     checkpoint->memory = memory_image_take(&all->pool, rams, all->base, error);
     if (!checkpoint->memory || !track_from(machine, checkpoint->memory, error)) {
@@ -158,8 +157,11 @@ struct checkpoint *checkpoint_take(struct machine *machine, struct error *error)
 {
     assert(machine->powered_on && !machine->in_run);
     lock_take(&machine->lock);
+    disks_settle(machine);
     struct checkpoint *checkpoint =
-        check_disks(machine, error) ? take(machine, error) : NULL;
+        disks_are_idle(machine, error) && check_disks(machine, error)
+            ? take(machine, error)
+            : NULL;
     lock_release(&machine->lock);
     return checkpoint;
 }
@@ -233,6 +235,9 @@ static bool restore(struct machine *machine, const struct checkpoint *checkpoint
                                 "drives: put back what was there, and take another");
     }
     disks_settle(machine);
+    if (!disks_are_idle(machine, error)) {
+        return false;
+    }
     note_mode(machine, &before);
     bool flush_waits =
         atomic_load(&machine->cpu.request) & (CPU_REQUEST_FLUSH | CPU_REQUEST_A20);

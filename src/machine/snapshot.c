@@ -113,9 +113,13 @@ bool snapshot_save(struct machine *machine, int fd, const char *file,
                    struct error *error)
 {
     struct state_buffer configuration = {0}, state = {0};
-    struct archive_writer *writer = malloc(sizeof(*writer));
-    assert(writer && machine->powered_on);
+    assert(machine->powered_on);
     disks_settle(machine);
+    if (!disks_are_idle(machine, error)) {
+        return false;
+    }
+    struct archive_writer *writer = malloc(sizeof(*writer));
+    assert(writer);
     configuration_describe(machine, &configuration);
     machine_state_save(machine, &state);
     archive_begin(writer, fd);
@@ -270,7 +274,8 @@ bool snapshot_apply(struct machine *machine, const struct archive *archive,
         return damaged(archive, ram_name, error);
     }
     disks_settle(machine);
-    if (!check_disks(machine, archive, error) || !load_state(machine, archive, error)) {
+    if (!disks_are_idle(machine, error) || !check_disks(machine, archive, error) ||
+        !load_state(machine, archive, error)) {
         return false;
     }
     load_ram(machine, ram);
