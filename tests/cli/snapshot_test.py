@@ -8,6 +8,8 @@ what becomes of files that are no snapshots, or of another machine.
 import os
 import random
 import resource
+import select
+import time
 
 import harness
 import qmp
@@ -52,6 +54,13 @@ class Snapshots(harness.TestCase):
         os.write(process.stdin.fileno(), text)
         harness.read_until(process.stdout.fileno(), text)
 
+    def assert_loaded(self, process):
+        """It echoes from some time on: what is typed before it has been loaded is lost."""
+        deadline = time.monotonic() + harness.LIMIT_S
+        while not select.select([process.stdout], [], [], 0.1)[0]:
+            self.assertLess(time.monotonic(), deadline)
+            os.write(process.stdin.fileno(), b".")
+
     def refuse(self, path, reason, *options):
         """A machine does not start with that, and says why in a line."""
         result = harness.run(*harness.ENGINE, *self.options(*options), "-incoming",
@@ -65,6 +74,7 @@ class Snapshots(harness.TestCase):
         path = self.save()
         self.assertEqual(os.stat(path).st_mode & 0o777, 0o600)
         process, monitor = self.start_machine("-incoming", "file:" + path)
+        self.assert_loaded(process)
         self.assert_echoes(process, b"abc")
         self.assertEqual(monitor.command("migrate-incoming", uri="file:" + path), {})
         self.assert_echoes(process, b"def")
@@ -116,6 +126,7 @@ class Snapshots(harness.TestCase):
         self.refuse(path, "load it with -snapshot", "-hda", disk)
         process, _ = self.start_machine("-hda", disk, "-snapshot", "-incoming",
                                         "file:" + path)
+        self.assert_loaded(process)
         self.assert_echoes(process, b"abc")
 
     def test_no_snapshots(self):
