@@ -29,8 +29,8 @@ void device_save(const struct device *device, struct state_buffer *buffer)
     }
 }
 
-static bool load(struct device *device, struct state_buffer *buffer,
-                 struct error *error)
+bool device_load_at_once(struct device *device, struct state_buffer *buffer,
+                         struct error *error)
 {
     const struct device_class *class = device->class;
     return state_load(buffer, class->fields, class->version, device, class->name,
@@ -42,12 +42,12 @@ static bool load(struct device *device, struct state_buffer *buffer,
 bool device_load(struct device *device, struct state_buffer *buffer,
                  struct error *error)
 {
-    struct state_buffer before = {0};
+    struct state_buffer before = {.memory_apart = buffer->memory_apart};
     device_save(device, &before);
-    bool loaded = load(device, buffer, error);
+    bool loaded = device_load_at_once(device, buffer, error);
     if (!loaded) {
         struct error ignored;
-        bool restored = load(device, &before, &ignored);
+        bool restored = device_load_at_once(device, &before, &ignored);
         assert(restored);
     }
     state_buffer_free(&before);

@@ -43,6 +43,9 @@ void *device_allocate(const struct device_class *class, struct log *log);
 void device_destroy(struct device *device);
 
 void device_save(const struct device *device, struct state_buffer *buffer);
+/* Failing, it leaves half a device: for who knows that it does not, or has saved it. */
+bool device_load_at_once(struct device *device, struct state_buffer *buffer,
+                         struct error *error);
 /* On failure the device is what it was before. */
 bool device_load(struct device *device, struct state_buffer *buffer,
                  struct error *error);

@@ -1,6 +1,8 @@
 #define _GNU_SOURCE
 #include "bus/memory.h"
 
+#include "base/pages.h"
+
 #include <assert.h>
 #include <errno.h>
 #include <limits.h>
@@ -40,10 +42,28 @@ void ram_destroy(struct ram *ram)
         munmap(ram->code_lines,
                (ram->bytes >> PAGE_SHIFT) * sizeof(ram->code_lines[0]));
     }
+    ram_stop_tracking(ram);
     if (ram->fd >= 0) {
         close(ram->fd);
     }
     *ram = (struct ram){.fd = -1};
+}
+
+bool ram_track(struct ram *ram, struct error *error)
+{
+    size_t pages = ram->bytes >> PAGE_SHIFT;
+    if (ram->written) {
+        memset(ram->written, 0, pages);
+    } else {
+        ram->written = pages_allocate(pages);
+    }
+    return ram->written || error_set(error, "out of memory to track %zu pages", pages);
+}
+
+void ram_stop_tracking(struct ram *ram)
+{
+    pages_free(ram->written, ram->bytes >> PAGE_SHIFT);
+    ram->written = NULL;
 }
 
 uint64_t ram_next_page(const struct ram *ram, uint64_t offset)
@@ -233,12 +253,15 @@ void memory_read(struct memory_map *map, gpa_t address, void *bytes, uint64_t le
 static void write_host_memory(struct memory_map *map, uint8_t *to, const void *bytes,
                               uint64_t length)
 {
+    uint64_t offset;
     memcpy(to, bytes, length);
-    const struct ram *ram = map->ram;
-    if (ram && to >= ram->host && to < ram->host + ram->bytes &&
-        map->listener.code_written) {
-        map->listener.code_written(map->listener.opaque, (uint64_t)(to - ram->host),
-                                   length);
+    if (map->video && ram_finds(map->video, to, &offset)) {
+        ram_note_write(map->video, offset, length);
+    } else if (map->ram && ram_finds(map->ram, to, &offset)) {
+        ram_note_write(map->ram, offset, length);
+        if (map->listener.code_written) {
+            map->listener.code_written(map->listener.opaque, offset, length);
+        }
     }
 }
 

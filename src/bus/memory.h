@@ -9,6 +9,10 @@
  * RAM is one memfd, mapped once, lazily allocated by the host. RAM knows in which
  * 64-byte lines translated or decoded code lives; whoever writes RAM around the CPU
  * (DMA, loaders) uses memory_write(), which tells the listener.
+ *
+ * RAM also knows which pages were written since somebody asked (ram_track()). It hears
+ * of the first write to a page only: until then the CPU's caches do not let it be
+ * written without asking, as they do for pages with code.
  * Thread: any that holds the machine lock; but only the CPU's own changes the map, so
  * that it may look up regions and reach host memory without the lock. Saved by: the
  * machine (RAM), devices (their regions).
@@ -26,6 +30,9 @@ struct ram {
     uint8_t *host;
     uint64_t bytes;
     uint64_t *code_lines;
+    /* While changes are tracked: not 0 for each page that has been written, or may have
+     * been. NULL: they are not. Changes while the CPU stands still. */
+    uint8_t *written;
 };
 
 enum { RAM_CODE_LINE_SHIFT = 6 };
@@ -39,6 +46,37 @@ void ram_destroy(struct ram *ram);
 uint64_t ram_next_page(const struct ram *ram, uint64_t offset);
 /* Hash of the contents. Pages of zeros, allocated or not, count alike. */
 uint64_t ram_hash(const struct ram *ram, uint64_t seed);
+
+/* From now on `written` tells which pages change; again: from now on. The CPU does not
+ * run, and has to be told (mmu_protect_unwritten()). False: out of memory. */
+bool ram_track(struct ram *ram, struct error *error);
+void ram_stop_tracking(struct ram *ram);
+
+/* Whether a write to the page is to be noted before it is made. */
+static inline bool ram_is_unwritten(const struct ram *ram, uint64_t page)
+{
+    return ram->written && !ram->written[page];
+}
+
+/* Whoever writes `bytes` (not 0) to RAM, by whatever way, says so before or after. */
+static inline void ram_note_write(const struct ram *ram, uint64_t offset,
+                                  uint64_t bytes)
+{
+    if (__builtin_expect(ram->written != NULL, 0)) {
+        uint64_t last = (offset + bytes - 1) >> PAGE_SHIFT;
+        for (uint64_t page = offset >> PAGE_SHIFT; page <= last; page++) {
+            ram->written[page] = 1;
+        }
+    }
+}
+
+/* Whether `host` is in it; where. */
+static inline bool ram_finds(const struct ram *ram, const uint8_t *host,
+                             uint64_t *offset)
+{
+    *offset = (uint64_t)(host - ram->host);
+    return host >= ram->host && *offset < ram->bytes;
+}
 
 /* Device registers in memory: offset from the region's start, width 1, 2 or 4. Wider
  * and unaligned accesses are split by the map. */

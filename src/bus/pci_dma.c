@@ -63,6 +63,7 @@ void pci_dma_write(const struct pci_function *function, gpa_t address,
     }
     if (is_plain_ram(map, address, length)) {
         memcpy(map->ram->host + address, from, length);
+        ram_note_write(map->ram, address, length);
         if (map->listener.code_written) {
             map->listener.code_written(map->listener.opaque, address, length);
         }

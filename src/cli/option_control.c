@@ -48,7 +48,25 @@ bool option_apply_start_paused(struct parser *parser, const char *value,
                                struct error *error)
 {
     (void)value, (void)error;
-    parser->options->machine.start_paused = true;
+    parser->start_paused = true;
+    return true;
+}
+
+bool option_apply_incoming(struct parser *parser, const char *value,
+                           struct error *error)
+{
+    static const char scheme[] = "file:";
+    if (strcmp(value, "defer") == 0) {
+        parser->incoming_deferred = true;
+        return true;
+    }
+    if (strncmp(value, scheme, sizeof(scheme) - 1) != 0 || !value[sizeof(scheme) - 1]) {
+        return error_set(error,
+                         "-incoming %s: write file:PATH, or defer to name it to a "
+                         "monitor (migrate-incoming)",
+                         value);
+    }
+    parser->options->incoming = value + sizeof(scheme) - 1;
     return true;
 }
 
@@ -67,6 +85,8 @@ void option_finish_control(struct parser *parser)
     if (options->gdb && strcmp(options->gdb, "none") == 0) {
         options->gdb = NULL;
     }
+    options->machine.start_paused = parser->start_paused || parser->incoming_deferred;
+    monitor->waits_for_load = parser->incoming_deferred && !parser->start_paused;
     monitor->name = options->machine.name;
     monitor->on_console = !parser->monitor_given;
     monitor->opens_files |= parser->monitors || parser->qmp_monitors || options->gdb;

@@ -325,6 +325,9 @@ static const struct option_row rows[] = {
      "wait for gdb: tcp::PORT (this host only), tcp:HOST:PORT, unix:F"},
     {"s", NULL, option_apply_s, "the same as -gdb tcp::1234"},
     {"S", NULL, option_apply_start_paused, "start paused: a monitor or gdb lets it go"},
+    {"incoming", "file:F", option_apply_incoming,
+     "go on from a saved machine (migrate file:F in a\n"
+     "                       monitor), or defer until a monitor says so"},
     {"rtc", "base=TIME", apply_rtc, "utc, localtime or YYYY-MM-DDTHH:MM:SS"},
     {"clock", "KIND", apply_clock, "host (real time) or counted (reproducible)"},
     {"engine", "NAME", apply_engine, "jit, direct, interpreter or auto"},

@@ -141,9 +141,9 @@ static bool finish_lockstep(struct parser *parser, struct error *error)
                          machine->audio ? "audio" : "audiodev");
     }
     if (parser->monitors || parser->qmp_monitors || parser->options->gdb ||
-        machine->start_paused) {
-        return error_set(error, "-monitor, -qmp, -gdb and -S: nobody may interfere "
-                                "with lockstep; leave them out");
+        machine->start_paused || parser->options->incoming) {
+        return error_set(error, "-monitor, -qmp, -gdb, -S and -incoming: nobody may "
+                                "interfere with lockstep; leave them out");
     }
     for (unsigned i = 0; i < MACHINE_SERIAL_LINES; i++) {
         if (!brings_no_input("serial", machine->serial[i], error)) {

@@ -30,6 +30,7 @@ struct options {
     const char *note;              /* for the user, about what was chosen; or NULL */
     struct machine_config machine; /* strings point into the arguments */
     struct monitor_config monitor;
+    const char *incoming;            /* -incoming file:…: the path; or NULL */
     const char *gdb;                 /* -gdb: where to listen; or NULL */
     struct lockstep_config lockstep; /* OPTIONS_LOCKSTEP: all but what to call back */
     struct properties drive_texts[OPTIONS_DRIVES]; /* strings of -drive point in here */

@@ -21,6 +21,8 @@ struct parser {
     bool network_given; /* or none wanted */
     bool monitor_given; /* -monitor, whatever its value */
     unsigned monitors, qmp_monitors;
+    bool start_paused;      /* -S */
+    bool incoming_deferred; /* -incoming defer */
 };
 
 typedef bool option_apply(struct parser *parser, const char *value,
@@ -55,7 +57,7 @@ bool option_finish_display(struct parser *parser, struct error *error);
 
 /* option_control.c */
 option_apply option_apply_monitor, option_apply_qmp, option_apply_gdb, option_apply_s,
-    option_apply_start_paused, option_apply_no_shutdown;
+    option_apply_start_paused, option_apply_no_shutdown, option_apply_incoming;
 /* What follows from them all. */
 void option_finish_control(struct parser *parser);
 /* Whether a monitor takes standard input and output. */

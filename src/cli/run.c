@@ -3,14 +3,17 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cli/sandbox.h"
 #include "cli/signals.h"
 #include "gdb/gdb.h"
 #include "host/confinement/confinement.h"
 #include "machine/control.h"
+#include "machine/snapshot.h"
 #include "monitor/monitor.h"
 
 enum { EXIT_PROBLEM = 1 };
@@ -89,12 +92,39 @@ static void destroy(struct controlled *all)
     machine_destroy(all->machine);
 }
 
-/* Gives up what is not needed once all files are open, and switches on: the event
- * loop's thread has no privileges from its beginning. */
-static bool start(struct machine *machine, bool sandbox, struct error *error)
+/* Opens what is to be loaded; -1 in `*fd`: nothing. */
+static bool open_incoming(const char *path, int *fd, struct error *error)
 {
-    return confinement_drop_privileges(error) && machine_power_on(machine, error) &&
-           (!sandbox || sandbox_enter(error));
+    *fd = path ? open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK) : -1;
+    return !path || *fd >= 0 ||
+           error_set_errno(error, errno, "-incoming: cannot open snapshot %s", path);
+}
+
+static bool load_incoming(struct machine *machine, int fd, const char *path,
+                          struct error *error)
+{
+    if (fd < 0) {
+        return true;
+    }
+    lock_take(machine_lock(machine));
+    bool loaded = snapshot_load(machine, fd, path, error);
+    lock_release(machine_lock(machine));
+    close(fd);
+    return loaded;
+}
+
+/* Gives up what is not needed once all files are open, and switches on: the event
+ * loop's thread has no privileges from its beginning. A snapshot is read last, as it
+ * may be anything. */
+static bool start(struct machine *machine, const struct options *options,
+                  struct error *error)
+{
+    int incoming;
+    return confinement_drop_privileges(error) &&
+           open_incoming(options->incoming, &incoming, error) &&
+           machine_power_on(machine, error) &&
+           (!options->sandbox || sandbox_enter(error)) &&
+           load_incoming(machine, incoming, options->incoming, error);
 }
 
 int run_machine(const struct options *options)
@@ -112,7 +142,7 @@ int run_machine(const struct options *options)
     bool created = create(&all, options, &result.error);
     /* Before it runs: who is connected to it already is to hear of its end. */
     signals_set_machine(&signals, created ? all.machine : NULL);
-    if (created && start(all.machine, options->sandbox, &result.error)) {
+    if (created && start(all.machine, options, &result.error)) {
         result = machine_run(all.machine, 0);
         if (options->statistics) {
             machine_print_statistics(all.machine, stderr);

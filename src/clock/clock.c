@@ -1,5 +1,7 @@
 #include "clock/clock.h"
 
+#include <assert.h>
+
 void clock_init(struct clock *clock, enum clock_kind kind, int64_t epoch_s)
 {
     *clock = (struct clock){.kind = kind, .epoch_s = epoch_s};
@@ -103,6 +105,17 @@ void clock_skip_to_ns(struct clock *clock, uint64_t time_ns)
     }
 }
 
+void clock_load_ns(struct clock *clock, uint64_t time_ns)
+{
+    assert(clock->paused);
+    uint64_t moved_ns = time_ns - clock->paused_ns;
+    clock->paused_ns = time_ns;
+    atomic_store(&clock->seen_ns, time_ns);
+    for (struct timer *timer = clock->first; timer; timer = timer->next) {
+        timer->deadline_ns += moved_ns;
+    }
+}
+
 void clock_step_ns(struct clock *clock, uint64_t step_ns)
 {
     uint64_t end_ns = clock->manual_ns + step_ns;
@@ -121,7 +134,14 @@ void timer_init(struct timer *timer, struct clock *clock, timer_callback *callba
         .callback = callback,
         .opaque = opaque,
         .deadline_ns = CLOCK_NEVER,
+        .rank = clock->timers++,
     };
+}
+
+static bool comes_before(const struct timer *timer, uint64_t deadline_ns, unsigned rank)
+{
+    return timer->deadline_ns < deadline_ns ||
+           (timer->deadline_ns == deadline_ns && timer->rank < rank);
 }
 
 static void unlink_timer(struct timer *timer)
@@ -145,7 +165,7 @@ void timer_set_ns(struct timer *timer, uint64_t deadline_ns)
     }
     if (deadline_ns != CLOCK_NEVER) {
         struct timer **place = &clock->first;
-        while (*place && (*place)->deadline_ns <= deadline_ns) {
+        while (*place && comes_before(*place, deadline_ns, timer->rank)) {
             place = &(*place)->next;
         }
         timer->deadline_ns = deadline_ns;

@@ -6,9 +6,11 @@
  * (one instruction is one nanosecond) plus the time skipped while the CPU was halted,
  * so that the same input gives the same run; CLOCK_KIND_MANUAL is for unit tests.
  *
- * Timers fire in order of their deadline, and of arming where deadlines are equal.
- * Thread: any that holds the machine lock. Saved by: nobody; the owner of a timer saves
- * its deadline and arms it again when it has been loaded. */
+ * Timers fire in order of their deadline, and where deadlines are equal in the order in
+ * which timer_init() made them: so a machine that was loaded, whose timers were armed
+ * in another order, goes on as the one that was saved.
+ * Thread: any that holds the machine lock. Saved by: the machine (the time); the owner
+ * of a timer saves its deadline and arms it again when it has been loaded. */
 #ifndef CLOCK_CLOCK_H
 #define CLOCK_CLOCK_H
 
@@ -30,6 +32,7 @@ struct timer {
     timer_callback *callback;
     void *opaque;
     uint64_t deadline_ns; /* CLOCK_NEVER: not armed */
+    unsigned rank;        /* how many of this clock were made before */
     struct timer *next;   /* the clock's list, sorted */
 };
 
@@ -46,6 +49,7 @@ struct clock {
     /* host: the time that somebody was told last */
     _Atomic uint64_t seen_ns;
     struct timer *first;
+    unsigned timers; /* that have been made */
     /* Called when the earliest deadline has moved; may be NULL. */
     void (*deadline_changed)(void *opaque);
     void *deadline_opaque;
@@ -83,6 +87,11 @@ void clock_catch_up(struct clock *clock);
 
 /* counted and manual clocks: jump ahead to `time_ns` if that is later than now. */
 void clock_skip_to_ns(struct clock *clock, uint64_t time_ns);
+
+/* The time, which stands still, becomes `time_ns`, be it earlier: a machine is loaded.
+ * Armed timers are as far away as they were; whoever saves deadlines arms his again
+ * after this. */
+void clock_load_ns(struct clock *clock, uint64_t time_ns);
 
 /* manual clocks (unit tests): step by `step_ns`, firing timers at their own times. */
 void clock_step_ns(struct clock *clock, uint64_t step_ns);

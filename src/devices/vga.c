@@ -149,6 +149,9 @@ enum { LAST_PAGE = UINT32_MAX };
 static void save_memory(const void *device, struct state_buffer *buffer)
 {
     const struct vga *vga = device;
+    if (buffer->memory_apart) {
+        return;
+    }
     for (uint64_t offset = ram_next_page(&vga->memory, 0); offset < VGA_MEMORY_BYTES;
          offset = ram_next_page(&vga->memory, offset + PAGE_BYTES)) {
         const uint8_t *bytes = vga->memory.host + offset;
@@ -168,11 +171,15 @@ static void clear_memory(struct vga *vga)
                   VGA_MEMORY_BYTES) < 0) {
         memset(vga->memory.host, 0, VGA_MEMORY_BYTES);
     }
+    ram_note_write(&vga->memory, 0, VGA_MEMORY_BYTES);
 }
 
 static bool load_memory(void *device, struct state_buffer *buffer, struct error *error)
 {
     struct vga *vga = device;
+    if (buffer->memory_apart) {
+        return true;
+    }
     clear_memory(vga);
     for (;;) {
         uint32_t page;
@@ -294,6 +301,11 @@ static void add_to_bus(struct vga *vga, struct pci_bus *bus, unsigned slot)
         };
     }
     pci_bus_add(bus, pci, slot, 0);
+}
+
+struct ram *vga_memory(struct vga *vga)
+{
+    return &vga->memory;
 }
 
 struct vga *vga_create(struct log *log, struct port_space *ports,

@@ -26,6 +26,9 @@ struct vga *vga_create(struct log *log, struct port_space *ports,
                        struct pci_bus *bus, unsigned slot, const uint8_t *rom,
                        size_t rom_bytes, struct error *error);
 
+/* Video memory, for whoever saves and loads it apart (struct state_buffer). */
+struct ram *vga_memory(struct vga *vga);
+
 /* The text screen that is shown now: lines in UTF-8, each ended by a newline, without
  * spaces at its end. Returns the length, at most `size` - 1, and ends `utf8` with a 0;
  * returns 0 while a graphics mode is set or the screen is off. */

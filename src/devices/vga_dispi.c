@@ -68,9 +68,12 @@ static void enable(struct vga *vga, uint16_t value)
         vga->dispi[DISPI_X_OFFSET] = vga->dispi[DISPI_Y_OFFSET] = 0;
         fit(vga);
         if (!(value & DISPI_KEEP_MEMORY)) {
-            memset(vga->memory.host, 0,
-                   (size_t)vga->dispi[DISPI_Y_RESOLUTION] *
-                       line_bytes(vga, vga->dispi[DISPI_X_RESOLUTION]));
+            size_t bytes = (size_t)vga->dispi[DISPI_Y_RESOLUTION] *
+                           line_bytes(vga, vga->dispi[DISPI_X_RESOLUTION]);
+            memset(vga->memory.host, 0, bytes);
+            if (bytes) {
+                ram_note_write(&vga->memory, 0, bytes);
+            }
         }
     }
 }

@@ -91,6 +91,15 @@ static uint32_t *locate(struct vga *vga, enum vga_addressing addressing,
     return (uint32_t *)(void *)vga->memory.host + offset;
 }
 
+/* The same to write there. */
+static uint32_t *locate_to_write(struct vga *vga, uint32_t address, unsigned *planes)
+{
+    uint32_t *word = locate(vga, vga->window.write, address, planes);
+    ram_note_write(&vga->memory, (uint64_t)((uint8_t *)word - vga->memory.host),
+                   sizeof(*word));
+    return word;
+}
+
 static uint32_t apply_function(const struct vga *vga, uint32_t data)
 {
     switch (vga->graphics[GRAPHICS_DATA_ROTATE] >> FUNCTION_SHIFT) {
@@ -137,7 +146,7 @@ static uint32_t write_data(const struct vga *vga, uint8_t value)
 static void write_byte(struct vga *vga, uint32_t address, uint8_t value)
 {
     unsigned planes;
-    uint32_t *word = locate(vga, vga->window.write, address, &planes);
+    uint32_t *word = locate_to_write(vga, address, &planes);
     if (vga->window.write == VGA_LINEAR) {
         uint32_t mask = expand(planes);
         *word = (*word & ~mask) | (four_times(value) & mask);
@@ -193,7 +202,7 @@ static void window_write(void *opaque, uint64_t offset, uint32_t value, unsigned
         for (unsigned i = 0; i < width; i += 2, value >>= 16) {
             unsigned planes;
             uint16_t cell = (uint16_t)value;
-            memcpy(locate(vga, VGA_ODD_EVEN, address + i, &planes), &cell, 2);
+            memcpy(locate_to_write(vga, address + i, &planes), &cell, 2);
         }
         return;
     }

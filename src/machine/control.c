@@ -66,6 +66,10 @@ static bool on_cpu_thread(const struct machine *machine)
 void machine_hold(struct machine *machine)
 {
     machine->holds++;
+    /* The event loop runs before the machine has been reset for the first time. */
+    while (!machine->powered_on && !on_cpu_thread(machine)) {
+        pthread_cond_wait(&machine->held, &machine->lock.mutex);
+    }
     while (machine->in_run && !machine->waits && !on_cpu_thread(machine)) {
         machine_wake_cpu(machine);
         pthread_cond_wait(&machine->held, &machine->lock.mutex);

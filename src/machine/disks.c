@@ -124,6 +124,37 @@ bool disks_open(struct machine *machine, struct error *error)
     return true;
 }
 
+struct block_backend *disks_at(struct machine *machine, unsigned place,
+                               char name[DISKS_NAME_BYTES])
+{
+    const struct media *media = &machine->media;
+    unsigned drive = place - MACHINE_DISKS;
+    if (place < MACHINE_DISKS) {
+        snprintf(name, DISKS_NAME_BYTES, "hd%c", (char)('a' + place));
+        return machine->disks[place];
+    }
+    if (drive >= media->count) {
+        return NULL;
+    }
+    snprintf(name, DISKS_NAME_BYTES, "%s", media->drives[drive].name);
+    return media->drives[drive].backend;
+}
+
+bool disks_are_idle(struct machine *machine, struct error *error)
+{
+    for (unsigned i = 0; i < DISKS_PLACES; i++) {
+        char name[DISKS_NAME_BYTES];
+        const struct block_backend *backend = disks_at(machine, i, name);
+        if (backend && block_waits_for_host(backend)) {
+            return error_set(error,
+                             "drive %s has requests that the host has failed: mend "
+                             "that, and continue the machine first",
+                             name);
+        }
+    }
+    return true;
+}
+
 /* Or drives that disks may come into. */
 static bool has_disks(const struct machine *machine)
 {

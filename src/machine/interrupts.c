@@ -103,6 +103,7 @@ void interrupts_create(struct machine *machine)
         pc_add_device(machine, i8259_create(&machine->log, &machine->ports, intr));
     isa->controllers[0].sink = i8259_set_irq;
     isa->controllers[0].opaque = machine->pic;
+    machine->controllers = machine->device_count;
     if (!machine->config.no_hpet) {
         const struct irq_line legacy[HPET_LEGACY_LINES] = {
             [HPET_TIMER_LINE] = isa_interrupts_line(isa, IRQ_TIMER),

@@ -33,7 +33,8 @@
 #include "machine/sound.h"
 #include "machine/user_input.h"
 
-struct displays; /* machine/display.h */
+struct checkpoints; /* machine/checkpoint.c */
+struct displays;    /* machine/display.h */
 
 enum { MACHINE_DEVICES = 48 };
 
@@ -80,6 +81,7 @@ struct machine {
 
     struct device *devices[MACHINE_DEVICES];
     unsigned device_count;
+    unsigned controllers; /* the first so many of them: where interrupts go */
     struct coprocessor_error *coprocessor_error;
     struct i8042 *i8042;
     struct i8259 *pic;
@@ -112,6 +114,7 @@ struct machine {
     int random_fd;                                        /* -1: not needed */
     struct user_input user_input;
     struct displays *displays; /* NULL: nobody looks */
+    struct checkpoints *checkpoints; /* NULL: none has been taken */
 
     /* Why the run loop has to look up; set with the lock held. */
     bool reset_requested, power_off_requested, debug_exit_requested;
@@ -185,6 +188,14 @@ struct block_backend *disks_open_image(struct machine *machine,
 /* Those that are to be virtio disks; once the PCI bus has all else that has a fixed
  * slot. */
 bool virtio_disks_create(struct machine *machine, struct error *error);
+/* Places where an image may be: the disks', then those of media. */
+enum { DISKS_PLACES = MACHINE_DISKS + MEDIA_DRIVES, DISKS_NAME_BYTES = 16 };
+/* What is there, and what the place is called; NULL: nothing. */
+struct block_backend *disks_at(struct machine *machine, unsigned place,
+                               char name[DISKS_NAME_BYTES]);
+/* After disks_settle(): false, with a line in `error`, if requests have failed and wait
+ * for the machine to be continued, as the state of no device has them. */
+bool disks_are_idle(struct machine *machine, struct error *error);
 /* The machine is about to run. */
 bool disks_start(struct machine *machine, struct error *error);
 /* What disks are called: "ide0-hd0", "virtio1". */

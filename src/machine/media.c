@@ -248,6 +248,7 @@ bool machine_media_eject(struct machine *machine, const char *name, bool force,
     drive->next = NULL;
     drive->removed = drive->backend;
     drive->removing = true;
+    machine->media.changes++;
     removable->ops->remove(removable->opaque);
     drive->removing = false;
     return true;
@@ -267,6 +268,7 @@ bool machine_media_insert(struct machine *machine, const char *name,
         return error_set(error, "drive %s has a medium already: eject it first", name);
     }
     close_left(drive);
+    machine->media.changes++;
     if (drive->backend) {
         drive->next = backend;
     } else {

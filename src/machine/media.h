@@ -36,6 +36,7 @@ struct media {
     unsigned count;
     uint8_t floppy_kinds[2]; /* of drives A and B: enum floppy_drive_kind */
     struct media_listener listener;
+    unsigned changes; /* how often somebody has put something in, or taken it out */
 };
 
 /* Makes the drives that the configuration names, with what is in them, and the floppy

@@ -263,6 +263,7 @@ bool machine_power_on(struct machine *machine, struct error *error)
     consoles_connect(machine);
     displays_start(machine);
     machine->powered_on = true;
+    pthread_cond_broadcast(&machine->held);
     if (machine->state != MACHINE_RUNNING) {
         clock_pause(&machine->clock);
     }

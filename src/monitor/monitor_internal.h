@@ -14,6 +14,8 @@ struct human_session;
 
 enum { MONITOR_HELD_KEYS = 16 };
 
+enum monitor_migration { MIGRATION_NONE, MIGRATION_COMPLETED, MIGRATION_FAILED };
+
 struct monitor {
     struct machine *machine;
     struct monitor_config config;
@@ -24,8 +26,9 @@ struct monitor {
     struct timer key_timer; /* releases what send-key has pressed */
     uint16_t held_keys[MONITOR_HELD_KEYS];
     unsigned held_key_count;
-    int last_size, last_format; /* that people wanted: "/xw"; 0: none yet */
-    unsigned pointer[2];        /* the position that was sent last */
+    int last_size, last_format;       /* that people wanted: "/xw"; 0: none yet */
+    unsigned pointer[2];              /* the position that was sent last */
+    enum monitor_migration migration; /* what became of the last one */
 };
 
 /* Tells all QMP clients; takes `data` over, which may be NULL. */

@@ -12,13 +12,16 @@ void state_buffer_free(struct state_buffer *buffer)
     *buffer = (struct state_buffer){0};
 }
 
-static void append(struct state_buffer *buffer, const void *bytes, size_t length)
+void state_append(struct state_buffer *buffer, const void *bytes, size_t length)
 {
-    uint8_t *grown = realloc(buffer->bytes, buffer->length + length);
-    assert(grown);
-    memcpy(grown + buffer->length, bytes, length);
-    buffer->bytes = grown;
-    buffer->length += length;
+    size_t needed = buffer->length + length;
+    if (needed > buffer->capacity) {
+        buffer->capacity = needed + needed / 2;
+        buffer->bytes = realloc(buffer->bytes, buffer->capacity);
+        assert(buffer->bytes);
+    }
+    memcpy(buffer->bytes + buffer->length, bytes, length);
+    buffer->length = needed;
 }
 
 static bool take(struct state_buffer *buffer, void *bytes, size_t length)
@@ -34,9 +37,9 @@ static bool take(struct state_buffer *buffer, void *bytes, size_t length)
 void state_save(struct state_buffer *buffer, const struct state_field *fields,
                 uint32_t version, const void *object)
 {
-    append(buffer, &version, sizeof(version));
+    state_append(buffer, &version, sizeof(version));
     for (const struct state_field *field = fields; field->name; field++) {
-        append(buffer, (const char *)object + field->offset, field->size);
+        state_append(buffer, (const char *)object + field->offset, field->size);
     }
 }
 
@@ -84,8 +87,8 @@ bool state_load(struct state_buffer *buffer, const struct state_field *fields,
 void state_save_bytes(struct state_buffer *buffer, const void *bytes, size_t length)
 {
     uint64_t saved_length = length;
-    append(buffer, &saved_length, sizeof(saved_length));
-    append(buffer, bytes, length);
+    state_append(buffer, &saved_length, sizeof(saved_length));
+    state_append(buffer, bytes, length);
 }
 
 bool state_load_bytes(struct state_buffer *buffer, void *bytes, size_t length,

@@ -39,8 +39,10 @@ struct state_field {
 /* A growing (save) or shrinking (load) run of bytes. */
 struct state_buffer {
     uint8_t *bytes;
-    size_t length;   /* save: bytes written; load: bytes there are */
-    size_t position; /* load: next byte to read */
+    size_t length;     /* save: bytes written; load: bytes there are */
+    size_t position;   /* load: next byte to read */
+    size_t capacity;   /* of what has been allocated for `bytes` */
+    bool memory_apart; /* video memory is neither saved nor loaded, but left alone */
 };
 
 void state_buffer_free(struct state_buffer *buffer);
@@ -53,6 +55,9 @@ void state_save(struct state_buffer *buffer, const struct state_field *fields,
  * truncated image or a version above `version`. */
 bool state_load(struct state_buffer *buffer, const struct state_field *fields,
                 uint32_t version, void *object, const char *name, struct error *error);
+
+/* Bytes as they are. */
+void state_append(struct state_buffer *buffer, const void *bytes, size_t length);
 
 /* Raw bytes (RAM and the like), preceded by their length in a load check. */
 void state_save_bytes(struct state_buffer *buffer, const void *bytes, size_t length);

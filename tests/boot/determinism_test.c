@@ -20,20 +20,16 @@
 #include <unistd.h>
 
 #include "../engine.h"
+#include "debian_guest.h"
 #include "machine/machine.h"
 
-enum {
-    POINTS = 6,
-    PATH_BYTES = 4096,
-    RAM_MIB = 96,
-};
+enum { POINTS = 6 };
 static const uint64_t point_distance = 600000000; /* instructions */
 static const uint64_t slice = 7654321;
-static const int64_t epoch_s = 1700000000;
 static const char command_line[] = "console=ttyS0 panic=-1 faumachine.batch";
 
 struct guest {
-    char kernel[PATH_BYTES + 16], initrd[PATH_BYTES + 16];
+    struct debian_guest debian;
     char serial[64], log[80]; /* a file, and "file:" with its name */
 };
 
@@ -62,16 +58,9 @@ static void read_file(const char *path, struct record *record)
 static struct machine *power_on(const struct guest *guest, const char *engine,
                                 const char *append)
 {
-    const struct machine_config config = {
-        .ram_bytes = (uint64_t)RAM_MIB << 20,
-        .kernel = guest->kernel,
-        .initrd = guest->initrd,
-        .append = append,
-        .serial = {guest->log},
-        .engine = engine,
-        .clock = CLOCK_KIND_COUNTED,
-        .epoch_s = epoch_s,
-    };
+    struct machine_config config =
+        debian_guest_configuration(&guest->debian, engine, append);
+    config.serial[0] = guest->log;
     struct error error = {.text = ""};
     struct machine *machine = machine_create(&config, &error);
     if (!machine) {
@@ -131,29 +120,13 @@ static void other_input_other_run(void **state)
     free(second.output);
 }
 
-/* Asks tools/fetch-guest for the folder; false if there is none. */
-static bool fetch(const char *fetch_guest, struct guest *guest)
-{
-    char command[PATH_BYTES], folder[PATH_BYTES];
-    snprintf(command, sizeof(command), "'%s' 686", fetch_guest);
-    FILE *pipe = popen(command, "r");
-    bool found = pipe && fgets(folder, sizeof(folder), pipe);
-    if (!pipe || pclose(pipe) != 0 || !found) {
-        return false;
-    }
-    folder[strcspn(folder, "\n")] = 0;
-    snprintf(guest->kernel, sizeof(guest->kernel), "%s/vmlinuz", folder);
-    snprintf(guest->initrd, sizeof(guest->initrd), "%s/initrd.gz", folder);
-    return true;
-}
-
 int main(int argc, char *argv[])
 {
     static struct guest guest;
     if (!tested_engine()) {
         return TEST_SKIPPED;
     }
-    if (argc != 2 || !fetch(argv[1], &guest)) {
+    if (argc != 2 || !debian_guest_fetch(argv[1], &guest.debian)) {
         puts("cannot fetch the guest: skipped");
         return TEST_SKIPPED;
     }

@@ -88,13 +88,17 @@ class Qmp(Socket):
 
     def command(self, name, **arguments):
         """Executes it; returns what it returns. '_' in names of arguments is '-'."""
-        request = {"execute": name}
-        if arguments:
-            request["arguments"] = {k.replace("_", "-"): v for k, v in arguments.items()}
-        answer = self.ask(request)
+        answer = self.try_command(name, **arguments)
         if "error" in answer:
             raise AssertionError(f"{name}: {answer['error']}")
         return answer["return"]
+
+    def try_command(self, name, **arguments):
+        """The same, but returns the whole answer, which may be an error."""
+        request = {"execute": name}
+        if arguments:
+            request["arguments"] = {k.replace("_", "-"): v for k, v in arguments.items()}
+        return self.ask(request)
 
     def human(self, line):
         """Has a line executed as people would type it."""

@@ -6,6 +6,7 @@
  * configuration registers the devices have mapped. The seed is printed; a number on the
  * command line repeats a run. */
 #include "machine/machine_internal.h"
+#include "machine/machine_state.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -376,6 +377,46 @@ static void test_garbled_state(void **state)
     }
 }
 
+static void assert_state_equal(const struct state_buffer *a,
+                               const struct state_buffer *b)
+{
+    assert_int_equal(a->length, b->length);
+    assert_memory_equal(a->bytes, b->bytes, a->length);
+}
+
+/* All of a machine: it is what it was, and what it was before if it has to refuse. */
+static void test_machine_round_trip(void **state)
+{
+    struct fixture *fixture = *state;
+    struct machine *machine = fixture->machine;
+    lock_release(&machine->lock);
+    cpu_reset(&machine->cpu); /* or it would be in no possible state */
+    lock_take(&machine->lock);
+    for (unsigned round = 0; round < ROUNDS; round++) {
+        struct state_buffer saved = {0}, later = {0}, again = {0};
+        struct error error;
+        act_as_guest(fixture, ACCESSES);
+        machine_state_save(machine, &saved);
+        act_as_guest(fixture, ACCESSES);
+        machine_state_save(machine, &later);
+        size_t whole = saved.length;
+        saved.length -= 1 + below(fixture, 1000);
+        assert_false(machine_state_load(machine, &saved, &error));
+        machine_state_save(machine, &again);
+        assert_state_equal(&later, &again);
+        again.length = 0;
+        saved.length = whole;
+        saved.position = 0;
+        assert_true(machine_state_load(machine, &saved, &error));
+        assert_int_equal(saved.position, whole);
+        machine_state_save(machine, &again);
+        assert_state_equal(&saved, &again);
+        state_buffer_free(&saved);
+        state_buffer_free(&later);
+        state_buffer_free(&again);
+    }
+}
+
 static void test_newer_version_is_refused(void **state)
 {
     struct fixture *fixture = *state;
@@ -401,6 +442,7 @@ int main(int argc, char **argv)
         DEVICES_TEST(test_round_trip),
         DEVICES_TEST(test_truncated_state),
         DEVICES_TEST(test_garbled_state),
+        DEVICES_TEST(test_machine_round_trip),
         DEVICES_TEST(test_newer_version_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -200,7 +200,7 @@ static void test_hostile_state(void **state)
     random_mode(bench);
     device_save(device, &good);
     for (unsigned round = 0; round < 200; round++) {
-        struct state_buffer bad = {malloc(good.length), good.length, 0};
+        struct state_buffer bad = {.bytes = malloc(good.length), .length = good.length};
         memcpy(bad.bytes, good.bytes, good.length);
         for (unsigned i = below(60); i; i--) {
             bad.bytes[below(REGISTERS_BYTES)] = (uint8_t)below(256);

@@ -426,7 +426,7 @@ static void test_hostile_state(void **state)
     srand(seed);
     char text[16384];
     for (unsigned round = 0; round < 3000; round++) {
-        struct state_buffer bad = {malloc(good.length), good.length, 0};
+        struct state_buffer bad = {.bytes = malloc(good.length), .length = good.length};
         memcpy(bad.bytes, good.bytes, good.length);
         /* Mostly in the registers, which come first. */
         size_t where = (size_t)rand() % (rand() % 2 ? 1300 : good.length);

@@ -46,7 +46,7 @@ static void note(void *opaque)
     fired[strlen(fired)] = noted->letter;
 }
 
-static void by_deadline_then_by_arming(void **state)
+static void by_deadline_then_by_making(void **state)
 {
     struct fixture *f = *state;
     struct noted timers[4];
@@ -55,9 +55,9 @@ static void by_deadline_then_by_arming(void **state)
         timers[i].letter = (char)('a' + i);
         timer_init(&timers[i].timer, &f->clock, note, &timers[i]);
     }
-    timer_set_ns(&timers[0].timer, 20);
-    timer_set_ns(&timers[1].timer, 10);
     timer_set_ns(&timers[2].timer, 20);
+    timer_set_ns(&timers[1].timer, 10);
+    timer_set_ns(&timers[0].timer, 20);
     timer_set_ns(&timers[3].timer, 5);
     timer_cancel(&timers[3].timer);
     assert_int_equal(clock_next_deadline_ns(&f->clock), 10);
@@ -187,7 +187,7 @@ static void scaling_does_not_overflow(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(by_deadline_then_by_arming, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(by_deadline_then_by_making, set_up, tear_down),
         cmocka_unit_test_setup_teardown(skipping_never_goes_back, set_up, tear_down),
         cmocka_unit_test_setup_teardown(faster_than_the_host, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_was_due_by_a_time_told, set_up, tear_down),

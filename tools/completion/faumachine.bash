@@ -8,7 +8,7 @@ _faumachine()
         -boot -kernel -initrd -append -bios -nographic -display -vnc -screenshot -name
         -serial -parallel -debugcon -device -nic -netdev -net -object -audiodev -audio
         -watchdog-action -action -machine -M -no-reboot -no-shutdown -monitor -qmp -gdb
-        -s -S -rtc -clock -engine
+        -s -S -incoming -rtc -clock -engine
         -syscall-redirect -sandbox -d -D -stats -help -version"
     if [[ ${COMP_WORDS[1]} == lockstep ]]; then
         options+=" -engines -every -from -until"
@@ -128,6 +128,11 @@ _faumachine()
     -object)
         compopt -o nospace
         mapfile -t COMPREPLY < <(compgen -W "filter-dump,netdev=" -- "$current")
+        return
+        ;;
+    -incoming)
+        compopt -o nospace
+        mapfile -t COMPREPLY < <(compgen -W "file: defer" -- "$current")
         return
         ;;
     -rtc)

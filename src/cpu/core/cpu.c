@@ -191,8 +191,9 @@ void cpu_raise_nmi(struct cpu *cpu)
 
 void cpu_set_a20(struct cpu *cpu, bool enabled)
 {
-    atomic_store(&cpu->a20_line, enabled);
-    cpu_request(cpu, CPU_REQUEST_A20);
+    if (atomic_exchange(&cpu->a20_line, enabled) != enabled) {
+        cpu_request(cpu, CPU_REQUEST_A20);
+    }
 }
 
 uint64_t cpu_retired(const struct cpu *cpu)

@@ -139,6 +139,41 @@ void mmu_protect_ram_page(struct cpu *cpu, uint64_t ram_offset)
     }
 }
 
+const struct ram *mmu_find_ram(const struct cpu *cpu, const uint8_t *host,
+                               uint64_t *offset)
+{
+    const struct memory_map *memory = cpu->wiring.memory;
+    if (memory->ram && ram_finds(memory->ram, host, offset)) {
+        return memory->ram;
+    }
+    return memory->video && ram_finds(memory->video, host, offset) ? memory->video
+                                                                   : NULL;
+}
+
+static bool is_unwritten(const struct cpu *cpu, const uint8_t *host)
+{
+    uint64_t offset;
+    const struct ram *ram = mmu_find_ram(cpu, host, &offset);
+    return ram && ram_is_unwritten(ram, offset >> PAGE_SHIFT);
+}
+
+void mmu_protect_unwritten(struct cpu *cpu)
+{
+    for (unsigned rights = 0; rights < MMU_USER_ALIGNED; rights++) {
+        for (unsigned i = 0; i < TLB_ENTRIES; i++) {
+            struct tlb_entry *entry = &cpu->mmu->tlb[rights][i];
+            uint32_t linear = entry->write_tag & ~(uint32_t)PAGE_OFFSET_MASK;
+            if (entry->write_tag &&
+                is_unwritten(cpu, entry->host + (uintptr_t)linear)) {
+                entry->write_tag = 0;
+            }
+        }
+    }
+    if (cpu->views) {
+        views_protect_unwritten(cpu);
+    }
+}
+
 /* Accesses to watched pages take the slow path. */
 static bool page_is_watched(const struct cpu *cpu, gla_t address)
 {
@@ -177,7 +212,7 @@ static void fill_entry(struct cpu *cpu, gla_t address, enum mmu_rights rights,
     bool holds_code = ram_offset != UINT64_MAX &&
                       cpu->wiring.memory->ram->code_lines[ram_offset >> PAGE_SHIFT];
     bool fast_write = translation->writable && translation->dirty && !holds_code &&
-                      region->write == region->read;
+                      !is_unwritten(cpu, host) && region->write == region->read;
     bool fast_fetch = translation->executable && !is_unwatched(region, ram_offset);
     struct tlb_entry *entry =
         &cpu->mmu->tlb[rights][(address >> PAGE_SHIFT) & (TLB_ENTRIES - 1)];
@@ -203,6 +238,15 @@ static void trace_miss(struct cpu *cpu, gla_t address, enum mmu_access access,
               translation->physical, region && region->read ? "memory" : "device");
 }
 
+static void note_write(const struct cpu *cpu, const uint8_t *host)
+{
+    uint64_t offset;
+    const struct ram *ram = mmu_find_ram(cpu, host, &offset);
+    if (ram) {
+        ram_note_write(ram, offset, 1);
+    }
+}
+
 struct mmu_target mmu_reach(struct cpu *cpu, gla_t address, enum mmu_access access,
                             enum mmu_rights rights)
 {
@@ -222,8 +266,11 @@ struct mmu_target mmu_reach(struct cpu *cpu, gla_t address, enum mmu_access acce
     if (!region || !region->read) {
         return target;
     }
-    fill_entry(cpu, address, rights, &translation, region, last);
     uint8_t *base = access == MMU_WRITE ? region->write : region->read;
+    if (access == MMU_WRITE && base) {
+        note_write(cpu, base + (translation.physical - region->start));
+    }
+    fill_entry(cpu, address, rights, &translation, region, last);
     if (base) {
         target.host = base + (translation.physical - region->start);
         target.ram_offset = ram_offset_of(cpu, target.host);

@@ -78,6 +78,9 @@ void mmu_flush_non_global(struct cpu *cpu);
 void mmu_flush_page(struct cpu *cpu, gla_t address);
 /* Code has been decoded from this page of RAM: writes must be seen from now on. */
 void mmu_protect_ram_page(struct cpu *cpu, uint64_t ram_offset);
+/* No page of RAM or video memory that ram_track() knows as unwritten may be written
+ * from now on without that being noted. */
+void mmu_protect_unwritten(struct cpu *cpu);
 
 /* MOV to CR3 (and task switch): with PAE reads and checks the four PDPTEs, raising
  * #GP(0) when a reserved bit is set; then stores CR3 and flushes. */

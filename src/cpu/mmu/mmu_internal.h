@@ -92,6 +92,10 @@ struct mmu_target {
 struct mmu_target mmu_reach(struct cpu *cpu, gla_t address, enum mmu_access access,
                             enum mmu_rights rights);
 
+/* Which of RAM and video memory a host address is in, and where; NULL: neither. */
+const struct ram *mmu_find_ram(const struct cpu *cpu, const uint8_t *host,
+                               uint64_t *offset);
+
 /* Tells the owner of decoded code that RAM was written, if code is there. */
 void mmu_wrote_ram(struct cpu *cpu, uint64_t ram_offset, unsigned bytes);
 

@@ -79,9 +79,13 @@ static void entry_set_bits(struct cpu *cpu, gpa_t address, uint8_t bits)
     if (region && region->write) {
         uint8_t *host = region->write + (address - region->start);
         *host |= bits;
-        const struct ram *ram = cpu->wiring.memory->ram;
-        if (ram && host >= ram->host && host < ram->host + ram->bytes) {
-            mmu_wrote_ram(cpu, (uint64_t)(host - ram->host), 1);
+        uint64_t offset;
+        const struct ram *ram = mmu_find_ram(cpu, host, &offset);
+        if (ram) {
+            ram_note_write(ram, offset, 1);
+        }
+        if (ram && ram == cpu->wiring.memory->ram) {
+            mmu_wrote_ram(cpu, offset, 1);
         }
     } else if (region && !region->read) {
         uint32_t old = cpu_physical_read(cpu, address, 1);

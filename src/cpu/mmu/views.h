@@ -115,6 +115,8 @@ void views_forget_code_without(struct cpu *cpu, gla_t page, gla_t other,
  * writable from now on. When code_lines of a page is empty again a write makes it
  * writable, by views_reach(). */
 void views_protect_ram_page(struct cpu *cpu, uint64_t ram_offset);
+/* From mmu.c, likewise, as mmu_protect_unwritten(). */
+void views_protect_unwritten(struct cpu *cpu);
 /* From mmu.c, with the flushes of the same names. `rebuild`: not only entries, but
  * their meaning has changed (mmu_flush_all; or else mmu_flush_entries): all is
  * unmapped.

@@ -76,8 +76,8 @@ static bool unmap_gone(struct cpu *cpu, struct view *view, struct slot *slot,
     return true;
 }
 
-static bool protect_changed(struct cpu *cpu, struct view *view, struct slot *slot,
-                            const struct page_set *pages)
+bool views_protect_pages(struct cpu *cpu, struct view *view, struct slot *slot,
+                         const struct page_set *pages)
 {
     uint32_t first_page = slot->number * SLOT_PAGES;
     unsigned first = next_page(pages, 0);
@@ -116,7 +116,7 @@ static void apply(struct cpu *cpu, struct view *view, struct slot *slot,
     /* If the host fails these, the view is empty, and the slot gone. */
     forget_codes(cpu->views, view, slot, &changes->gone);
     if (unmap_gone(cpu, view, slot, &changes->gone) &&
-        protect_changed(cpu, view, slot, &changes->write_protected)) {
+        views_protect_pages(cpu, view, slot, &changes->write_protected)) {
         settle_slot(cpu->views, view, slot);
     }
 }

@@ -120,6 +120,24 @@ static inline bool views_page_holds_code(const struct cpu *cpu, uint32_t ram_pag
            cpu->wiring.memory->ram->code_lines[ram_page] != 0;
 }
 
+/* Whether a page of RAM or video memory has not been written since somebody asked for
+ * that to be told. */
+static inline bool views_page_is_unwritten(const struct cpu *cpu, uint32_t ram_page)
+{
+    const struct views *views = cpu->views;
+    const struct memory_map *memory = cpu->wiring.memory;
+    return ram_page < views->ram_pages
+               ? ram_is_unwritten(memory->ram, ram_page)
+               : ram_is_unwritten(memory->video, ram_page - views->video_first);
+}
+
+/* Whether a page may be writable in no view. */
+static inline bool views_page_is_protected(const struct cpu *cpu, uint32_t ram_page)
+{
+    return views_page_holds_code(cpu, ram_page) ||
+           views_page_is_unwritten(cpu, ram_page);
+}
+
 static inline bool page_in(const struct page_set *set, unsigned index)
 {
     return set->words[index / 64] >> (index % 64) & 1;
@@ -204,6 +222,10 @@ void views_leave_low(struct cpu *cpu);
 void views_compare(struct cpu *cpu, struct view *view, bool globals);
 /* The same for one page (all of a large one). */
 void views_compare_page(struct cpu *cpu, struct view *view, uint32_t page);
+/* Takes the right to write from pages of a slot. False: the host refused, and the whole
+ * view has been emptied. */
+bool views_protect_pages(struct cpu *cpu, struct view *view, struct slot *slot,
+                         const struct page_set *pages);
 /* A page that has code has it no more. */
 void views_forget_code(struct cpu *cpu, struct view *view, uint32_t page);
 /* Drops all of a slot. */

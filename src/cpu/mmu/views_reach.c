@@ -3,7 +3,8 @@
 #include "cpu/core/debug.h"
 #include "cpu/mmu/views_internal.h"
 
-/* A large page with more scattered code than this is mapped in parts. */
+/* A large page with more scattered code, or pages that are protected for another
+ * reason, than this is mapped in parts. */
 enum { PROTECTED_RUNS_MAXIMUM = 32 };
 
 /* More host mappings than one call adds. */
@@ -169,7 +170,8 @@ static unsigned shown_as(const struct cpu *cpu, const struct reach *reach,
     if (found > VIEWS_AS_IT_IS) {
         return SHOWN_COPY + (unsigned)found - 1;
     }
-    return reach->writable && !code ? RIGHT_WRITE : RIGHT_READ;
+    bool unwritten = views_page_is_unwritten(cpu, ram_page);
+    return reach->writable && !code && !unwritten ? RIGHT_WRITE : RIGHT_READ;
 }
 
 /* Whether a neighbour may be in a piece that has one protection. */
@@ -186,9 +188,9 @@ static unsigned count_protected_runs(const struct cpu *cpu, const struct reach *
     unsigned runs = 0;
     bool before = false;
     for (uint32_t page = piece->first; page <= piece->last; page++) {
-        bool code = views_page_holds_code(cpu, ram_page_at(reach, page));
-        runs += code && !before;
-        before = code;
+        bool now = views_page_is_protected(cpu, ram_page_at(reach, page));
+        runs += now && !before;
+        before = now;
     }
     return runs;
 }
@@ -288,14 +290,14 @@ static void record_piece(const struct reach *reach, const struct piece *piece)
 }
 
 /* In a piece just mapped writable. */
-static bool protect_code(struct cpu *cpu, const struct reach *reach,
+static bool protect_some(struct cpu *cpu, const struct reach *reach,
                          const struct piece *piece)
 {
     uint32_t page = piece->first;
     while (page <= piece->last) {
         uint32_t first = page;
         while (page <= piece->last &&
-               views_page_holds_code(cpu, ram_page_at(reach, page))) {
+               views_page_is_protected(cpu, ram_page_at(reach, page))) {
             page++;
         }
         if (page != first &&
@@ -349,7 +351,7 @@ static bool map_piece(struct cpu *cpu, const struct reach *reach)
         return false;
     }
     record_piece(reach, &piece);
-    return !mixed || protect_code(cpu, reach, &piece);
+    return !mixed || protect_some(cpu, reach, &piece);
 }
 
 /* The page is mapped, and writes are allowed by now: those to the rest of a large page
@@ -362,12 +364,12 @@ static bool allow_writes(struct cpu *cpu, const struct reach *reach)
     if (slot->large) {
         while (first > 0 && page_in(&slot->mapped, first - 1) &&
                !page_in(&slot->writable, first - 1) &&
-               !views_page_holds_code(cpu, slot->ram_page[first - 1])) {
+               !views_page_is_protected(cpu, slot->ram_page[first - 1])) {
             first--;
         }
         while (last < SLOT_PAGES - 1 && page_in(&slot->mapped, last + 1) &&
                !page_in(&slot->writable, last + 1) &&
-               !views_page_holds_code(cpu, slot->ram_page[last + 1])) {
+               !views_page_is_protected(cpu, slot->ram_page[last + 1])) {
             last++;
         }
     }
@@ -417,6 +419,14 @@ static bool may_execute(struct cpu *cpu, const struct reach *reach)
                              reach->ram_page, true) >= VIEWS_AS_IT_IS;
 }
 
+static void note_write(const struct cpu *cpu, uint32_t ram_page)
+{
+    const struct memory_map *memory = cpu->wiring.memory;
+    bool video = ram_page >= cpu->views->video_first;
+    uint64_t page = video ? ram_page - cpu->views->video_first : ram_page;
+    ram_note_write(video ? memory->video : memory->ram, page << PAGE_SHIFT, 1);
+}
+
 static enum views_result reach_or_give_up(struct cpu *cpu, gla_t address,
                                           enum mmu_access access)
 {
@@ -427,6 +437,9 @@ static enum views_result reach_or_give_up(struct cpu *cpu, gla_t address,
         (access == MMU_EXECUTE && !may_execute(cpu, &reach))) {
         views->statistics.soft++;
         return VIEWS_SOFT;
+    }
+    if (access == MMU_WRITE) {
+        note_write(cpu, reach.ram_page);
     }
     /* The host refuses mappings beyond its own limits: others have to go. */
     if (map_reached(cpu, &reach, access) ||

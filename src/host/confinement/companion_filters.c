@@ -64,6 +64,13 @@ static const struct filter_rule common_rules[] = {
 static const int opener[] = {
     SCMP_SYS(openat),
     SCMP_SYS(sendmsg),
+    /* a file that takes its name when it is complete */
+    SCMP_SYS(newfstatat),
+    SCMP_SYS(readlink),
+    SCMP_SYS(getcwd),
+    SCMP_SYS(rename),
+    SCMP_SYS(unlink),
+    SCMP_SYS(fsync),
 };
 
 static const int pictures[] = {

@@ -10,12 +10,17 @@
 #include <limits.h>
 #include <poll.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 enum { PATIENCE_MS = 5000, NEW_FILE_MODE = 0666 };
+
+/* Requests beside those of enum opener_mode. */
+enum { KEEP = 100, DROP };
 
 struct request {
     uint32_t mode;
@@ -62,6 +67,68 @@ static int open_file(const struct request *request)
     return fd;
 }
 
+/* A file that has no name of its own yet. */
+struct pending {
+    bool any;
+    char path[PATH_MAX], temporary[PATH_MAX + 8];
+};
+
+static void drop(struct pending *pending)
+{
+    if (pending->any) {
+        unlink(pending->temporary);
+        pending->any = false;
+    }
+}
+
+/* Beside the file whose place it will take, which may be behind symbolic links. */
+static int open_whole(struct pending *pending, const char *path)
+{
+    struct stat status;
+    drop(pending);
+    if (!realpath(path, pending->path)) {
+        strcpy(pending->path, path);
+    } else if (stat(pending->path, &status) == 0 && !S_ISREG(status.st_mode)) {
+        errno = S_ISDIR(status.st_mode) ? EISDIR : EINVAL;
+        return -1;
+    }
+    sprintf(pending->temporary, "%s.XXXXXX", pending->path);
+    int fd = mkostemp(pending->temporary, O_CLOEXEC);
+    pending->any = fd >= 0;
+    return fd;
+}
+
+/* So that the new name outlives a crash of the host. */
+static void sync_directory(const char *path)
+{
+    char folder[PATH_MAX];
+    const char *slash = strrchr(path, '/');
+    size_t length = slash ? (size_t)(slash - path) + 1 : 0;
+    memcpy(folder, path, length);
+    strcpy(folder + length, length ? "" : ".");
+    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd >= 0) {
+        fsync(fd);
+        close(fd);
+    }
+}
+
+/* Returns an error number, or 0. */
+static int keep(struct pending *pending)
+{
+    if (!pending->any) {
+        return EINVAL;
+    }
+    if (rename(pending->temporary, pending->path) < 0) {
+        int why = errno;
+        drop(pending);
+        return why;
+    }
+    pending->any = false;
+    sync_directory(pending->path);
+    return 0;
+}
+
 static void answer(int socket, int fd, int why)
 {
     union control control;
@@ -79,9 +146,30 @@ static void answer(int socket, int fd, int why)
     sendmsg(socket, &message, 0);
 }
 
+static void serve_one(const struct request *request, struct pending *pending,
+                      int socket)
+{
+    if (request->mode == KEEP) {
+        answer(socket, -1, keep(pending));
+        return;
+    }
+    if (request->mode == DROP) {
+        drop(pending);
+        answer(socket, -1, 0);
+        return;
+    }
+    int fd = request->mode == OPENER_REPLACE_WHOLE ? open_whole(pending, request->path)
+                                                   : open_file(request);
+    answer(socket, fd, fd < 0 ? errno : 0);
+    if (fd >= 0) {
+        close(fd);
+    }
+}
+
 static int serve(void *opaque, int socket)
 {
     struct request request;
+    struct pending pending = {.any = false};
     ssize_t bytes;
     (void)opaque;
     confinement_enter_companion(CONFINEMENT_OPENER);
@@ -92,12 +180,9 @@ static int serve(void *opaque, int socket)
             answer(socket, -1, EINVAL);
             continue;
         }
-        int fd = open_file(&request);
-        answer(socket, fd, fd < 0 ? errno : 0);
-        if (fd >= 0) {
-            close(fd);
-        }
+        serve_one(&request, &pending, socket);
     }
+    drop(&pending);
     return 0;
 }
 
@@ -169,4 +254,29 @@ int opener_open(struct opener *opener, const char *path, enum opener_mode mode,
         error_set_errno(error, why, "Could not open '%s'", path);
     }
     return fd;
+}
+
+/* Asks for something that has no path; an error number, or 0. */
+static int ask(struct opener *opener, uint32_t what)
+{
+    const struct request request = {.mode = what, .path = ""};
+    if (!opener->companion.process ||
+        send(opener->companion.socket, &request, offsetof(struct request, path) + 1,
+             MSG_NOSIGNAL) <= 0) {
+        return EPIPE;
+    }
+    int unused = receive(opener->companion.socket);
+    (void)unused; /* nothing comes with the answer */
+    return errno;
+}
+
+bool opener_keep(struct opener *opener, const char *path, struct error *error)
+{
+    int why = ask(opener, KEEP);
+    return why == 0 || error_set_errno(error, why, "Could not replace '%s'", path);
+}
+
+void opener_drop(struct opener *opener)
+{
+    ask(opener, DROP);
 }

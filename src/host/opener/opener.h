@@ -19,6 +19,10 @@ enum opener_mode {
     OPENER_READ,       /* an image, not to be changed */
     OPENER_READ_WRITE, /* an image */
     OPENER_REPLACE,    /* a file that is made, or emptied */
+    /* A file that takes the name when opener_keep() says so, and is removed else: until
+     * then what had the name before is untouched. Only its user may read it. One at a
+     * time. */
+    OPENER_REPLACE_WHOLE,
 };
 
 bool opener_start(struct opener *opener, struct error *error);
@@ -28,5 +32,9 @@ void opener_stop(struct opener *opener);
  * `path` begins where the machine was started. */
 int opener_open(struct opener *opener, const char *path, enum opener_mode mode,
                 struct error *error);
+/* The file that was opened last with OPENER_REPLACE_WHOLE is complete, on the disk, and
+ * gets its name; or it is removed. `path`: the name, for messages. */
+bool opener_keep(struct opener *opener, const char *path, struct error *error);
+void opener_drop(struct opener *opener);
 
 #endif

@@ -1,6 +1,7 @@
 /* Requests, their order, and how they fall into pieces for what holds the sectors. */
 #include "host/storage/block.h"
 
+#include "host/storage/layers.h"
 #include "host/storage/storage_internal.h"
 
 #include <assert.h>
@@ -24,6 +25,7 @@ struct block_backend {
     struct block_device device;
     struct store *store;
     struct overlay overlay; /* only with `snapshot` */
+    struct layers layers;   /* on top of all, while somebody may want to go back */
     bool snapshot;
     bool probed; /* raw because nobody has said so, and it did not look like anything */
     enum block_cache cache;
@@ -72,6 +74,28 @@ static struct store *begin_flush(struct request *request)
     return request->backend->store;
 }
 
+/* How many of the sectors that are left the next piece can have; where it goes. */
+static uint32_t find_store(struct request *request, uint32_t left, struct store **store)
+{
+    struct block_backend *backend = request->backend;
+    const struct block_request *block = &request->block;
+    uint64_t sector = block->sector + request->done;
+    bool reads = block->operation == BLOCK_READ, held = !reads;
+    if (backend->layers.top) {
+        left = reads ? layers_run(&backend->layers, sector, left, &held) : left;
+        if (held) {
+            *store = &backend->layers.store;
+            return left;
+        }
+    }
+    held = backend->snapshot;
+    if (backend->snapshot && reads) {
+        left = overlay_run(&backend->overlay, sector, left, &held);
+    }
+    *store = held ? backend->overlay.store : backend->store;
+    return left;
+}
+
 /* Prepares the next piece and tells where it goes; NULL: there is none. */
 static struct store *next_piece(struct request *request)
 {
@@ -86,13 +110,9 @@ static struct store *next_piece(struct request *request)
                        backend->cache == BLOCK_CACHE_WRITETHROUGH;
         return through ? begin_flush(request) : NULL;
     }
-    bool in_overlay = backend->snapshot;
-    if (backend->snapshot && block->operation == BLOCK_READ) {
-        left = overlay_run(&backend->overlay, block->sector + request->done, left,
-                           &in_overlay);
-    }
-    set_piece(request, left);
-    return in_overlay ? backend->overlay.store : backend->store;
+    struct store *store;
+    set_piece(request, find_store(request, left, &store));
+    return store;
 }
 
 /* A piece has come to a good end. */
@@ -100,7 +120,7 @@ static void account(struct request *request)
 {
     const struct block_request *block = &request->block;
     bool changes = block->operation == BLOCK_WRITE || block->operation == BLOCK_DISCARD;
-    if (changes && request->backend->snapshot && request->part) {
+    if (changes && request->part && request->store == request->backend->overlay.store) {
         overlay_note_written(&request->backend->overlay, block->sector + request->done,
                              request->part);
     }
@@ -373,6 +393,7 @@ static struct block_backend *create(struct store *store,
     }
     const struct store *written =
         options->snapshot ? backend->overlay.store : backend->store;
+    layers_init(&backend->layers);
     backend->device = (struct block_device){
         .ops = &device_ops,
         .opaque = backend,
@@ -418,6 +439,7 @@ bool block_close(struct block_backend *backend, struct error *error)
     }
     assert(!backend->kept_back);
     block_settle(backend);
+    layers_destroy(&backend->layers);
     if (backend->snapshot) {
         overlay_close(&backend->overlay);
     }
@@ -431,4 +453,76 @@ bool block_close(struct block_backend *backend, struct error *error)
 struct block_device *block_device_of(struct block_backend *backend)
 {
     return &backend->device;
+}
+
+/* -- going back, and what has been written -- */
+
+bool block_waits_for_host(const struct block_backend *backend)
+{
+    return backend->kept_back;
+}
+
+bool block_keeps_image(const struct block_backend *backend)
+{
+    return backend->snapshot || backend->device.read_only;
+}
+
+struct block_layer *block_freeze(struct block_backend *backend)
+{
+    return layers_freeze(&backend->layers);
+}
+
+void block_return_to(struct block_backend *backend, struct block_layer *layer)
+{
+    layers_return_to(&backend->layers, layer);
+}
+
+uint64_t block_next_written(const struct block_backend *backend, uint64_t sector)
+{
+    uint64_t end = backend->device.sectors;
+    const struct block_layer *top = backend->layers.top;
+    if (!backend->snapshot) {
+        return end;
+    }
+    uint64_t in_overlay = overlay_next_written(&backend->overlay, sector, end);
+    while (top && sector < in_overlay && !layer_find(top, sector)) {
+        sector++;
+    }
+    return top ? sector : in_overlay;
+}
+
+/* As a completion: that it has come, and what it says. */
+struct answer {
+    bool here;
+    int result;
+};
+
+static void note_answer(void *opaque, int result)
+{
+    *(struct answer *)opaque = (struct answer){true, result};
+}
+
+bool block_read_now(struct block_backend *backend, uint64_t sector, uint32_t count,
+                    uint8_t *bytes)
+{
+    struct answer answer = {false, 0};
+    const struct block_request request = {
+        .operation = BLOCK_READ,
+        .sector = sector,
+        .count = count,
+        .buffer = bytes,
+        .completion = note_answer,
+        .opaque = &answer,
+    };
+    submit(backend, &request);
+    block_settle(backend);
+    return answer.here && answer.result == 0;
+}
+
+void block_replace_written(struct block_backend *backend, struct block_layer *layer)
+{
+    if (backend->snapshot) {
+        overlay_forget(&backend->overlay, backend->device.sectors);
+    }
+    block_return_to(backend, layer);
 }

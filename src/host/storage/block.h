@@ -113,6 +113,34 @@ void block_settle(struct block_backend *backend);
  * image. Closed it is in any case. */
 bool block_close(struct block_backend *backend, struct error *error);
 
+/* -- going back, and what has been written -- */
+
+/* What an image held at some time, as far as it was written by then. */
+struct block_layer;
+
+/* Whether requests have failed, and wait for block_retry(). */
+bool block_waits_for_host(const struct block_backend *backend);
+/* Whether what is written goes somewhere temporary (`snapshot`), or nothing may be. */
+bool block_keeps_image(const struct block_backend *backend);
+/* The image as it is now; to be released. From now on what is written stays in memory.
+ * No request is under way; block_keeps_image(). */
+struct block_layer *block_freeze(struct block_backend *backend);
+/* Makes it that again; likewise. */
+void block_return_to(struct block_backend *backend, struct block_layer *layer);
+void block_layer_release(struct block_layer *layer); /* NULL is fine */
+
+/* The first sector at or behind `sector` that was written since the image was opened
+ * with `snapshot`; the image's length: none. */
+uint64_t block_next_written(const struct block_backend *backend, uint64_t sector);
+/* Reads at once; false: the host cannot. No other request is under way. */
+bool block_read_now(struct block_backend *backend, uint64_t sector, uint32_t count,
+                    uint8_t *bytes);
+/* Nothing has been written but these sectors: for block_replace_written(). */
+struct block_layer *block_layer_make(void);
+void block_layer_put(struct block_layer *layer, uint64_t sector, const uint8_t *bytes);
+/* Forgets all that was written, in favour of that; block_keeps_image(). */
+void block_replace_written(struct block_backend *backend, struct block_layer *layer);
+
 /* What a disk controller is given; lives as long as the back end. Out of range:
  * EINVAL. */
 struct block_device *block_device_of(struct block_backend *backend);

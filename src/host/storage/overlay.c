@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 /* A file without a name, for as long as it is open. */
@@ -78,4 +79,19 @@ void overlay_note_written(struct overlay *overlay, uint64_t sector, uint32_t cou
     for (uint32_t i = 0; i < count; i++) {
         overlay->written[(sector + i) / 8] |= (uint8_t)(1 << (sector + i) % 8);
     }
+}
+
+uint64_t overlay_next_written(const struct overlay *overlay, uint64_t sector,
+                              uint64_t end)
+{
+    while (sector < end && !is_written(overlay, sector)) {
+        bool eight = sector % 8 == 0 && !overlay->written[sector / 8];
+        sector += eight ? 8 : 1;
+    }
+    return sector < end ? sector : end;
+}
+
+void overlay_forget(struct overlay *overlay, uint64_t sectors)
+{
+    memset(overlay->written, 0, sectors / 8 + 1);
 }

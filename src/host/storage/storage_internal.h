@@ -133,5 +133,10 @@ void overlay_close(struct overlay *overlay);
 uint32_t overlay_run(const struct overlay *overlay, uint64_t sector, uint32_t count,
                      bool *written);
 void overlay_note_written(struct overlay *overlay, uint64_t sector, uint32_t count);
+/* The first at or behind `sector`, or `end`. */
+uint64_t overlay_next_written(const struct overlay *overlay, uint64_t sector,
+                              uint64_t end);
+/* Nothing has been written. */
+void overlay_forget(struct overlay *overlay, uint64_t sectors);
 
 #endif
