@@ -85,6 +85,7 @@ enum {
     MEMORY_PRIORITY_VGA = 30,        /* the legacy window at 0xa0000 */
     MEMORY_PRIORITY_PCI = 40,        /* base address registers above the top of RAM */
     MEMORY_PRIORITY_LOCAL_APIC = 50, /* the CPU sees it before the bus does */
+    MEMORY_PRIORITY_WATCH = 60,      /* who watches or breaks what is below */
 };
 
 /* Adds a region and returns its handle (an index); 4 KiB-aligned unless `ops`. */

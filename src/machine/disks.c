@@ -1,6 +1,8 @@
 /* Drives of the IDE controller meet the host's images. */
 #include "machine/machine_internal.h"
 
+#include <stdio.h>
+
 /* A run that is to be the same twice has its answers at once. */
 static bool answers_at_once(const struct machine *machine)
 {
@@ -62,6 +64,15 @@ void disks_settle(struct machine *machine)
         }
     }
     media_settle(machine);
+}
+
+void disk_name(const struct machine *machine, unsigned unit, char *name, size_t bytes)
+{
+    if (machine->virtio_disks & 1U << unit) {
+        snprintf(name, bytes, "virtio%u", unit);
+    } else {
+        snprintf(name, bytes, "ide%u-hd%u", unit / 2, unit % 2);
+    }
 }
 
 void disks_close(struct machine *machine)

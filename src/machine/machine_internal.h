@@ -29,6 +29,7 @@
 #include "machine/isa_interrupts.h"
 #include "machine/machine.h"
 #include "machine/media.h"
+#include "machine/seams.h"
 #include "machine/services.h"
 #include "machine/sound.h"
 #include "machine/user_input.h"
@@ -48,6 +49,9 @@ enum a20_source { A20_KEYBOARD, A20_PORT92, A20_SOURCES };
 struct machine_console {
     struct character *character;
     struct serial_line line;
+    struct ns16550a *uart;        /* of a serial line */
+    unsigned number;              /* likewise */
+    const struct serial_tap *tap; /* seams.h; NULL: nobody */
 };
 
 enum {
@@ -120,6 +124,8 @@ struct machine {
     pthread_cond_t held; /* that has changed, or a reset is done; with `lock` */
     const char *reset_reason; /* who wants it if not the guest; or NULL */
     struct machine_observer *observers;
+    struct machine_visitor *visitors;
+    struct debugger *debugger; /* gdb's, among the CPU's; or NULL */
     struct machine_services services;
     pthread_t cpu_thread; /* who created the machine and runs it */
     /* Host clock: the CPU's thread has armed a timer that the event loop does not know
@@ -180,6 +186,8 @@ bool disks_start(struct machine *machine, struct error *error);
 /* Waits for all requests, so that no drive is in the middle of one. Lock held, or the
  * event loop stopped. */
 void disks_settle(struct machine *machine);
+/* What monitors call the disk: "ide0-hd0". */
+void disk_name(const struct machine *machine, unsigned unit, char *name, size_t bytes);
 /* Flushes and closes; the event loop is stopped. */
 void disks_close(struct machine *machine);
 
