@@ -54,7 +54,9 @@ struct fault {
     uint64_t toggles; /* FAULT_TOGGLE: accesses so far */
     struct timer timer;
     struct page_user trigger_pages;
-    size_t matched;                  /* letters of the trigger's text */
+    uint64_t stop_retired; /* when the CPU was last at the trigger's address… */
+    uint32_t stop_count;   /* …and its ECX */
+    size_t matched;        /* letters of the trigger's text */
     uint8_t mask[FAULT_VALUE_BYTES]; /* bits that were chosen */
     void *data;                      /* the target's */
 };

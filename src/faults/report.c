@@ -3,7 +3,6 @@
 
 #include "cpu/core/instruction.h"
 
-
 #include <inttypes.h>
 #include <string.h>
 

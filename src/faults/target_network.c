@@ -144,6 +144,7 @@ static bool receive_broken(struct direction *direction, const uint8_t *frame,
     uint64_t now_ns = clock_now_ns(direction->timer.clock);
     switch (fault->spec.model) {
     case FAULT_LOST:
+    case FAULT_BURST:
         return true;
     case FAULT_DUPLICATE:
         keep(direction, frame, bytes, now_ns);
@@ -171,6 +172,18 @@ static bool has_room(void *opaque)
            direction->below->can_receive(direction->opaque);
 }
 
+/* A frame that is not hit; one that was held back comes behind it. */
+static bool receive_right(struct direction *direction, const uint8_t *frame,
+                          size_t bytes)
+{
+    bool taken = deliver(direction, frame, bytes);
+    if (taken && direction->fault->spec.model == FAULT_REORDER && direction->first) {
+        direction->first->due_ns = clock_now_ns(direction->timer.clock);
+        timer_fired(direction);
+    }
+    return taken;
+}
+
 /* A sender without room keeps its frame and brings it again: that is one frame. */
 static bool receive(void *opaque, const uint8_t *frame, size_t bytes)
 {
@@ -178,23 +191,11 @@ static bool receive(void *opaque, const uint8_t *frame, size_t bytes)
     struct fault *fault = direction->fault;
     bool keeps = fault->spec.model == FAULT_DELAY || fault->spec.model == FAULT_RATE;
     if (!direction->wanted || !fault->present || (!keeps && !has_room(direction))) {
-        return deliver(direction, frame, bytes);
+        return receive_right(direction, frame, bytes);
     }
-    if (fault->spec.model == FAULT_BURST) {
-        if (loses(direction) && fault_strikes(fault)) {
-            return true;
-        }
-        return deliver(direction, frame, bytes);
-    }
-    if (fault_strikes(fault)) {
-        return receive_broken(direction, frame, bytes);
-    }
-    bool taken = deliver(direction, frame, bytes);
-    if (taken && fault->spec.model == FAULT_REORDER && direction->first) {
-        direction->first->due_ns = clock_now_ns(direction->timer.clock);
-        timer_fired(direction);
-    }
-    return taken;
+    bool chosen = fault->spec.model != FAULT_BURST || loses(direction);
+    return chosen && fault_strikes(fault) ? receive_broken(direction, frame, bytes)
+                                          : receive_right(direction, frame, bytes);
 }
 
 static void resume(void *opaque)

@@ -125,12 +125,10 @@ static bool set(struct fault *fault, uint32_t *changed)
     }
     register_set(fault->owner->machine, wrong->name, after);
     register_get(cpu, wrong->name, after);
-    *changed = register_kind(wrong->name) == REGISTER_XMM
-                   ? UINT32_MAX
-                   : low_word(before) ^ low_word(after);
     bool has_changed = memcmp(before, after, sizeof(after)) != 0;
-    if (has_changed && !*fault->report.reason &&
-        register_bytes(wrong->name) <= sizeof(uint32_t)) {
+    bool is_long = register_bytes(wrong->name) > sizeof(uint32_t);
+    *changed = is_long ? has_changed * UINT32_MAX : low_word(before) ^ low_word(after);
+    if (has_changed && !is_long && !*fault->report.reason) {
         fault_refuse(fault, "0x%08x -> 0x%08x", low_word(before), low_word(after));
     }
     return has_changed;

@@ -165,6 +165,38 @@ static bool memory_equals(const struct fault *fault)
                                  value == when->equals);
 }
 
+/* Of a repeated string instruction; prefixes come before it. */
+static bool is_repeated(const struct fault *fault)
+{
+    uint8_t code[4] = {0};
+    bool repeats = false;
+    machine_code(fault->owner->machine, code, sizeof(code));
+    for (unsigned i = 0; i < sizeof(code); i++) {
+        const uint8_t byte = code[i];
+        if (byte == 0xf2 || byte == 0xf3) {
+            repeats = true;
+        } else if (byte != 0x66 && byte != 0x67 && (byte & 0xe7) != 0x26) {
+            bool string = (byte >= 0xa4 && byte <= 0xa7) ||
+                          (byte >= 0xaa && byte <= 0xaf) || (byte & 0xfc) == 0x6c;
+            return repeats && string;
+        }
+    }
+    return false;
+}
+
+/* Whether only iterations of one repeated instruction lie between the last stop and
+ * this one: each is retired, and counts ECX down. */
+static bool goes_on(struct fault *fault)
+{
+    const struct cpu *cpu = fault_cpu(fault);
+    uint64_t retired = cpu->retired - fault->stop_retired;
+    uint32_t iterations = fault->stop_count - cpu->regs[REGISTER_ECX];
+    bool same = fault->seen && retired == iterations && is_repeated(fault);
+    fault->stop_retired = cpu->retired;
+    fault->stop_count = cpu->regs[REGISTER_ECX];
+    return same;
+}
+
 /* An instruction that an interrupt comes before is not executed yet. */
 void trigger_note_stop(struct fault *fault)
 {
@@ -173,9 +205,10 @@ void trigger_note_stop(struct fault *fault)
         !fits_cr3(fault)) {
         return;
     }
-    bool comes = when->event == FAULT_EXECUTE
-                     ? !machine_interrupt_is_next(fault->owner->machine)
-                     : memory_equals(fault);
+    bool comes =
+        when->event == FAULT_EXECUTE
+            ? !machine_interrupt_is_next(fault->owner->machine) && !goes_on(fault)
+            : memory_equals(fault);
     if (comes) {
         met(fault);
     }
