@@ -134,7 +134,17 @@ class Disk(guest.TestCase):
     """target=disk and target=power: a guest that writes and reads sectors by PIO."""
 
     SOURCE = """
+    %macro config 2             ; of the IDE controller, which the BIOS would set up
+        mov eax, 0x80000900 + %1
+        mov dx, 0xcf8
+        out dx, eax
+        mov eax, %2
+        mov dx, 0xcfc
+        out dx, eax
+    %endmacro
     main:
+        config 4, 1
+        config 0x40, 0x80008000
         mov edi, DATA
         mov ecx, 128
         mov eax, 0x77777777

@@ -17,7 +17,7 @@ sys.path.append(str(pathlib.Path(__file__).resolve().parents[1]))
 # pylint: disable=wrong-import-position
 import engine
 
-LIMIT_S = 30
+LIMIT_S = 20
 FRAME = pathlib.Path(__file__).with_name("frame.asm")
 PROGRAM = os.path.abspath(sys.argv[1])
 NASM = sys.argv[2]
