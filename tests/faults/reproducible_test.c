@@ -76,7 +76,7 @@ static void same_end(void **state)
         {"target=register,name=ebx,model=flip,when=write:0x1100,count=3"},
         {"target=register,name=eax,model=flip,when=write:0x1100,count=3,space="
          "physical"},
-        {"target=register,name=eax,model=flip,when=out:0x3f8,count=2"},
+        {"target=register,name=eax,bit=20,model=flip,when=out:0x3f8,count=2"},
         {"target=port,address=0x40,model=flip,duration=permanent,probability=0.5",
          "target=code,model=flip,bit=2,when=instruction:31001"},
     };
