@@ -400,6 +400,25 @@ class Human(harness.TestCase):
         self.assertIn("serial0", client.command("info chardev"))
         self.assertIn("sendkey", client.command("help"))
         self.assertIn("info tlb", client.command("info"))
+
+    def test_faults(self):
+        """They are injected while the machine runs, and reported."""
+        _, client = self.connect()
+        self.assertEqual("no faults\r\n", client.command("info faults"))
+        self.assertIn("the targets are", client.command("fault_add target=soul"))
+        self.assertEqual("", client.command(
+            "fault_add id=a,target=ram,address=0x300000,bit=3,model=flip"))
+        self.assertEqual("", client.command(
+            "fault_add target=ram,address=0x300008,bit=1,model=flip,when=time:1000s"))
+        report = ""
+        while "fault a (ram flip, transient, now): injected" not in report:
+            report = client.command("info faults")
+            time.sleep(0.01)
+        self.assertIn("0x00 -> 0x08", report)
+        self.assertIn("not injected: its trigger has not come", report)
+        self.assertIn("0x00000008", client.command("xp /1xw 0x300000"))
+        self.assertEqual("", client.command("fault_clear"))
+        self.assertIn("disarmed", client.command("info faults"))
         self.assertIn("Error: Could not open '/nonexistent/x'",
                       client.command("memsave 0 16 /nonexistent/x"))
         client.command("o /b 0x70 0x0f")

@@ -182,6 +182,100 @@ class Memory(guest.TestCase):
         self.assertIn("no RAM", run.report["reason"])
 
 
+class Watched(guest.TestCase):
+    """Pages that are watched are no different for the guest."""
+
+    SOURCE = """
+    DIRECTORY equ 0x100000
+    TABLE equ 0x101000
+    main:
+        vector 14, page_fault
+        vector 0x80, handler
+        mov edi, TABLE
+        mov eax, 3
+    map:
+        mov [edi], eax
+        add edi, 4
+        add eax, 0x1000
+        cmp eax, 0x400003
+        jb map
+        mov dword [DIRECTORY], TABLE | 3
+        mov eax, DIRECTORY
+        mov cr3, eax
+        mov eax, cr0
+        or eax, 0x80010000
+        mov cr0, eax
+        mov dword [0x300000], 5
+        mov dword [0x301000], 6
+    begin:
+        mov eax, cr3
+        mov cr3, eax
+        show [0x300000]         ; by the table
+        int 0x80                ; by the IDT and the stack
+        mov esi, DATA
+        mov edi, DATA + 0xffe
+        mov ecx, 5
+        rep movsd               ; across the page's end
+        fild qword [DATA]       ; eight bytes
+        fistp qword [DATA + 0x1c]
+        show [DATA + 0x1000]
+        show [DATA + 0x1c]
+        show ebx
+        finish 1
+    handler:
+        inc ebx
+        iret
+    page_fault:
+        finish 7
+    """
+
+    def test_everything_works(self):
+        program = self.guest(self.SOURCE)
+        right = program.run().shown
+        self.assertEqual([5, 0, 0, 1], right)
+        for page in (0x100000, 0x101000, 0x40000, 0x4f000, 0x10000, 0x200000, 0x201000,
+                     0x300000):
+            run = program.run(f"target=ram,address={page + 0xff0},model=flip,bit=0,"
+                              f"when=access:{page},length=4096,space=physical,"
+                              "count=1000000")
+            self.assertEqual(right, run.shown, hex(page))
+            self.assertEqual(guest.status_of(1), run.status)
+
+    def test_page_table(self):
+        """A page walk uses the wrong entry, and that is found out."""
+        program = self.guest(self.SOURCE)
+        fault = "target=ram,address=0x101c00,width=4,model=flip,when=execute:{begin},"
+        run = program.run(fault + "bit=12")
+        self.assertEqual(6, run.shown[0])
+        report = self.check_injected(run, program.labels["begin"])
+        self.assertEqual(report["injected"]["instructions"] + 2,
+                         report["activated"]["instructions"])
+        run = program.run(fault + "bit=0")
+        self.assertEqual(guest.status_of(7), run.status)
+        self.assertEqual("#PF", run.report["detected"]["exception"])
+        self.assertEqual(program.labels["page_fault"], run.report["detected"]["eip"])
+
+    def test_linear_and_physical(self):
+        """Where they differ."""
+        source = self.SOURCE.replace("begin:", """
+            mov dword [TABLE + 0xc00], 0x301003
+            mov eax, cr3
+            mov cr3, eax
+        begin:
+            mov dword [0x300000], 9
+        after:
+        """)
+        program = self.guest(source)
+        for where, comes in (("0x300000", True), ("0x301000", False),
+                             ("0x301000,space=physical", True),
+                             ("0x300000,space=physical", False)):
+            run = program.run("target=register,name=ebx,bit=4,model=flip,"
+                              f"when=write:{where},length=4,equals=9,cr3=0x100000")
+            if comes:
+                self.check_injected(run, program.labels["after"])
+            self.assertEqual(comes, run.report["injections"] == 1, where)
+
+
 class Registers(guest.TestCase):
     """target=register."""
 
