@@ -100,6 +100,10 @@ void memory_remove(struct memory_map *map, unsigned handle);
 const struct memory_region *memory_find(const struct memory_map *map, gpa_t address,
                                         gpa_t *last);
 
+/* Likewise, but pages that are only watched are what they are below that. */
+const struct memory_region *memory_find_unwatched(const struct memory_map *map,
+                                                  gpa_t address, gpa_t *last);
+
 /* The region that would be seen at `address` if there were none with `priority` or
  * more; or NULL. */
 const struct memory_region *memory_find_below(const struct memory_map *map,

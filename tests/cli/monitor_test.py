@@ -400,6 +400,16 @@ class Human(harness.TestCase):
         self.assertIn("serial0", client.command("info chardev"))
         self.assertIn("sendkey", client.command("help"))
         self.assertIn("info tlb", client.command("info"))
+        self.assertIn("Error: Could not open '/nonexistent/x'",
+                      client.command("memsave 0 16 /nonexistent/x"))
+        client.command("o /b 0x70 0x0f")
+        client.command("o /b 0x71 0x5a")
+        self.assertEqual(client.command("i /b 0x71"), "portb[0x0071] = 0x5a\r\n")
+        client.command("c")
+        process.stdin.write(b"k")
+        self.assertIn(b"k", harness.read_until(process.stdout.fileno(), b"k"))
+        client.send(b"q\r")
+        self.assertEqual(process.wait(harness.LIMIT_S), 0)
 
     def test_faults(self):
         """They are injected while the machine runs, and reported."""
@@ -419,16 +429,6 @@ class Human(harness.TestCase):
         self.assertIn("0x00000008", client.command("xp /1xw 0x300000"))
         self.assertEqual("", client.command("fault_clear"))
         self.assertIn("disarmed", client.command("info faults"))
-        self.assertIn("Error: Could not open '/nonexistent/x'",
-                      client.command("memsave 0 16 /nonexistent/x"))
-        client.command("o /b 0x70 0x0f")
-        client.command("o /b 0x71 0x5a")
-        self.assertEqual(client.command("i /b 0x71"), "portb[0x0071] = 0x5a\r\n")
-        client.command("c")
-        process.stdin.write(b"k")
-        self.assertIn(b"k", harness.read_until(process.stdout.fileno(), b"k"))
-        client.send(b"q\r")
-        self.assertEqual(process.wait(harness.LIMIT_S), 0)
 
     def test_line_editing(self):
         """Backspace, Ctrl-U, the last line again."""

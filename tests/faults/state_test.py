@@ -241,6 +241,20 @@ class Watched(guest.TestCase):
             self.assertEqual(right, run.shown, hex(page))
             self.assertEqual(guest.status_of(1), run.status)
 
+    def test_other_faults_there(self):
+        """In code and registers, while code, stack and page tables are watched."""
+        program = self.guest(LOOP)
+        watch = ("target=ram,address=0x10fff,model=flip,bit=0,when=access:0x10000,"
+                 "length=4096,space=physical,count=1000000")
+        run = program.run(watch, "target=code,bit=3,model=flip,when=execute:{counted},"
+                          "count=3")  # one more round for INC
+        self.assertEqual(SUM + 2 * 0x11111111, run.shown[0])
+        run = program.run(watch, "target=register,name=eax,bit=31,model=flip,"
+                          "when=execute:{counted},count=3")
+        self.assertEqual(SUM ^ 1 << 31, run.shown[0])
+        self.assertEqual(program.labels["again"],
+                         run.reports[1]["activated"]["eip"])
+
     def test_page_table(self):
         """A page walk uses the wrong entry, and that is found out."""
         program = self.guest(self.SOURCE)
