@@ -101,6 +101,15 @@ bool fault_refuse(struct fault *fault, const char *format, ...)
 /* There is something to do before the next instruction. */
 void fault_request_visit(struct fault *fault);
 
+/* -- life.c -- */
+
+/* Of fault->timer. */
+void fault_timer_fired(void *opaque);
+/* Does what is due, on the CPU's thread between two instructions. */
+void fault_attend(struct fault *fault);
+/* It is whole again, if it was not. */
+void fault_end(struct fault *fault);
+
 /* -- triggers.c -- */
 
 /* On the CPU's thread, between two instructions. */

@@ -6,7 +6,7 @@
 #define FAULTS_REGISTER_FILE_H
 
 #include "cpu/core/cpu.h"
-#include "faults/spec_when.h"
+#include "faults/spec_internal.h"
 #include "machine/machine.h"
 
 enum { REGISTER_FILE_BYTES = 16 };

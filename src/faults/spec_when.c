@@ -1,4 +1,4 @@
-#include "faults/spec_when.h"
+#include "faults/spec_internal.h"
 
 #include <ctype.h>
 #include <errno.h>

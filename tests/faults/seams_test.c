@@ -74,8 +74,6 @@ static bool can_receive(void *opaque)
 static void controller(void *opaque, unsigned number, bool level)
 {
     struct world *world = opaque;
-    unsigned which = number >> 8;
-    (void)which;
     if (number == 5) {
         world->changes[0] += world->level[0] != level;
         world->level[0] = level;
