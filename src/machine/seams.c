@@ -25,7 +25,7 @@ struct block_device *machine_block_device(struct machine *machine, const char *n
         if (!machine->disks[unit]) {
             continue;
         }
-        disk_name(machine, unit, own, sizeof(own));
+        disks_get_name(machine, unit, own, sizeof(own));
         if (!*name || strcmp(own, name) == 0) {
             return block_device_of(machine->disks[unit]);
         }
