@@ -165,6 +165,15 @@ const struct memory_region *memory_find(const struct memory_map *map, gpa_t addr
     return best;
 }
 
+const struct memory_region *memory_find_unwatched(const struct memory_map *map,
+                                                  gpa_t address, gpa_t *last)
+{
+    const struct memory_region *region = memory_find(map, address, last);
+    return region && region->priority >= MEMORY_PRIORITY_WATCH
+               ? memory_find_below(map, address, MEMORY_PRIORITY_WATCH)
+               : region;
+}
+
 static uint32_t width_mask(unsigned width)
 {
     return width == 4 ? UINT32_MAX : (1U << (8 * width)) - 1;

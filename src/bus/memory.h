@@ -123,6 +123,7 @@ enum {
     MEMORY_PRIORITY_VGA = 30,        /* the legacy window at 0xa0000 */
     MEMORY_PRIORITY_PCI = 40,        /* base address registers above the top of RAM */
     MEMORY_PRIORITY_LOCAL_APIC = 50, /* the CPU sees it before the bus does */
+    MEMORY_PRIORITY_WATCH = 60,      /* who watches or breaks what is below */
 };
 
 /* Adds a region and returns its handle (an index); 4 KiB-aligned unless `ops`. */
@@ -136,6 +137,10 @@ void memory_remove(struct memory_map *map, unsigned handle);
  * up to which the same region is seen without a gap. */
 const struct memory_region *memory_find(const struct memory_map *map, gpa_t address,
                                         gpa_t *last);
+
+/* Likewise, but pages that are only watched are what they are below that. */
+const struct memory_region *memory_find_unwatched(const struct memory_map *map,
+                                                  gpa_t address, gpa_t *last);
 
 /* The region that would be seen at `address` if there were none with `priority` or
  * more; or NULL. */

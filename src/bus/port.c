@@ -60,7 +60,7 @@ static struct port_range *whole_owner(struct port_space *space, uint16_t port,
     return inside && (range->ops->widths & width) ? range : NULL;
 }
 
-uint32_t port_read(struct port_space *space, uint16_t port, unsigned width)
+uint32_t port_read_device(struct port_space *space, uint16_t port, unsigned width)
 {
     struct port_range *range = whole_owner(space, port, width);
     if (range) {
@@ -73,12 +73,13 @@ uint32_t port_read(struct port_space *space, uint16_t port, unsigned width)
     }
     uint32_t value = 0;
     for (unsigned i = 0; i < width; i++) {
-        value |= port_read(space, (uint16_t)(port + i), 1) << (8 * i);
+        value |= port_read_device(space, (uint16_t)(port + i), 1) << (8 * i);
     }
     return value;
 }
 
-void port_write(struct port_space *space, uint16_t port, uint32_t value, unsigned width)
+void port_write_device(struct port_space *space, uint16_t port, uint32_t value,
+                       unsigned width)
 {
     struct port_range *range = whole_owner(space, port, width);
     if (range) {
@@ -86,6 +87,24 @@ void port_write(struct port_space *space, uint16_t port, uint32_t value, unsigne
         return;
     }
     for (unsigned i = 0; width > 1 && i < width; i++) {
-        port_write(space, (uint16_t)(port + i), (value >> (8 * i)) & 0xff, 1);
+        port_write_device(space, (uint16_t)(port + i), (value >> (8 * i)) & 0xff, 1);
+    }
+}
+
+uint32_t port_read(struct port_space *space, uint16_t port, unsigned width)
+{
+    const struct port_filter *filter = space->filter;
+    return __builtin_expect(filter != NULL, 0)
+               ? filter->read(filter->opaque, port, width)
+               : port_read_device(space, port, width);
+}
+
+void port_write(struct port_space *space, uint16_t port, uint32_t value, unsigned width)
+{
+    const struct port_filter *filter = space->filter;
+    if (__builtin_expect(filter != NULL, 0)) {
+        filter->write(filter->opaque, port, value, width);
+    } else {
+        port_write_device(space, port, value, width);
     }
 }

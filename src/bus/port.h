@@ -27,10 +27,19 @@ struct port_range {
 
 enum { PORT_SPACE_RANGES = 128, PORT_COUNT = 65536 };
 
+/* Who stands between the CPU and the ports: each access is made to him, and he goes on
+ * to port_read_device() and port_write_device(), or does not. */
+struct port_filter {
+    uint32_t (*read)(void *opaque, uint16_t port, unsigned width);
+    void (*write)(void *opaque, uint16_t port, uint32_t value, unsigned width);
+    void *opaque;
+};
+
 struct port_space {
     struct port_range ranges[PORT_SPACE_RANGES];
-    uint8_t owner[PORT_COUNT]; /* 0: nobody, else index into ranges + 1 */
-    uint32_t mappings;         /* so far */
+    uint8_t owner[PORT_COUNT];        /* 0: nobody, else index into ranges + 1 */
+    uint32_t mappings;                /* so far */
+    const struct port_filter *filter; /* NULL: nobody */
 };
 
 /* Maps `count` ports from `first`; returns a handle for port_unmap(). Ranges may cover
@@ -42,5 +51,9 @@ void port_unmap(struct port_space *space, unsigned handle);
 uint32_t port_read(struct port_space *space, uint16_t port, unsigned width);
 void port_write(struct port_space *space, uint16_t port, uint32_t value,
                 unsigned width);
+/* Past the filter. */
+uint32_t port_read_device(struct port_space *space, uint16_t port, unsigned width);
+void port_write_device(struct port_space *space, uint16_t port, uint32_t value,
+                       unsigned width);
 
 #endif

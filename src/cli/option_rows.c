@@ -4,6 +4,7 @@
 
 #include "cli/log_items.h"
 #include "cli/option_drive.h"
+#include "cli/option_fault.h"
 #include "cli/option_machine.h"
 #include "cli/option_media.h"
 #include "cli/option_network.h"
@@ -336,6 +337,14 @@ static const struct option_row rows[] = {
      "                       ptrace or auto"},
     {"d", "ITEMS", apply_log, "log in_asm,out_asm,int,mmu,exec; -d help says more"},
     {"D", "FILE", apply_log_file, "log to this file, not to standard error"},
+    {"fault", "target=T,model=M,…", option_apply_fault,
+     "inject a fault: when=EVENT:…, duration=…; see faumachine(1)"},
+    {"fault-log", "FILE", option_apply_fault_log,
+     "what became of the faults, as lines of JSON"},
+    {"fault-symbols", "FILE", option_apply_fault_symbols,
+     "a System.map, to name places in these reports"},
+    {"seed", "N", option_apply_seed,
+     "of what faults leave to chance, and of RDRAND with a counted clock"},
     {"sandbox", "on|off", apply_sandbox,
      "give up system calls that the machine does not need (default on)"},
     {"stats", NULL, apply_statistics, "print counters at the end"},

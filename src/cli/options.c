@@ -4,6 +4,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "cli/option_fault.h"
 #include "cli/option_media.h"
 #include "cli/option_network.h"
 #include "cli/options_internal.h"
@@ -190,7 +191,7 @@ static bool finish(struct parser *parser, struct error *error)
         strcmp(machine->engine, "direct") != 0 && !parser->engine_auto) {
         return error_set(error, "-syscall-redirect goes with -engine direct or auto");
     }
-    if (!option_finish_display(parser, error)) {
+    if (!option_finish_faults(parser, error) || !option_finish_display(parser, error)) {
         return false;
     }
     option_finish_control(parser);

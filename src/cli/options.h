@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/properties.h"
+#include "faults/faults.h"
 #include "lockstep/lockstep.h"
 #include "machine/machine.h"
 #include "monitor/monitor.h"
@@ -21,7 +22,7 @@ enum options_action {
     OPTIONS_DEVICES,   /* -device help */
 };
 
-enum { OPTIONS_DRIVES = MACHINE_DISKS + MACHINE_FLOPPIES };
+enum { OPTIONS_DRIVES = MACHINE_DISKS + MACHINE_FLOPPIES, OPTIONS_FAULTS = 256 };
 
 struct options {
     enum options_action action;
@@ -30,8 +31,11 @@ struct options {
     const char *note;              /* for the user, about what was chosen; or NULL */
     struct machine_config machine; /* strings point into the arguments */
     struct monitor_config monitor;
-    const char *incoming;            /* -incoming file:…: the path; or NULL */
-    const char *gdb;                 /* -gdb: where to listen; or NULL */
+    const char *incoming;               /* -incoming file:…: the path; or NULL */
+    const char *gdb;                    /* -gdb: where to listen; or NULL */
+    const char *faults[OPTIONS_FAULTS]; /* -fault */
+    unsigned fault_count;
+    struct faults_config fault_config;
     struct lockstep_config lockstep; /* OPTIONS_LOCKSTEP: all but what to call back */
     struct properties drive_texts[OPTIONS_DRIVES]; /* strings of -drive point in here */
 };

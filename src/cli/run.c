@@ -10,6 +10,7 @@
 
 #include "cli/sandbox.h"
 #include "cli/signals.h"
+#include "faults/faults.h"
 #include "gdb/gdb.h"
 #include "host/confinement/confinement.h"
 #include "machine/control.h"
@@ -61,9 +62,21 @@ static int status_of(const struct machine_result *result)
 /* A machine, and those who control it. */
 struct controlled {
     struct machine *machine;
+    struct faults *faults;
     struct monitor *monitor;
     struct gdb_server *gdb;
 };
+
+static bool create_faults(struct controlled *all, const struct options *options,
+                          struct error *error)
+{
+    all->faults = faults_create(all->machine, &options->fault_config, error);
+    bool good = all->faults;
+    for (unsigned i = 0; good && i < options->fault_count; i++) {
+        good = faults_arm_text(all->faults, "-fault", options->faults[i], error);
+    }
+    return good;
+}
 
 static bool create(struct controlled *all, const struct options *options,
                    struct error *error)
@@ -74,8 +87,12 @@ static bool create(struct controlled *all, const struct options *options,
     if (all->machine && options->note) {
         fprintf(stderr, "faumachine: %s\n", options->note);
     }
-    all->monitor =
-        all->machine ? monitor_create(all->machine, &options->monitor, error) : NULL;
+    struct monitor_config monitor = options->monitor;
+    if (all->machine && !create_faults(all, options, error)) {
+        return false;
+    }
+    monitor.faults = all->faults;
+    all->monitor = all->machine ? monitor_create(all->machine, &monitor, error) : NULL;
     if (all->monitor && options->gdb) {
         all->gdb = gdb_server_create(all->machine, all->monitor, options->gdb, error);
     }
@@ -89,6 +106,7 @@ static void destroy(struct controlled *all)
     }
     gdb_server_destroy(all->gdb);
     monitor_destroy(all->monitor);
+    faults_destroy(all->faults);
     machine_destroy(all->machine);
 }
 
@@ -144,6 +162,7 @@ int run_machine(const struct options *options)
     signals_set_machine(&signals, created ? all.machine : NULL);
     if (created && start(all.machine, options, &result.error)) {
         result = machine_run(all.machine, 0);
+        faults_write_reports(all.faults);
         if (options->statistics) {
             machine_print_statistics(all.machine, stderr);
         }

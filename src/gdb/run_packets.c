@@ -99,7 +99,7 @@ void gdb_handle_point(struct gdb_server *server, bool insert, const char *argume
 void gdb_forget_points(struct gdb_server *server)
 {
     machine_hold(server->machine);
-    memset(&server->debugger, 0, sizeof(server->debugger));
     machine_set_debugger(server->machine, NULL);
+    memset(&server->debugger, 0, sizeof(server->debugger));
     machine_release(server->machine);
 }

@@ -17,13 +17,44 @@ enum {
 
 static void transmit(void *opaque, uint8_t byte)
 {
-    struct character *character = opaque;
-    character_write(character, &byte, 1);
+    struct machine_console *console = opaque;
+    const struct serial_tap *tap = console->tap;
+    if (!tap || tap->transmits(tap->opaque, console->number, &byte)) {
+        character_write(console->character, &byte, 1);
+    }
 }
 
 static void accept_input(void *opaque)
 {
-    character_accept_input(opaque);
+    struct machine_console *console = opaque;
+    character_accept_input(console->character);
+}
+
+static size_t room(void *opaque)
+{
+    struct machine_console *console = opaque;
+    return ns16550a_room(console->uart);
+}
+
+static void receive(void *opaque, const uint8_t *bytes, size_t count)
+{
+    struct machine_console *console = opaque;
+    const struct serial_tap *tap = console->tap;
+    for (size_t i = 0; tap && i < count; i++) {
+        uint8_t byte = bytes[i];
+        if (tap->receives(tap->opaque, console->number, &byte)) {
+            ns16550a_receive(console->uart, &byte, 1);
+        }
+    }
+    if (!tap) {
+        ns16550a_receive(console->uart, bytes, count);
+    }
+}
+
+static void line_break(void *opaque)
+{
+    struct machine_console *console = opaque;
+    ns16550a_break(console->uart);
 }
 
 static void quit(void *opaque)
@@ -41,7 +72,7 @@ static bool open_one(struct machine *machine, struct machine_console *console,
     console->line = (struct serial_line){
         .transmit = transmit,
         .accept_input = accept_input,
-        .opaque = console->character,
+        .opaque = console,
     };
     return console->character != NULL;
 }
@@ -136,13 +167,16 @@ void consoles_connect(struct machine *machine)
         if (!machine->uarts[i]) {
             continue;
         }
+        struct machine_console *console = &machine->consoles[i];
         const struct character_receiver receiver = {
-            .room = ns16550a_room,
-            .receive = ns16550a_receive,
-            .line_break = ns16550a_break,
-            .opaque = machine->uarts[i],
+            .room = room,
+            .receive = receive,
+            .line_break = line_break,
+            .opaque = console,
         };
-        character_connect(machine->consoles[i].character, &receiver);
+        console->uart = machine->uarts[i];
+        console->number = i;
+        character_connect(console->character, &receiver);
     }
 }
 

@@ -109,8 +109,8 @@ static bool go_on(struct machine *machine, bool step, bool no_time, struct error
     if (machine->state == MACHINE_SHUT_DOWN) {
         return error_set(error, "Resetting the Virtual Machine is required");
     }
-    if (machine->cpu.debugger) {
-        debugger_let_go(machine->cpu.debugger, step);
+    if (machine->debugger) {
+        debugger_let_go(machine->debugger, step);
     }
     machine->state = MACHINE_RUNNING;
     if (!no_time) {
@@ -134,7 +134,53 @@ bool machine_step(struct machine *machine, bool no_time, struct error *error)
 
 void machine_set_debugger(struct machine *machine, struct debugger *debugger)
 {
+    if (machine->debugger) {
+        machine_remove_debugger(machine, machine->debugger);
+    }
+    machine->debugger = debugger;
+    if (debugger) {
+        machine_add_debugger(machine, debugger);
+    }
+}
+
+void machine_add_debugger(struct machine *machine, struct debugger *debugger)
+{
+    debugger->next = machine->cpu.debugger;
     machine->cpu.debugger = debugger;
+}
+
+void machine_remove_debugger(struct machine *machine, struct debugger *debugger)
+{
+    struct debugger **place = &machine->cpu.debugger;
+    while (*place && *place != debugger) {
+        place = &(*place)->next;
+    }
+    if (*place) {
+        *place = debugger->next;
+    }
+}
+
+void machine_add_visitor(struct machine *machine, struct machine_visitor *visitor)
+{
+    visitor->next = machine->visitors;
+    machine->visitors = visitor;
+}
+
+void machine_remove_visitor(struct machine *machine, struct machine_visitor *visitor)
+{
+    struct machine_visitor **place = &machine->visitors;
+    while (*place && *place != visitor) {
+        place = &(*place)->next;
+    }
+    if (*place) {
+        *place = visitor->next;
+    }
+}
+
+void machine_request_visit(struct machine *machine, struct machine_visitor *visitor)
+{
+    visitor->requested = true;
+    machine_wake_cpu(machine);
 }
 
 void machine_debugger_changed(struct machine *machine)

@@ -77,7 +77,29 @@ bool machine_keeps_after_shutdown(const struct machine *machine);
 void machine_hold(struct machine *machine);
 void machine_release(struct machine *machine);
 
-/* While there is a debugger, the CPU stops where it says, and machine_state() is
+/* Whoever acts on a machine between two instructions: a visitor is called by the CPU's
+ * thread, out of the engine and between two runs of timers, and may change what it
+ * likes. With a counted clock an instruction count is met exactly, by every engine. */
+struct machine_visitor {
+    void (*visit)(void *opaque);
+    void *opaque;
+    uint64_t at;    /* instructions retired since power on; UINT64_MAX: not by count */
+    bool requested; /* see machine_request_visit() */
+    struct machine_visitor *next;
+};
+
+void machine_add_visitor(struct machine *machine, struct machine_visitor *visitor);
+void machine_remove_visitor(struct machine *machine, struct machine_visitor *visitor);
+/* Before the next instruction; that of an access to a device is completed before. A
+ * machine that is paused is visited when it goes on. */
+void machine_request_visit(struct machine *machine, struct machine_visitor *visitor);
+
+/* Adds one more debugger, and takes it away. The CPU does not run; of one that watches
+ * memory, see machine_debugger_changed(). */
+void machine_add_debugger(struct machine *machine, struct debugger *debugger);
+void machine_remove_debugger(struct machine *machine, struct debugger *debugger);
+
+/* gdb's: while there is a debugger, the CPU stops where it says, and machine_state() is
  * MACHINE_DEBUG then. NULL: none any more. The CPU does not run. */
 void machine_set_debugger(struct machine *machine, struct debugger *debugger);
 /* The debugger, whether or not the machine has it just now, watches more. */

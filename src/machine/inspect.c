@@ -62,7 +62,7 @@ static size_t plain_memory(struct machine *machine, bool linear, gpa_t address,
     if (linear && !machine_translate(machine, (gla_t)address, physical, NULL, NULL)) {
         return 0;
     }
-    *region = memory_find(&machine->memory, *physical, &last);
+    *region = memory_find_unwatched(&machine->memory, *physical, &last);
     if (!*region || !(*region)->read) {
         return 0;
     }

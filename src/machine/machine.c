@@ -121,7 +121,7 @@ static bool create_parts(struct machine *machine, struct error *error)
         clock->retired_opaque = machine;
         clock->deadline_changed = deadline_changed;
         clock->deadline_opaque = machine;
-        machine->cpu.random_state = COUNTED_SEED;
+        machine->cpu.random_state = config->seed ? config->seed : COUNTED_SEED;
     } else {
         clock->deadline_changed = host_deadline_changed;
         clock->deadline_opaque = machine;

@@ -75,6 +75,7 @@ struct machine_config {
     void (*escaped)(void);        /* of engine direct: struct cpu_wiring; or NULL */
     const struct cpu_engine *engine_override; /* this one, whatever its name; or NULL */
     enum clock_kind clock;
+    uint64_t seed;    /* counted clock: of RDRAND; 0: the usual one */
     int64_t epoch_s;  /* RTC at power-on, seconds since 1970 UTC */
     bool no_reboot;   /* a reset ends the run */
     bool no_shutdown; /* the guest's switching off does not, but stops the machine */

@@ -29,6 +29,7 @@
 #include "machine/isa_interrupts.h"
 #include "machine/machine.h"
 #include "machine/media.h"
+#include "machine/seams.h"
 #include "machine/services.h"
 #include "machine/sound.h"
 #include "machine/user_input.h"
@@ -49,6 +50,9 @@ enum a20_source { A20_KEYBOARD, A20_PORT92, A20_SOURCES };
 struct machine_console {
     struct character *character;
     struct serial_line line;
+    struct ns16550a *uart;        /* of a serial line */
+    unsigned number;              /* likewise */
+    const struct serial_tap *tap; /* seams.h; NULL: nobody */
 };
 
 enum {
@@ -133,6 +137,8 @@ struct machine {
     pthread_cond_t held; /* that has changed, or a reset is done; with `lock` */
     const char *reset_reason; /* who wants it if not the guest; or NULL */
     struct machine_observer *observers;
+    struct machine_visitor *visitors;
+    struct debugger *debugger; /* gdb's, among the CPU's; or NULL */
     struct machine_services services;
     pthread_t cpu_thread; /* who created the machine and runs it */
     /* Host clock: the CPU's thread has armed a timer that the event loop does not know

@@ -30,7 +30,7 @@ struct network {
     char id[ID_BYTES];
     struct net_backend *backend;
     struct net_capture *capture;
-    bool is_used;
+    struct network_port *card; /* NULL: none so far */
 };
 
 struct networks {
@@ -226,7 +226,7 @@ static bool add_card(struct machine *machine, const struct card_model *model,
         return false;
     }
     if (network) {
-        network->is_used = true;
+        network->card = port;
         network_connect(port, network->capture ? net_capture_inside(network->capture)
                                                : net_port(network->backend));
     }
@@ -333,6 +333,18 @@ bool networks_create(struct machine *machine, struct error *error)
     return true;
 }
 
+struct network_port *network_card(struct machine *machine, const char *id)
+{
+    struct networks *networks = machine->networks;
+    for (unsigned i = 0; i < networks->count; i++) {
+        struct network *network = &networks->items[i];
+        if (network->card && (!*id || strcmp(network->id, id) == 0)) {
+            return network->card;
+        }
+    }
+    return NULL;
+}
+
 void networks_destroy(struct machine *machine)
 {
     struct networks *networks = machine->networks;
@@ -358,7 +370,7 @@ static bool add_device(struct machine *machine, const char *model,
         return error_set(error, "-device %s: there is no -netdev with id=%s", model,
                          id);
     }
-    if (network && network->is_used) {
+    if (network && network->card) {
         return error_set(error, "-device %s: netdev=%s has a card already", model, id);
     }
     return add_card(machine, find_model(model), properties, network, error);

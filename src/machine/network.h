@@ -8,10 +8,14 @@
 #include "base/error.h"
 
 struct machine;
+struct network_port;
 
 /* Opens all that -netdev and -object name, and makes the cards of -nic. Those of
  * -device follow later, by rows in added_devices.c. */
 bool networks_create(struct machine *machine, struct error *error);
+/* A card's end of the cable that leads to the network `id`; empty: to the first. NULL:
+ * there is none. */
+struct network_port *network_card(struct machine *machine, const char *id);
 /* Takes the cables out and closes what they led to. Nothing there is fine. */
 void networks_destroy(struct machine *machine);
 

@@ -31,9 +31,37 @@ static bool is_asked(const struct machine *machine)
            machine->init_requested || machine->disk_failed || machine->halted_for_good;
 }
 
+static bool is_due(const struct machine *machine, const struct machine_visitor *visitor)
+{
+    return visitor->requested || machine->cpu.retired >= visitor->at;
+}
+
+static bool visit_is_due(const struct machine *machine)
+{
+    for (const struct machine_visitor *v = machine->visitors; v; v = v->next) {
+        if (is_due(machine, v)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static bool wants_attention(const struct machine *machine)
 {
-    return is_asked(machine) || machine_is_held(machine);
+    return is_asked(machine) || machine_is_held(machine) || visit_is_due(machine);
+}
+
+static void receive_visitors(struct machine *machine)
+{
+    struct machine_visitor *next;
+    for (struct machine_visitor *v = machine->visitors; v; v = next) {
+        next = v->next;
+        if (is_due(machine, v)) {
+            v->requested = false;
+            v->at = UINT64_MAX;
+            v->visit(v->opaque);
+        }
+    }
 }
 
 /* Tells whoever waits for it that the CPU is out of the engine. Lock held. */
@@ -110,6 +138,10 @@ static void wait_while_halted(struct machine *machine)
 static uint64_t budget(struct machine *machine)
 {
     uint64_t left = machine->run_until - machine->cpu.retired;
+    for (const struct machine_visitor *v = machine->visitors; v; v = v->next) {
+        uint64_t until = v->at - machine->cpu.retired;
+        left = until < left ? until : left;
+    }
     uint64_t deadline_ns = clock_next_deadline_ns(&machine->clock);
     if (counted(machine) && deadline_ns != CLOCK_NEVER) {
         uint64_t now_ns = clock_now_ns(&machine->clock);
@@ -222,6 +254,23 @@ static void tell_event_loop(struct machine *machine)
     }
 }
 
+/* Debuggers have stopped the CPU: those that see to it themselves do so. */
+static void stop_for_debuggers(struct machine *machine)
+{
+    struct debugger *next;
+    for (struct debugger *d = machine->cpu.debugger; d; d = next) {
+        next = d->next;
+        if (!debugger_has_stopped(d)) {
+            continue;
+        }
+        if (d->reached) {
+            d->reached(d->opaque);
+        } else {
+            machine_stand_still(machine, MACHINE_DEBUG);
+        }
+    }
+}
+
 /* Runs the engine once, lock held before and after. */
 static void run_engine(struct machine *machine)
 {
@@ -243,7 +292,7 @@ static void run_engine(struct machine *machine)
         machine->reset_requested = true;
         break;
     case CPU_EXIT_DEBUG:
-        machine_stand_still(machine, MACHINE_DEBUG);
+        stop_for_debuggers(machine);
         break;
     case CPU_EXIT_BUDGET:
     case CPU_EXIT_KICK:
@@ -291,6 +340,8 @@ struct machine_result machine_run(struct machine *machine, uint64_t instructions
     while (!attend(machine, &result)) {
         if (machine_is_held(machine)) {
             wait_while_held(machine);
+        } else if (visit_is_due(machine)) {
+            receive_visitors(machine);
         } else {
             run_engine(machine);
         }

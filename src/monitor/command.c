@@ -7,8 +7,9 @@
 #include <string.h>
 
 static const struct command_table *const tables[] = {
-    &commands_run,   &commands_query, &commands_memory,   &commands_input,
-    &commands_media, &commands_files, &commands_snapshot, &commands_info,
+    &commands_run,      &commands_query, &commands_memory,
+    &commands_input,    &commands_media, &commands_files,
+    &commands_snapshot, &commands_info,  &commands_faults,
 };
 
 enum { NAME_BYTES = 64, WORD_BYTES = 4096 };

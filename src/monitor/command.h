@@ -49,7 +49,8 @@ struct command_table {
 };
 
 extern const struct command_table commands_run, commands_query, commands_memory,
-    commands_input, commands_media, commands_files, commands_info, commands_snapshot;
+    commands_input, commands_media, commands_files, commands_info, commands_snapshot,
+    commands_faults;
 
 /* Calls `each` for every command. */
 void command_for_each(void (*each)(void *opaque, const struct command *command),

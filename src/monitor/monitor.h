@@ -15,13 +15,16 @@
 
 enum { MONITOR_SESSIONS = 4 };
 
+struct faults;
+
 struct monitor_config {
     const char *qmp[MONITOR_SESSIONS];   /* character specifications; NULL: no more */
     const char *human[MONITOR_SESSIONS]; /* likewise */
-    bool on_console;     /* Ctrl-A C on the serial line that shares the terminal */
-    bool opens_files;    /* commands may name files: an option asked for a monitor */
-    bool waits_for_load; /* the machine starts when migrate-incoming has loaded one */
-    const char *name;    /* -name: what the machine is called; or NULL */
+    bool on_console;       /* Ctrl-A C on the serial line that shares the terminal */
+    bool opens_files;      /* commands may name files: an option asked for a monitor */
+    bool waits_for_load;   /* the machine starts when migrate-incoming has loaded one */
+    struct faults *faults; /* NULL: none can be injected */
+    const char *name;      /* -name: what the machine is called; or NULL */
 };
 
 struct monitor;

@@ -415,6 +415,25 @@ class Human(harness.TestCase):
         client.send(b"q\r")
         self.assertEqual(process.wait(harness.LIMIT_S), 0)
 
+    def test_faults(self):
+        """They are injected while the machine runs, and reported."""
+        _, client = self.connect()
+        self.assertEqual("no faults\r\n", client.command("info faults"))
+        self.assertIn("the targets are", client.command("fault_add target=soul"))
+        self.assertEqual("", client.command(
+            "fault_add id=a,target=ram,address=0x300000,bit=3,model=flip"))
+        self.assertEqual("", client.command(
+            "fault_add target=ram,address=0x300008,bit=1,model=flip,when=time:1000s"))
+        report = ""
+        while "fault a (ram flip, transient, now): injected" not in report:
+            report = client.command("info faults")
+            time.sleep(0.01)
+        self.assertIn("0x00 -> 0x08", report)
+        self.assertIn("not injected: its trigger has not come", report)
+        self.assertIn("0x00000008", client.command("xp /1xw 0x300000"))
+        self.assertEqual("", client.command("fault_clear"))
+        self.assertIn("disarmed", client.command("info faults"))
+
     def test_line_editing(self):
         """Backspace, Ctrl-U, the last line again."""
         _, client = self.connect()

@@ -583,6 +583,7 @@ static void lockstep(void **state)
     refuse("lockstep -stats x", "-stats");
     refuse("lockstep -sandbox on x", "-sandbox on");
     refuse("lockstep -from 5 -until 5 x", "-from");
+    refuse("lockstep -fault target=power,model=reset x", "takes no faults");
     static const char *const bad[] = {"",   "0",    "-1",          "1.5M",
                                       "1T", "10MB", "99999999999G"};
     for (size_t i = 0; i < ARRAY_LENGTH(bad); i++) {
@@ -595,6 +596,21 @@ static void lockstep(void **state)
     refuse("-every 5 x", "faumachine lockstep");
     refuse("run -engines auto,auto x", "faumachine lockstep");
     refuse("lockstep -form 5 x", "did you mean -from?");
+}
+
+static void faults(void **state)
+{
+    (void)state;
+    accept("-fault target=ram,address=1,bit=0,model=flip,when=time:1s -fault-log F "
+           "-fault target=power,model=reset -fault-symbols S -seed 17 x");
+    assert_int_equal(options.fault_count, 2);
+    assert_string_equal(options.faults[1], "target=power,model=reset");
+    assert_string_equal(options.fault_config.log, "F");
+    assert_string_equal(options.fault_config.symbols, "S");
+    assert_int_equal(options.fault_config.seed, 17);
+    assert_int_equal(options.machine.seed, 17);
+    refuse("-fault target=x x", "the targets are");
+    refuse("-seed x x", "-seed");
 }
 
 static void unknown_options(void **state)
@@ -629,16 +645,27 @@ static void edit_distance(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(defaults),        cmocka_unit_test(files),
-        cmocka_unit_test(drives),          cmocka_unit_test(wrong_drives),
-        cmocka_unit_test(media),           cmocka_unit_test(boot_order),
-        cmocka_unit_test(memory),          cmocka_unit_test(clocks),
-        cmocka_unit_test(parts),           cmocka_unit_test(networks),
-        cmocka_unit_test(sound),           cmocka_unit_test(displays),
-        cmocka_unit_test(control),         cmocka_unit_test(consoles),
-        cmocka_unit_test(devices),         cmocka_unit_test(engines),
-        cmocka_unit_test(lockstep),        cmocka_unit_test(logged_items),
-        cmocka_unit_test(unknown_options), cmocka_unit_test(help_and_version),
+        cmocka_unit_test(defaults),
+        cmocka_unit_test(files),
+        cmocka_unit_test(drives),
+        cmocka_unit_test(wrong_drives),
+        cmocka_unit_test(media),
+        cmocka_unit_test(boot_order),
+        cmocka_unit_test(memory),
+        cmocka_unit_test(clocks),
+        cmocka_unit_test(parts),
+        cmocka_unit_test(networks),
+        cmocka_unit_test(sound),
+        cmocka_unit_test(displays),
+        cmocka_unit_test(control),
+        cmocka_unit_test(consoles),
+        cmocka_unit_test(devices),
+        cmocka_unit_test(engines),
+        cmocka_unit_test(lockstep),
+        cmocka_unit_test(logged_items),
+        cmocka_unit_test(faults),
+        cmocka_unit_test(unknown_options),
+        cmocka_unit_test(help_and_version),
         cmocka_unit_test(edit_distance),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -9,7 +9,8 @@ _faumachine()
         -serial -parallel -debugcon -device -nic -netdev -net -object -audiodev -audio
         -watchdog-action -action -machine -M -no-reboot -no-shutdown -monitor -qmp -gdb
         -s -S -incoming -rtc -clock -engine
-        -syscall-redirect -sandbox -d -D -stats -help -version"
+        -syscall-redirect -fault -fault-log -fault-symbols -seed -sandbox -d -D -stats
+        -help -version"
     if [[ ${COMP_WORDS[1]} == lockstep ]]; then
         options+=" -engines -every -from -until"
     fi
@@ -150,6 +151,13 @@ _faumachine()
     -syscall-redirect)
         mapfile -t COMPREPLY < <(compgen -W "auto copy sud seccomp sysemu ptrace" \
             -- "$current")
+        return
+        ;;
+    -fault)
+        compopt -o nospace
+        mapfile -t COMPREPLY < <(compgen -P "target=" -S ",model=" \
+            -W "ram register code port mmio irq disk network serial power" \
+            -- "${current#target=}")
         return
         ;;
     -sandbox)

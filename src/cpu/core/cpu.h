@@ -191,6 +191,21 @@ enum {
 struct debugger;
 struct trace;
 
+/* Beside a vector that has been delivered. */
+enum {
+    CPU_DELIVERED_HARDWARE = 0x100,
+    CPU_DELIVERED_SOFTWARE = 0x200, /* INT n and the like */
+    CPU_TRIPLE_FAULT = 0x400,
+};
+
+/* Who is told of exceptions and interrupts, on the CPU's thread, lock not
+ * held, when the handler's first instruction is next. `vector` may have one of the bits
+ * above; after a triple fault there is none. */
+struct cpu_observer {
+    void (*delivered)(void *opaque, unsigned vector, uint32_t error);
+    void *opaque;
+};
+
 /* How the machine wires a CPU. Callbacks are made with the machine lock held. */
 struct cpu_wiring {
     struct lock *lock;
@@ -334,7 +349,8 @@ struct cpu {
     void (*nudge)(struct cpu *cpu); /* told of requests by the engine's wish; or NULL */
     atomic_bool a20_line;           /* what CPU_REQUEST_A20 shall put into a20_mask */
 
-    struct debugger *debugger; /* cpu/core/debugger.h; NULL: nobody debugs */
+    struct debugger *debugger;           /* cpu/core/debugger.h; NULL: nobody debugs */
+    const struct cpu_observer *observer; /* NULL: nobody */
     struct translated_state translated;
     struct direct_state direct_state;
     struct loaded_segment loaded_segments[LOADED_SEGMENTS]; /* by index in the GDT */

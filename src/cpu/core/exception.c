@@ -1,5 +1,7 @@
 #include "cpu/core/exception.h"
 
+#include "cpu/core/fpu.h"
+
 _Noreturn void cpu_raise(struct cpu *cpu, enum exception_vector vector)
 {
     cpu->pending.vector = (uint8_t)vector;
@@ -26,4 +28,12 @@ _Noreturn void cpu_raise_page_fault(struct cpu *cpu, gla_t address, uint32_t err
     cpu->pending.has_error = true;
     cpu->pending.error = error;
     longjmp(cpu->unwind, 1);
+}
+
+void cpu_delivered(struct cpu *cpu, unsigned vector, uint32_t error)
+{
+    if (cpu->observer) {
+        fpu_park(cpu);
+        cpu->observer->delivered(cpu->observer->opaque, vector, error);
+    }
 }

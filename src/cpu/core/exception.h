@@ -38,4 +38,7 @@ _Noreturn void cpu_raise_error(struct cpu *cpu, enum exception_vector vector,
 /* #PF: sets CR2. `error`: P, W/R, U/S, RSVD, I/D bits (SDM vol. 3, figure 4-12). */
 _Noreturn void cpu_raise_page_fault(struct cpu *cpu, gla_t address, uint32_t error);
 
+/* An exception or interrupt has been delivered, or could not be: tells the observer. */
+void cpu_delivered(struct cpu *cpu, unsigned vector, uint32_t error);
+
 #endif

@@ -8,6 +8,7 @@ static const struct instruction *interrupt(struct cpu *cpu,
 {
     interrupt_deliver(cpu, vector, source, false, 0, instruction_next_eip(instruction));
     cpu->statistics->software_interrupts++;
+    cpu_delivered(cpu, vector | CPU_DELIVERED_SOFTWARE, 0);
     return NULL;
 }
 

@@ -97,6 +97,7 @@ static bool take_exception(struct cpu *cpu)
     }
     if (cpu->delivering == EXCEPTION_DF) {
         CPU_TRACE(cpu, TRACE_INT, "Triple fault\n");
+        cpu_delivered(cpu, CPU_TRIPLE_FAULT, 0);
         return false;
     }
     if (cpu->delivering >= 0 && makes_double_fault((unsigned)cpu->delivering, vector)) {
@@ -119,6 +120,7 @@ static bool take_exception(struct cpu *cpu)
     interrupt_deliver(cpu, (uint8_t)vector, INTERRUPT_EXCEPTION, has_error, error,
                       cpu->eip);
     cpu->delivering = -1;
+    cpu_delivered(cpu, vector, error);
     count_delivery(cpu);
     return true;
 }
@@ -126,10 +128,9 @@ static bool take_exception(struct cpu *cpu)
 static void take_external(struct cpu *cpu, uint8_t vector)
 {
     cpu->halted = false;
-    if (cpu->debugger) {
-        cpu->debugger->moved = true;
-    }
+    debugger_note_move(cpu);
     interrupt_deliver(cpu, vector, INTERRUPT_HARDWARE, false, 0, cpu->eip);
+    cpu_delivered(cpu, vector | CPU_DELIVERED_HARDWARE, 0);
     count_delivery(cpu);
 }
 
@@ -293,9 +294,8 @@ void run_loop_interpret_few(struct cpu *cpu, uint64_t instructions)
  * breakpoint is. Translated code and what the host executes have none of that. */
 static void run_debugged(struct cpu *cpu)
 {
-    struct debugger *debugger = cpu->debugger;
-    debugger->moved = true;
-    if (must_step(cpu) || debugger->step || debugger->watch_count) {
+    debugger_note_move(cpu);
+    if (must_step(cpu) || debugger_wants_steps(cpu)) {
         step(cpu);
         return;
     }
@@ -303,18 +303,11 @@ static void run_debugged(struct cpu *cpu)
     uint64_t left = cpu->budget_end - cpu->retired;
     uint64_t few = 1;
     while (few < block->count && few < left &&
-           !debugger_breaks(debugger, cpu->segments[SEGMENT_CS].base +
-                                          block->instructions[few].eip)) {
+           !debugger_breaks(cpu, cpu->segments[SEGMENT_CS].base +
+                                     block->instructions[few].eip)) {
         few++;
     }
     run_loop_interpret_few(cpu, few);
-}
-
-/* Whether no interrupt may come before the next instruction. */
-static bool debugger_masks(const struct cpu *cpu)
-{
-    return cpu->debugger && cpu->debugger->step && cpu->debugger->no_interrupts &&
-           !cpu->halted;
 }
 
 static enum cpu_exit loop(struct cpu *cpu)

@@ -34,7 +34,8 @@ static const uint8_t *host_of(struct cpu *cpu, gla_t address)
     if (!mmu_translate(cpu, address, &physical, NULL, NULL)) {
         return NULL;
     }
-    const struct memory_region *region = mmu_find_region(cpu, physical, &last);
+    const struct memory_region *region =
+        memory_find_unwatched(cpu->wiring.memory, physical, &last);
     return region && region->read ? region->read + (physical - region->start) : NULL;
 }
 

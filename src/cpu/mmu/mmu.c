@@ -180,7 +180,7 @@ static bool page_is_watched(const struct cpu *cpu, gla_t address)
     gla_t page = address & ~(uint32_t)PAGE_OFFSET_MASK;
     return (debug_breakpoints_enabled(cpu) &&
             debug_match_data(cpu, page, PAGE_BYTES, true)) ||
-           (cpu->debugger && debugger_watches(cpu->debugger, page, PAGE_BYTES));
+           (cpu->debugger && debugger_watches(cpu, page, PAGE_BYTES));
 }
 
 static uint64_t ram_offset_of(const struct cpu *cpu, const uint8_t *host)
@@ -356,7 +356,7 @@ static void note_watchpoints(struct cpu *cpu, gla_t address, unsigned bytes, boo
         cpu->dr6_pending |= debug_match_data(cpu, address, bytes, write);
     }
     if (cpu->debugger) {
-        debugger_note_access(cpu->debugger, address, bytes, write);
+        debugger_note_access(cpu, address, bytes, write);
     }
 }
 

@@ -1,0 +1,654 @@
+/* Faults between the parts of a machine: disks, networks, interrupt lines, power. The
+ * test is what is at the other end. The CPU executes a loop, so that time passes. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "faults/faults.h"
+#include "machine/machine_internal.h"
+
+enum { BIOS_BYTES = 64 << 10, RESET_VECTOR = 0xfff0, SECTORS = 64, FRAME_BYTES = 100 };
+
+struct world {
+    struct machine *machine;
+    struct faults *faults;
+    /* Behind the disk. */
+    struct block_device *disk;
+    uint8_t sectors[SECTORS][BLOCK_SECTOR_BYTES];
+    unsigned flushes;
+    struct block_device_ops disk_ops;
+    /* The card, and what its cable leads to. */
+    struct network_port *card;
+    struct network_port_ops card_ops;
+    uint8_t frames[32][FRAME_BYTES];
+    unsigned frame_count;
+    bool full;
+    /* The interrupt controllers. */
+    unsigned changes[2];
+    bool level[2];
+};
+
+static void submit(void *opaque, const struct block_request *request)
+{
+    struct world *world = opaque;
+    for (uint32_t i = 0; i < request->count; i++) {
+        uint8_t *sector = world->sectors[request->sector + i];
+        uint8_t *place = request->buffer + (size_t)i * BLOCK_SECTOR_BYTES;
+        if (request->operation == BLOCK_READ) {
+            memcpy(place, sector, BLOCK_SECTOR_BYTES);
+        } else if (request->operation == BLOCK_WRITE) {
+            memcpy(sector, place, BLOCK_SECTOR_BYTES);
+        }
+    }
+    world->flushes += request->operation == BLOCK_FLUSH;
+    request->completion(request->opaque, 0);
+}
+
+static bool receive(void *opaque, const uint8_t *frame, size_t bytes)
+{
+    struct world *world = opaque;
+    if (world->full) {
+        return false;
+    }
+    assert_int_equal(bytes, FRAME_BYTES);
+    assert_true(world->frame_count < ARRAY_LENGTH(world->frames));
+    memcpy(world->frames[world->frame_count++], frame, bytes);
+    return true;
+}
+
+static bool can_receive(void *opaque)
+{
+    struct world *world = opaque;
+    return !world->full;
+}
+
+static void controller(void *opaque, unsigned number, bool level)
+{
+    struct world *world = opaque;
+    if (number == 5) {
+        world->changes[0] += world->level[0] != level;
+        world->level[0] = level;
+    }
+}
+
+static void second_controller(void *opaque, unsigned number, bool level)
+{
+    struct world *world = opaque;
+    if (number == 5) {
+        world->changes[1] += world->level[1] != level;
+        world->level[1] = level;
+    }
+}
+
+static char *temporary(const void *bytes, size_t length)
+{
+    char *path = strdup("/tmp/faumachine-seams-test-XXXXXX");
+    int fd = mkstemp(path);
+    assert_int_equal(write(fd, bytes, length), length);
+    close(fd);
+    return path;
+}
+
+static int set_up(void **state)
+{
+    static uint8_t bios[BIOS_BYTES], image[SECTORS * BLOCK_SECTOR_BYTES];
+    static const uint8_t loop[] = {0xeb, 0xfe}; /* jmp to itself */
+    struct world *world = calloc(1, sizeof(*world));
+    struct error error = {.text = ""};
+    memcpy(bios + RESET_VECTOR, loop, sizeof(loop));
+    char *bios_path = temporary(bios, sizeof(bios));
+    char *image_path = temporary(image, sizeof(image));
+    const struct machine_config config = {
+        .ram_bytes = 4 << 20,
+        .bios = bios_path,
+        .clock = CLOCK_KIND_COUNTED,
+        .drives = {{.image = {.file = image_path, .format = "raw"}}},
+        .nics = {"null,id=net"},
+    };
+    world->machine = machine_create(&config, &error);
+    assert_string_equal(error.text, "");
+    unlink(bios_path);
+    unlink(image_path);
+    free(bios_path);
+    free(image_path);
+
+    world->disk = machine_block_device(world->machine, "ide0-hd0");
+    world->disk_ops.submit = submit;
+    world->disk->ops = &world->disk_ops;
+    world->disk->opaque = world;
+    for (unsigned i = 0; i < SECTORS; i++) {
+        memset(world->sectors[i], (int)i, BLOCK_SECTOR_BYTES);
+    }
+    world->card = machine_network_card(world->machine, "net");
+    world->card_ops =
+        (struct network_port_ops){.receive = receive, .can_receive = can_receive};
+    world->card->ops = &world->card_ops;
+    world->card->opaque = world;
+    struct isa_interrupts *isa = machine_isa_interrupts(world->machine);
+    isa->controllers[0].sink = controller;
+    isa->controllers[0].opaque = world;
+    isa->controllers[1].sink = second_controller;
+    isa->controllers[1].opaque = world;
+
+    world->faults =
+        faults_create(world->machine, &(struct faults_config){.seed = 1}, &error);
+    assert_string_equal(error.text, "");
+    *state = world;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    struct world *world = *state;
+    faults_destroy(world->faults);
+    /* It is as it was. */
+    assert_ptr_equal(world->disk->ops, &world->disk_ops);
+    assert_ptr_equal(world->card->ops, &world->card_ops);
+    machine_destroy(world->machine);
+    free(world);
+    return 0;
+}
+
+/* Lets time pass; what was armed takes effect. */
+static void pass(struct world *world, uint64_t ns)
+{
+    assert_int_equal(machine_run(world->machine, ns).end, MACHINE_END_BUDGET);
+}
+
+static const struct fault_report *arm(struct world *world, const char *text)
+{
+    struct error error = {.text = ""};
+    struct fault *fault = faults_arm_text(world->faults, "-fault", text, &error);
+    assert_string_equal(error.text, "");
+    pass(world, 1);
+    return fault_report(fault);
+}
+
+/* -- disks -- */
+
+static void completed(void *opaque, int result)
+{
+    int *place = opaque;
+    *place = result;
+}
+
+/* The result, or -1: it is not there yet. That stays valid. */
+static int request(struct world *world, enum block_operation operation, uint64_t sector,
+                   uint32_t count, uint8_t *buffer)
+{
+    static int results[64];
+    static unsigned used;
+    int *result = &results[used++ % ARRAY_LENGTH(results)];
+    *result = -1;
+    const struct block_request request = {
+        .operation = operation,
+        .sector = sector,
+        .count = operation == BLOCK_FLUSH ? 0 : count,
+        .buffer = buffer,
+        .completion = completed,
+        .opaque = result,
+    };
+    block_device_submit(world->disk, &request);
+    return *result;
+}
+
+static bool holds(const uint8_t *sector, unsigned value)
+{
+    for (unsigned i = 0; i < BLOCK_SECTOR_BYTES; i++) {
+        if (sector[i] != value) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void bad_sectors(void **state)
+{
+    struct world *world = *state;
+    uint8_t buffer[4 * BLOCK_SECTOR_BYTES];
+    const struct fault_report *report =
+        arm(world, "target=disk,model=error,sector=10,sectors=2,duration=permanent");
+    assert_int_equal(request(world, BLOCK_READ, 6, 4, buffer), 0);
+    assert_int_equal(report->activation, FAULT_NOT_ACTIVATED);
+    assert_int_equal(request(world, BLOCK_READ, 7, 4, buffer), EIO);
+    assert_int_equal(report->activation, FAULT_ACTIVATED);
+    assert_int_equal(request(world, BLOCK_READ, 11, 4, buffer), EIO);
+    assert_int_equal(request(world, BLOCK_READ, 12, 4, buffer), 0);
+    assert_int_equal(request(world, BLOCK_WRITE, 11, 1, buffer), EIO);
+    assert_true(holds(world->sectors[11], 11));
+    assert_int_equal(request(world, BLOCK_FLUSH, 0, 0, NULL), 0);
+    assert_int_equal(report->uses, 3);
+}
+
+static void bad_for_writes_once(void **state)
+{
+    struct world *world = *state;
+    uint8_t buffer[BLOCK_SECTOR_BYTES] = {0};
+    const struct fault_report *report =
+        arm(world, "target=disk,name=ide0-hd0,model=error,on=write,uses=2");
+    assert_int_equal(request(world, BLOCK_READ, 3, 1, buffer), 0);
+    assert_int_equal(request(world, BLOCK_WRITE, 3, 1, buffer), EIO);
+    assert_int_equal(request(world, BLOCK_WRITE, 4, 1, buffer), EIO);
+    assert_int_equal(report->state, FAULT_OVER);
+    assert_int_equal(request(world, BLOCK_WRITE, 3, 1, buffer), 0);
+    assert_int_equal(report->uses, 2);
+}
+
+static void wrong_bytes(void **state)
+{
+    struct world *world = *state;
+    uint8_t buffer[4 * BLOCK_SECTOR_BYTES];
+    arm(world, "target=disk,model=flip,sector=9,offset=5,mask=0x8001,on=read");
+    assert_int_equal(request(world, BLOCK_READ, 8, 4, buffer), 0);
+    for (unsigned i = 0; i < sizeof(buffer); i++) {
+        unsigned flipped = i == 512 + 5 ? 1 : i == 512 + 6 ? 0x80 : 0;
+        assert_int_equal(buffer[i], (8 + i / BLOCK_SECTOR_BYTES) ^ flipped);
+    }
+    assert_true(holds(world->sectors[9], 9));
+
+    memset(buffer, 0x55, sizeof(buffer));
+    arm(world, "target=disk,model=set,sector=20,offset=511,mask=0xff,value=7,on=write");
+    assert_int_equal(request(world, BLOCK_WRITE, 20, 2, buffer), 0);
+    assert_int_equal(world->sectors[20][510], 0x55);
+    assert_int_equal(world->sectors[20][511], 7);
+    assert_int_equal(world->sectors[21][0], 0x55);
+    assert_int_equal(buffer[511], 0x55);
+}
+
+static void random_wrong_bit(void **state)
+{
+    struct world *world = *state;
+    uint8_t buffer[2 * BLOCK_SECTOR_BYTES];
+    unsigned wrong = 0;
+    arm(world, "target=disk,model=flip,sector=13,on=read");
+    assert_int_equal(request(world, BLOCK_READ, 12, 2, buffer), 0);
+    assert_true(holds(buffer, 12));
+    for (unsigned i = 0; i < BLOCK_SECTOR_BYTES; i++) {
+        wrong += (unsigned)__builtin_popcount(buffer[BLOCK_SECTOR_BYTES + i] ^ 13U);
+    }
+    assert_int_equal(wrong, 1);
+}
+
+static void misdirected(void **state)
+{
+    struct world *world = *state;
+    uint8_t buffer[BLOCK_SECTOR_BYTES];
+    arm(world, "target=disk,model=misdirect,distance=3,uses=3");
+    assert_int_equal(request(world, BLOCK_READ, 10, 1, buffer), 0);
+    assert_true(holds(buffer, 13));
+    memset(buffer, 0xee, sizeof(buffer));
+    assert_int_equal(request(world, BLOCK_WRITE, 20, 1, buffer), 0);
+    assert_true(holds(world->sectors[20], 20));
+    assert_true(holds(world->sectors[23], 0xee));
+    assert_int_equal(request(world, BLOCK_WRITE, SECTORS - 1, 1, buffer), 0);
+    assert_true(holds(world->sectors[2], 0xee));
+}
+
+static void lost_and_torn(void **state)
+{
+    struct world *world = *state;
+    uint8_t buffer[8 * BLOCK_SECTOR_BYTES];
+    memset(buffer, 0xee, sizeof(buffer));
+    arm(world, "target=disk,model=lost,uses=1");
+    assert_int_equal(request(world, BLOCK_READ, 10, 1, buffer + 512), 0);
+    memset(buffer, 0xee, sizeof(buffer));
+    assert_int_equal(request(world, BLOCK_WRITE, 10, 2, buffer), 0);
+    assert_true(holds(world->sectors[10], 10));
+    assert_int_equal(request(world, BLOCK_WRITE, 10, 2, buffer), 0);
+    assert_true(holds(world->sectors[10], 0xee));
+
+    arm(world, "target=disk,model=torn,uses=1,seed=5");
+    assert_int_equal(request(world, BLOCK_WRITE, 40, 8, buffer), 0);
+    unsigned written = 0;
+    while (written < 8 && holds(world->sectors[40 + written], 0xee)) {
+        written++;
+    }
+    assert_true(written < 8);
+    for (unsigned i = written; i < 8; i++) {
+        assert_true(holds(world->sectors[40 + i], 40 + i));
+    }
+}
+
+static void slow(void **state)
+{
+    struct world *world = *state;
+    uint8_t buffer[2][BLOCK_SECTOR_BYTES] = {{0}};
+    arm(world, "target=disk,model=delay,delay=500,duration=permanent");
+    assert_int_equal(request(world, BLOCK_READ, 10, 1, buffer[0]), -1);
+    pass(world, 100);
+    assert_int_equal(request(world, BLOCK_READ, 11, 1, buffer[1]), -1);
+    pass(world, 399);
+    assert_true(holds(buffer[0], 0));
+    pass(world, 2);
+    assert_true(holds(buffer[0], 10));
+    assert_true(holds(buffer[1], 0));
+    pass(world, 100);
+    assert_true(holds(buffer[1], 11));
+}
+
+static void vanished(void **state)
+{
+    struct world *world = *state;
+    uint8_t buffer[BLOCK_SECTOR_BYTES];
+    const struct fault_report *report = arm(world, "target=disk,model=vanish,for=1us");
+    assert_int_equal(request(world, BLOCK_READ, 10, 1, buffer), -1);
+    assert_int_equal(request(world, BLOCK_FLUSH, 0, 0, NULL), -1);
+    pass(world, 1000);
+    assert_int_equal(report->state, FAULT_OVER);
+    assert_int_equal(request(world, BLOCK_READ, 10, 1, buffer), 0);
+}
+
+/* -- power -- */
+
+static void power_cut(void **state)
+{
+    struct world *world = *state;
+    uint8_t buffer[BLOCK_SECTOR_BYTES];
+    arm(world, "target=power,model=cut,when=time:5us,restart=on");
+    memset(buffer, 0xaa, sizeof(buffer));
+    assert_int_equal(request(world, BLOCK_WRITE, 10, 1, buffer), 0);
+    assert_int_equal(request(world, BLOCK_FLUSH, 0, 0, NULL), 0);
+    assert_true(holds(world->sectors[10], 0xaa));
+    assert_int_equal(world->flushes, 1);
+    memset(buffer, 0xbb, sizeof(buffer));
+    assert_int_equal(request(world, BLOCK_WRITE, 10, 1, buffer), 0);
+    assert_int_equal(request(world, BLOCK_WRITE, 20, 1, buffer), 0);
+    memset(buffer, 0, sizeof(buffer));
+    assert_int_equal(request(world, BLOCK_READ, 20, 1, buffer), 0);
+    assert_true(holds(buffer, 0xbb)); /* from the cache */
+    assert_true(holds(world->sectors[20], 20));
+    memset(world->machine->ram.host + 0x1000, 0x77, 100);
+    pass(world, 6000);
+    assert_true(holds(world->sectors[10], 0xaa));
+    assert_true(holds(world->sectors[20], 20));
+    assert_int_equal(world->machine->ram.host[0x1000], 0);
+    const struct fault_report *report = fault_report(faults_first(world->faults));
+    assert_int_equal(report->injections, 1);
+    assert_int_equal(report->injected.ns, 5000);
+    assert_string_equal(report->reason, "2 writes lost");
+    assert_int_equal(request(world, BLOCK_READ, 20, 1, buffer), 0);
+    assert_true(holds(buffer, 20));
+}
+
+static void small_cache(void **state)
+{
+    struct world *world = *state;
+    uint8_t buffer[BLOCK_SECTOR_BYTES];
+    memset(buffer, 0xbb, sizeof(buffer));
+    arm(world, "target=power,model=cut,when=time:5us,cache=1024");
+    for (unsigned i = 10; i < 15; i++) {
+        assert_int_equal(request(world, BLOCK_WRITE, i, 1, buffer), 0);
+    }
+    assert_true(holds(world->sectors[12], 0xbb));
+    assert_true(holds(world->sectors[13], 13));
+    assert_int_equal(machine_run(world->machine, 10000).end, MACHINE_END_STOPPED);
+    assert_int_equal(world->machine->cpu.retired, 5000);
+    assert_true(holds(world->sectors[14], 14));
+}
+
+/* -- networks -- */
+
+static void send_frame(struct world *world, uint8_t value)
+{
+    uint8_t frame[FRAME_BYTES];
+    memset(frame, value, sizeof(frame));
+    network_send(world->card->peer, frame, sizeof(frame));
+}
+
+static void check_frames(struct world *world, const char *values)
+{
+    assert_int_equal(world->frame_count, strlen(values));
+    for (unsigned i = 0; values[i]; i++) {
+        for (unsigned j = 0; j < FRAME_BYTES; j++) {
+            assert_int_equal(world->frames[i][j], values[i]);
+        }
+    }
+    world->frame_count = 0;
+}
+
+static void send_frames(struct world *world, const char *values)
+{
+    for (; *values; values++) {
+        send_frame(world, (uint8_t)*values);
+    }
+}
+
+static void lost_frames(void **state)
+{
+    struct world *world = *state;
+    const struct fault_report *report =
+        arm(world, "target=network,name=net,model=lost,uses=2");
+    send_frames(world, "abcd");
+    check_frames(world, "cd");
+    assert_int_equal(report->uses, 2);
+    arm(world, "target=network,model=lost,on=write,duration=permanent");
+    send_frames(world, "abcd");
+    check_frames(world, "abcd");
+}
+
+static void random_losses(void **state)
+{
+    struct world *world = *state;
+    const struct fault_report *report = arm(
+        world, "target=network,model=lost,probability=0.25,duration=permanent,seed=3");
+    unsigned arrived = 0;
+    for (unsigned i = 0; i < 1000; i++) {
+        send_frame(world, 'x');
+        arrived += world->frame_count;
+        world->frame_count = 0;
+    }
+    assert_in_range(arrived, 700, 800);
+    assert_int_equal(report->uses, 1000 - arrived);
+}
+
+/* Losses come in runs of 1 / leave frames. */
+static void bursts(void **state)
+{
+    struct world *world = *state;
+    arm(world, "target=network,model=burst,enter=0.02,leave=0.2,duration=permanent,"
+               "seed=3");
+    unsigned lost = 0, runs = 0;
+    bool before = true;
+    for (unsigned i = 0; i < 20000; i++) {
+        send_frame(world, 'x');
+        bool arrives = world->frame_count;
+        world->frame_count = 0;
+        lost += !arrives;
+        runs += before && !arrives;
+        before = arrives;
+    }
+    assert_in_range(lost, 1500, 2200); /* 20000 * 0.02 / 0.22 */
+    assert_in_range(lost * 10 / runs, 40, 60);
+}
+
+static void duplicated_and_reordered(void **state)
+{
+    struct world *world = *state;
+    arm(world, "target=network,model=duplicate,uses=1");
+    send_frames(world, "ab");
+    pass(world, 10);
+    check_frames(world, "aba");
+    arm(world, "target=network,model=reorder,uses=1");
+    send_frames(world, "abc");
+    check_frames(world, "bac");
+    arm(world, "target=network,model=reorder,uses=1");
+    send_frames(world, "a");
+    check_frames(world, "");
+    pass(world, 20000000);
+    check_frames(world, "a");
+}
+
+static void delayed_frames(void **state)
+{
+    struct world *world = *state;
+    arm(world, "target=network,model=delay,delay=1us,duration=permanent");
+    send_frames(world, "a");
+    pass(world, 500);
+    send_frames(world, "b");
+    check_frames(world, "");
+    pass(world, 501);
+    check_frames(world, "a");
+    world->full = true;
+    pass(world, 1000);
+    check_frames(world, "");
+    world->full = false;
+    pass(world, 200000);
+    check_frames(world, "b");
+}
+
+static void limited_rate(void **state)
+{
+    struct world *world = *state;
+    /* 100 bytes a microsecond */
+    arm(world, "target=network,model=rate,rate=100000000,duration=permanent");
+    send_frames(world, "abcd");
+    pass(world, 1001);
+    check_frames(world, "a");
+    pass(world, 2000);
+    check_frames(world, "bc");
+}
+
+static void corrupted_frames(void **state)
+{
+    struct world *world = *state;
+    arm(world, "target=network,model=flip,offset=20,bit=4,uses=1");
+    send_frame(world, 'a');
+    assert_int_equal(world->frames[0][20], 'a' ^ 16);
+    world->frames[0][20] = 'a';
+    check_frames(world, "a");
+    arm(world, "target=network,model=flip,uses=1");
+    send_frame(world, 'a');
+    unsigned wrong = 0;
+    for (unsigned i = 0; i < FRAME_BYTES; i++) {
+        wrong += (unsigned)__builtin_popcount(world->frames[0][i] ^ (unsigned)'a');
+    }
+    assert_int_equal(wrong, 1);
+}
+
+/* -- interrupt lines -- */
+
+static void check_line(struct world *world, unsigned changes, bool level)
+{
+    for (unsigned i = 0; i < 2; i++) {
+        assert_int_equal(world->changes[i], changes);
+        assert_int_equal(world->level[i], level);
+    }
+}
+
+static void interrupt_lines(void **state)
+{
+    struct world *world = *state;
+    struct irq_line line = isa_interrupts_line(&world->machine->isa, 5);
+    struct irq_line other = isa_interrupts_line(&world->machine->isa, 6);
+    irq_pulse(&line);
+    check_line(world, 2, false);
+    arm(world, "target=irq,line=5,model=lost,uses=1");
+    irq_pulse(&other);
+    irq_pulse(&line);
+    check_line(world, 2, false);
+    irq_pulse(&line);
+    check_line(world, 4, false);
+
+    arm(world, "target=irq,line=5,model=spurious");
+    check_line(world, 5, true);
+    pass(world, 20000);
+    check_line(world, 6, false);
+
+    arm(world, "target=irq,line=5,model=delay,delay=1us,uses=1");
+    irq_set(&line, true);
+    check_line(world, 6, false);
+    pass(world, 500);
+    irq_set(&line, false);
+    pass(world, 501);
+    check_line(world, 7, true);
+    pass(world, 500);
+    check_line(world, 8, false);
+    irq_set(&line, true);
+    check_line(world, 9, true);
+}
+
+/* A lost level-triggered request is seen once the line is whole. */
+static void lost_level(void **state)
+{
+    struct world *world = *state;
+    struct irq_line line = isa_interrupts_line(&world->machine->isa, 5);
+    arm(world, "target=irq,line=5,model=lost,for=1us");
+    irq_set(&line, true);
+    check_line(world, 0, false);
+    pass(world, 1001);
+    check_line(world, 1, true);
+}
+
+/* -- duration -- */
+
+static void intermittent(void **state)
+{
+    struct world *world = *state;
+    arm(world, "target=network,model=lost,duration=intermittent,period=1us,duty=30");
+    for (unsigned i = 0; i < 5; i++) {
+        send_frames(world, "a"); /* at 1 ns of the period, and 200, 400… */
+        pass(world, 200);
+        send_frames(world, "b");
+        pass(world, 200);
+        send_frames(world, "c");
+        pass(world, 600);
+        check_frames(world, "c");
+    }
+}
+
+static void refused(void **state)
+{
+    static const struct {
+        const char *text, *says;
+    } rows[] = {
+        {"target=disk,name=ide1-hd0,model=error", "there is no such disk"},
+        {"target=network,name=lan,model=lost", "there is no network"},
+        {"id=a,target=irq,line=5,model=lost", "id=a is taken"},
+        {"target=ram,address=0xfff,width=2,model=flip", "in two pages"},
+    };
+    struct world *world = *state;
+    arm(world, "id=a,target=irq,line=5,model=lost");
+    for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
+        struct error error = {.text = ""};
+        assert_null(faults_arm_text(world->faults, "-fault", rows[i].text, &error));
+        assert_non_null(strstr(error.text, rows[i].says));
+    }
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+    const struct CMUnitTest tests[] = {
+        TEST(bad_sectors),
+        TEST(bad_for_writes_once),
+        TEST(wrong_bytes),
+        TEST(random_wrong_bit),
+        TEST(misdirected),
+        TEST(lost_and_torn),
+        TEST(slow),
+        TEST(vanished),
+        TEST(power_cut),
+        TEST(small_cache),
+        TEST(lost_frames),
+        TEST(random_losses),
+        TEST(bursts),
+        TEST(duplicated_and_reordered),
+        TEST(delayed_frames),
+        TEST(limited_rate),
+        TEST(corrupted_frames),
+        TEST(interrupt_lines),
+        TEST(lost_level),
+        TEST(intermittent),
+        TEST(refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
