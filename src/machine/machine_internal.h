@@ -25,6 +25,7 @@
 #include "host/console/character.h"
 #include "host/event_loop.h"
 #include "host/storage/block.h"
+#include "machine/consoles.h"
 #include "machine/control.h"
 #include "machine/isa_interrupts.h"
 #include "machine/machine.h"
@@ -46,14 +47,9 @@ enum a20_source { A20_KEYBOARD, A20_PORT92, A20_SOURCES };
 
 /* The host side of a serial line, and of what else sends bytes. */
 struct machine_console {
+    struct machine *machine;
     struct character *character;
     struct serial_line line;
-};
-
-enum {
-    CONSOLE_DEBUG = MACHINE_SERIAL_LINES,
-    CONSOLE_PARALLEL,
-    MACHINE_CONSOLES,
 };
 
 struct machine {
@@ -94,6 +90,7 @@ struct machine {
     bool a20_sources[A20_SOURCES];
 
     struct machine_console consoles[MACHINE_CONSOLES];
+    struct console_listener console_listener;
     struct block_engine *block_engine;
     struct block_backend *disks[MACHINE_DISKS];
     struct media media;
@@ -108,6 +105,7 @@ struct machine {
     /* Why the run loop has to look up; set with the lock held. */
     bool reset_requested, power_off_requested, debug_exit_requested;
     bool init_requested; /* INIT: of the CPU alone */
+    bool interrupted;    /* machine_interrupt() */
     uint32_t debug_exit_value;
     bool halted_for_good; /* and config.halt_ends: the CPU's thread only */
     pthread_cond_t wake;  /* the CPU's thread sleeps on it in HLT; with `lock` */
