@@ -114,6 +114,20 @@ static void end_activity(struct experiment *experiment, struct activity *activit
     }
 }
 
+static void fail(struct experiment *experiment, lua_State *thread, int status)
+{
+    char where[LUA_IDSIZE + 16], text[LUA_IDSIZE + 64];
+    const char *message = lua_tostring(thread, -1);
+    if (status == LUA_ERRMEM) {
+        script_where(thread, where, sizeof(where));
+        snprintf(text, sizeof(text), "%s: the script needs more than %d MiB", where,
+                 SCRIPT_MEMORY_MIB);
+        message = text;
+    }
+    experiment_finish(experiment, "error",
+                      message ? message : "the script has raised an error without text");
+}
+
 static void resume(struct experiment *experiment, struct activity *activity,
                    int arguments)
 {
@@ -130,9 +144,7 @@ static void resume(struct experiment *experiment, struct activity *activity,
     } else if (experiment->limit_reached) {
         give_up(experiment);
     } else {
-        const char *text = lua_tostring(thread, -1);
-        experiment_finish(experiment, "error",
-                          text ? text : "the script has raised an error without text");
+        fail(experiment, thread, status);
     }
 }
 

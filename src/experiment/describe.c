@@ -69,6 +69,10 @@ static bool refuse_what_reaches_out(const struct machine_config *config,
 /* What holds for every experiment. */
 static void adapt(struct experiment *experiment, struct machine_config *config)
 {
+    /* Where instructions are counted nothing runs directly: say who does it. */
+    if (strcmp(config->engine, "auto") == 0 || strcmp(config->engine, "direct") == 0) {
+        config->engine = "jit";
+    }
     config->clock = CLOCK_KIND_COUNTED;
     config->snapshot = true;
     config->halt_ends = true;

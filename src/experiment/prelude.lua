@@ -7,7 +7,7 @@ local DEFAULT_TIMEOUT = "60 s"
 local SCREEN_INTERVAL = "10 ms" -- between two looks at the screen
 local KEY_TIME = "20 ms" -- that a key is held, and that is between two keys
 local CONSOLES = {
-    serial0 = 0, serial1 = 1, serial2 = 2, serial3 = 3, debugcon = 4, parallel = 5,
+    serial0 = 0, serial1 = 1, debugcon = 4, parallel = 5,
 }
 
 local type, tostring, select = type, tostring, select

@@ -17,7 +17,7 @@
 #include "experiment/prelude.h" /* generated of prelude.lua */
 
 enum {
-    MEMORY_MAXIMUM = 256 << 20,
+    MEMORY_MAXIMUM = SCRIPT_MEMORY_MIB << 20,
     CHECK_EVERY = 100000, /* steps of Lua's machine, between two looks at the limit */
 };
 
