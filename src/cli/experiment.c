@@ -29,7 +29,7 @@ enum {
     EXIT_UNFINISHED = 3,
     MAXIMUM_SETTINGS = 64,
     MAXIMUM_NAMES = 2,
-    GRACE_S = 10, /* after the limit, for an orderly end */
+    GRACE_S = 5, /* after the limit, for an orderly end */
     LIMIT_MAXIMUM_S = 1000000,
 };
 

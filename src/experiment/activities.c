@@ -114,18 +114,23 @@ static void end_activity(struct experiment *experiment, struct activity *activit
     }
 }
 
+/* Errors of Lua name the line of the script, even if they are found in our own part. */
 static void fail(struct experiment *experiment, lua_State *thread, int status)
 {
-    char where[LUA_IDSIZE + 16], text[LUA_IDSIZE + 64];
+    char where[LUA_IDSIZE + 16], text[EXPERIMENT_DETAIL_BYTES];
     const char *message = lua_tostring(thread, -1);
+    int length = 0;
+    message = message ? message : "the script has raised an error without text";
+    script_where(thread, where, sizeof(where));
     if (status == LUA_ERRMEM) {
-        script_where(thread, where, sizeof(where));
         snprintf(text, sizeof(text), "%s: the script needs more than %d MiB", where,
                  SCRIPT_MEMORY_MIB);
-        message = text;
+    } else if (sscanf(message, SCRIPT_PRELUDE ":%*d: %n", &length) >= 0 && length > 0) {
+        snprintf(text, sizeof(text), "%s: %s", where, message + length);
+    } else {
+        snprintf(text, sizeof(text), "%s", message);
     }
-    experiment_finish(experiment, "error",
-                      message ? message : "the script has raised an error without text");
+    experiment_finish(experiment, "error", text);
 }
 
 static void resume(struct experiment *experiment, struct activity *activity,

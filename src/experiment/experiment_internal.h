@@ -23,6 +23,9 @@ enum {
     MACHINE_ARGUMENTS = 256,
 };
 
+/* What Lua calls prelude.lua. */
+#define SCRIPT_PRELUDE "faumachine"
+
 /* What a console has said: the last of it. Carriage returns are left out. */
 struct console_record {
     char *bytes;           /* a ring */

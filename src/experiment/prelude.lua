@@ -146,7 +146,8 @@ local function seen_last(name)
     if text == "" then
         return format("\n%s has shown nothing.", name)
     end
-    return format("\nSeen last on %s:\n%s", name, gsub("    " .. text, "\n(.)", "\n    %1"))
+    local indented = gsub("    " .. gsub(text, "\n+$", ""), "\n", "\n    ")
+    return format("\nSeen last on %s:\n%s", name, indented)
 end
 
 local default_console = "serial0"

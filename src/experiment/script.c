@@ -21,8 +21,6 @@ enum {
     CHECK_EVERY = 100000, /* steps of Lua's machine, between two looks at the limit */
 };
 
-#define PRELUDE_NAME "=faumachine"
-
 struct experiment *experiment_of(lua_State *lua)
 {
     return *(struct experiment **)lua_getextraspace(lua);
@@ -34,7 +32,7 @@ void script_where(lua_State *lua, char *text, size_t bytes)
     snprintf(text, bytes, "%s", experiment_of(lua)->options->script);
     for (int level = 0; lua_getstack(lua, level, &place); level++) {
         lua_getinfo(lua, "Sl", &place);
-        if (place.currentline > 0 && strcmp(place.source, PRELUDE_NAME) != 0) {
+        if (place.currentline > 0 && strcmp(place.source, "=" SCRIPT_PRELUDE) != 0) {
             snprintf(text, bytes, "%s:%d", place.short_src, place.currentline);
             return;
         }
@@ -225,7 +223,7 @@ static int fill(lua_State *lua)
         lua_pop(lua, 1);
     }
     if (luaL_loadbufferx(lua, (const char *)prelude_lua, sizeof(prelude_lua),
-                         PRELUDE_NAME, "t") != LUA_OK) {
+                         "=" SCRIPT_PRELUDE, "t") != LUA_OK) {
         return lua_error(lua);
     }
     lua_newtable(lua);
