@@ -223,8 +223,8 @@ class Driving(TestCase):
             machine {{memory = "16M", kernel = "{KERNEL}", console = "serial0"}}
             wait_for("SeaBIOS", {{on = "screen", timeout = "1 s"}})
             note(screen())
-            press("ctrl-alt-delete")
-            type_keys("Hi!")
+            press("ctrl-alt-delete", {{hold = "1 ms"}})
+            type_keys("!")
             note(screenshot("end"))
         """, "--log", self.path("log"))
         self.assertIn("SeaBIOS (version", output)
