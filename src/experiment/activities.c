@@ -133,6 +133,21 @@ static void fail(struct experiment *experiment, lua_State *thread, int status)
     experiment_finish(experiment, "error", text);
 }
 
+/* The first one is never over before the experiment is. */
+static void forget_those_over(struct experiment *experiment)
+{
+    struct activity **place = &experiment->activities;
+    while (*place) {
+        struct activity *activity = *place;
+        if (activity->over) {
+            *place = activity->next;
+            free(activity);
+        } else {
+            place = &activity->next;
+        }
+    }
+}
+
 static void resume(struct experiment *experiment, struct activity *activity,
                    int arguments)
 {
@@ -196,7 +211,7 @@ static void pass_time_while_halted(struct experiment *experiment)
 static bool somebody_waits_for_halt(const struct experiment *experiment)
 {
     for (const struct activity *a = experiment->activities; a; a = a->next) {
-        if (!a->over && a->kind == WAIT_END && a->halt_is_end) {
+        if (a->kind == WAIT_END && a->halt_is_end) {
             return true;
         }
     }
@@ -208,9 +223,6 @@ static void run_machine(struct experiment *experiment)
     struct machine *machine = experiment->machine;
     uint64_t deadline_ns = CLOCK_NEVER, instructions = UINT64_MAX;
     for (const struct activity *a = experiment->activities; a; a = a->next) {
-        if (a->over) {
-            continue;
-        }
         deadline_ns = a->deadline_ns < deadline_ns ? a->deadline_ns : deadline_ns;
         if (a->kind == WAIT_TIME && a->instructions < instructions) {
             instructions = a->instructions;
@@ -263,6 +275,7 @@ void activities_run(struct experiment *experiment)
             any |= run_activity(experiment, a);
         }
         if (!any && !experiment->finished) {
+            forget_those_over(experiment);
             run_machine(experiment);
         }
     }

@@ -94,7 +94,7 @@ void console_heard(void *opaque, unsigned console, uint8_t byte)
     }
     record->bytes[record->total++ % CONSOLE_RECORD_BYTES] = (char)byte;
     for (struct activity *a = experiment->activities; a; a = a->next) {
-        if (a->over || a->console != console) {
+        if (a->console != console) {
             continue;
         }
         if (a->kind == WAIT_TEXT && !a->found &&

@@ -23,7 +23,7 @@ enum {
     MACHINE_ARGUMENTS = 256,
 };
 
-/* What Lua calls prelude.lua. */
+/* What Lua calls our own part, prelude.lua and procedure.lua. */
 #define SCRIPT_PRELUDE "faumachine"
 
 /* What a console has said: the last of it. Carriage returns are left out. */
@@ -106,7 +106,8 @@ _Noreturn void script_raise(lua_State *lua, const char *format, ...)
 /* "1.5 s" in ns; false if it is none. */
 bool script_parse_duration(const char *text, uint64_t *duration_ns);
 
-/* Functions that prelude.lua makes those of, that scripts have. NULL ends a table. */
+/* Functions that prelude.lua and procedure.lua make those of that scripts have. NULL
+ * ends a table. */
 extern const struct luaL_Reg script_functions[], wait_functions[], drive_functions[],
     observe_functions[], machine_functions[];
 /* Only with an injector. */

@@ -14,7 +14,9 @@
 #include <string.h>
 #include <time.h>
 
-#include "experiment/prelude.h" /* generated of prelude.lua */
+/* Generated of the files in Lua. */
+#include "experiment/prelude.h"
+#include "experiment/procedure.h"
 
 enum {
     MEMORY_MAXIMUM = SCRIPT_MEMORY_MIB << 20,
@@ -209,7 +211,15 @@ static void push_functions(struct experiment *experiment, lua_State *lua)
     lua_setfield(lua, -2, "settings");
 }
 
-/* Of an empty Lua: what computes, and prelude.lua. */
+static void load_own(lua_State *lua, const unsigned char *text, size_t bytes)
+{
+    if (luaL_loadbufferx(lua, (const char *)text, bytes, "=" SCRIPT_PRELUDE, "t") !=
+        LUA_OK) {
+        lua_error(lua);
+    }
+}
+
+/* Of an empty Lua: what computes, and what is our own. */
 static int fill(lua_State *lua)
 {
     struct experiment *experiment = experiment_of(lua);
@@ -222,13 +232,14 @@ static int fill(lua_State *lua)
         luaL_requiref(lua, libraries[i].name, libraries[i].func, 1);
         lua_pop(lua, 1);
     }
-    if (luaL_loadbufferx(lua, (const char *)prelude_lua, sizeof(prelude_lua),
-                         "=" SCRIPT_PRELUDE, "t") != LUA_OK) {
-        return lua_error(lua);
-    }
     lua_newtable(lua);
     push_functions(experiment, lua);
-    lua_call(lua, 1, 0);
+    load_own(lua, prelude_lua, sizeof(prelude_lua));
+    lua_pushvalue(lua, 1);
+    lua_call(lua, 1, 1);
+    load_own(lua, procedure_lua, sizeof(procedure_lua));
+    lua_rotate(lua, 1, 1);
+    lua_call(lua, 2, 0);
     return 0;
 }
 
