@@ -6,7 +6,7 @@
 #                      this terminal: ARGS=-nographic)
 #   make test          all tests of the suites quick and full
 #   make soak          the long ones
-#   make bench         benchmarks, 30 minutes on an idle host (ARGS=--quick: 5)
+#   make bench         benchmarks, 35 minutes on an idle host (ARGS=--quick: 7)
 #   make coverage-isa  which instructions are tested
 #   make install       to $(prefix), with DESTDIR
 #   make check-format  is every C file as clang-format has it?

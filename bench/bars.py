@@ -35,6 +35,17 @@ def of(results, ours):
     return lines
 
 
+def of_devices(results, ours):
+    """Likewise, of what devices do: for the engine that users get."""
+    lines = []
+    for engine, name in ours.items():
+        if engine == engines.Engine(engines.AUTO):
+            judge = _Judge(results, engine, name)
+            judge.rest()
+            lines += judge.lines
+    return lines
+
+
 class _Judge:
     def __init__(self, results, engine, name):
         self._results, self._engine, self._name = results, engine, name
@@ -129,6 +140,12 @@ class _Judge:
             found += f"; no times for {', '.join(missing)}"
         self._say("each kind within 1.05 times the better of jit and direct", found,
                   False if over else None if missing else True)
+
+    def rest(self):
+        for figure, words in ((guest.IDLE, ""), (guest.IDLE_WATCHED, " seen by VNC")):
+            share = self._results.median(self._name, figure)
+            self._at_most(f"a guest at rest{words} costs at most 3 % of a core",
+                          share and 100 * share, 3, " %")
 
     def _to_better(self, kind, others):
         """The larger ratio is that to the smaller time. None without all three."""

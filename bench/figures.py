@@ -35,6 +35,13 @@ def ratio(value):
     return f"{value:.0f}" if value >= 100 else f"{value:.{1 if value >= 10 else 2}f}"
 
 
+def in_words(figure, sample):
+    """For who follows the progress."""
+    if figure in guest.RESTING:
+        return f"{100 * sample[CPU]:.2g} % of a core"
+    return f"{sample[WALL]:.3g} s"
+
+
 def counters(text):
     """Name and number of each line that -stats prints."""
     return {name: int(number) for number, name
@@ -43,8 +50,8 @@ def counters(text):
 
 class Figures:
     """A figure is a way to boot, a part of it, a kind of work (then it is the time of one
-    operation) or a group. `statistics`: the counters of the last run of a machine that
-    has some, by machine and way to boot."""
+    operation; of rest, the CPU time of a second) or a group. `statistics`: the counters
+    of the last run of a machine that has some, by machine and way to boot."""
 
     def __init__(self):
         self._samples = {}
@@ -92,7 +99,7 @@ class Figures:
                     for which in (WALL, CPU))
         for figure, sample in samples.items():
             self.add(machine, figure, sample)
-        said = [f"{figure} {sample[WALL]:.3g} s" for figure, sample in samples.items()
+        said = [f"{figure} {in_words(figure, sample)}" for figure, sample in samples.items()
                 if figure not in guest.PROGRAMS]
         missing = [kind for kind in kinds if kind not in samples]
         if missing:
@@ -107,7 +114,19 @@ class Figures:
             return None
         checksum, operations = end[2].split("bench: end ")[1].split()[1:3]
         self._sums.setdefault(kind, {})[machine] = checksum
+        if kind in guest.RESTING:
+            return (times[CPU] / times[WALL],) * 2
         return tuple(time / int(operations) for time in times)
+
+    def add_updates(self, machine, run, count):
+        """How often somebody who looks saw a new picture during kinds of work. `count`: of
+        pictures between two times."""
+        for kind, figure in guest.UPDATES.items():
+            begin, end = run.find(f"bench: begin {kind}"), run.find(f"bench: end {kind} ")
+            pictures = begin and end and count(begin[0], end[0])
+            if pictures:
+                times = run.between(f"bench: begin {kind}", f"bench: end {kind} ")
+                self.add(machine, figure, tuple(time / pictures for time in times))
 
     def fail(self, what, run):
         """Notes what went wrong, and returns it with what the run has to say to it: the

@@ -13,7 +13,8 @@ import initrd
 
 TOOLS = os.path.join(HERE, "..", "tools")
 PROGRAM = "bench-work"
-ENTER_USERLAND = os.path.join(HERE, "guest", "userland")
+ENTER_USERLAND, USE_DEVICES = (os.path.join(HERE, "guest", name)
+                               for name in ("userland", "devices"))
 ARGUMENTS = "console=ttyS0 panic=-1"
 COMPILER = ["gcc", "-m32", "-march=i686", "-O2", "-fno-math-errno", "-static"]
 
@@ -28,14 +29,37 @@ USERLAND = (SHELL, FIRST_COMPILE, COMPILE)
 # ways signals do, too, so that page faults are among it.
 BY_BACKEND = (*SYSTEM, FIRST_COMPILE, COMPILE)
 
+# What devices do. Those of consoles are printed on tty1, "watched" if a VNC viewer looks;
+# what the viewer sees meanwhile is in UPDATES, by kind. In those of RESTING the guest does
+# nothing, and the CPU time for that is the figure.
+TEXT, FRAME = "text-lines", "frame-lines"
+TEXT_WATCHED, FRAME_WATCHED = f"{TEXT}-watched", f"{FRAME}-watched"
+UPDATES = {TEXT_WATCHED: "text-updates", FRAME_WATCHED: "frame-updates"}
+DISK_TRANSFERS = ("read", "write", "random-read", "random-write")
+IDE, VIRTIO_BLK = ([f"{disk}-{transfer}" for transfer in DISK_TRANSFERS]
+                   for disk in ("ide", "virtio-blk"))
+E1000, VIRTIO_NET = ([f"{card}-{transfer}" for transfer in ("receive", "send")]
+                     for card in ("e1000", "virtio-net"))
+IDLE, IDLE_WATCHED = RESTING = ("idle", "idle-watched")
+DISKS, NETWORKS = (*IDE, *VIRTIO_BLK), (*E1000, *VIRTIO_NET)
+DEVICES = (TEXT, FRAME, *DISKS, *NETWORKS, IDLE)
+WATCHED = (TEXT_WATCHED, FRAME_WATCHED, IDLE_WATCHED)
+
 # How long a kind is to take. The program finds out how many rounds that is.
 WORK_MS = 500
+REST_MS = 20000
 ONE_ROUND = (FIRST_COMPILE, COMPILE)
 
 
+def milliseconds(kind):
+    if kind in ONE_ROUND:
+        return 0
+    return REST_MS if kind in RESTING else WORK_MS
+
+
 def in_one_word(kinds):
-    """As the guest and bench/guest/userland are told what to do."""
-    return ",".join(f"{kind}:{0 if kind in ONE_ROUND else WORK_MS}" for kind in kinds)
+    """As the guest and the scripts of bench/guest are told what to do."""
+    return ",".join(f"{kind}:{milliseconds(kind)}" for kind in kinds)
 
 
 def compile_program(folder):
@@ -68,16 +92,22 @@ def prepare(folder):
 
 
 def prepare_userland(folder):
-    """Leaves vmlinuz, initrd.gz and root.img in the folder, and in `root` the files of
-    the last. Returns the versions of the kernel and of the user land."""
-    kernel = tool("fetch-guest")
+    """As prepare_kernel; and root.img, and in `root` its files. Returns the versions of
+    the kernel and of the user land."""
+    kernel = prepare_kernel(folder)
     userland = tool("make-guest-image")
-    shutil.copy(os.path.join(kernel, "vmlinuz"), folder)
     for name in ("root", "root.img"):
         os.symlink(os.path.join(userland, name), os.path.join(folder, name))
+    return kernel, version(userland)
+
+
+def prepare_kernel(folder):
+    """Leaves vmlinuz and initrd.gz in the folder. Returns the kernel's version."""
+    kernel = tool("fetch-guest")
+    shutil.copy(os.path.join(kernel, "vmlinuz"), folder)
     initrd.add(os.path.join(kernel, "initrd.gz"), tree(folder),
                os.path.join(folder, "initrd.gz"))
-    return version(kernel), version(userland)
+    return version(kernel)
 
 
 def tree(folder):
@@ -86,6 +116,7 @@ def tree(folder):
     bench = os.path.join(files, "bench")
     os.makedirs(bench)
     shutil.copy(os.path.join(HERE, "guest", "init"), files)
-    shutil.copy(ENTER_USERLAND, bench)
+    for script in (ENTER_USERLAND, USE_DEVICES):
+        shutil.copy(script, bench)
     shutil.copy(os.path.join(folder, PROGRAM), bench)
     return files

@@ -12,6 +12,9 @@ import engines
 import guest
 
 MEMORY_MIB = 256
+# Of guests that use devices: the screen with a frame buffer, and the disks.
+SCREEN = "video=1024x768"
+IDE_IMAGE, VIRTIO_IMAGE = "ide.img", "virtio.img"
 
 # A BIOS that ends the machine at once: mov al, TRIAL_VALUE; out TRIAL_PORT, al; hlt.
 TRIAL_PORT, TRIAL_VALUE = 0xf4, 0x10
@@ -42,6 +45,8 @@ class Machine:
     engine = None
     patient = False
     by_backend = False
+    # How its command begins.
+    _start = []
 
     def refusal(self):
         """Why it cannot be measured, None if it can."""
@@ -53,6 +58,22 @@ class Machine:
 
     def command(self, how, kinds=()):
         raise NotImplementedError
+
+    def device_command(self, kinds, server, display="none"):
+        """For kinds of work with devices. `server`: where the network leads to, as seen by
+        the guest; `display`: where the screen is shown."""
+        words = f"{guest.ARGUMENTS} {SCREEN} devices={guest.in_one_word(kinds)}"
+        return [*self._start, *common_options(display),
+                "-drive", f"file={IDE_IMAGE},format=raw,if=ide",
+                "-drive", f"file={VIRTIO_IMAGE},format=raw,if=virtio",
+                "-nic", "user,model=e1000", "-nic", "user,model=virtio-net-pci",
+                "-kernel", "vmlinuz", "-initrd", "initrd.gz",
+                "-append", f"{words} server={server}"]
+
+
+def common_options(display="none"):
+    """Of every machine that boots: its serial line is on standard output."""
+    return ["-m", str(MEMORY_MIB), "-display", display, "-serial", "stdio", "-no-reboot"]
 
 
 def kernel_options(kinds):
@@ -77,15 +98,14 @@ class Faumachine(Machine):
         self.by_backend = bool(engine.backend)
         if self.by_backend:
             self.boots = ("kernel",)
-        self._options = [*engine.options(), "-m", str(MEMORY_MIB), "-nographic",
-                         "-no-reboot", "-stats"]
+        self._start = [self.program, *engine.options(), "-stats"]
 
     def refusal(self):
         """What the program says if it does not start, here, with this engine."""
         with tempfile.NamedTemporaryFile() as bios:
             bios.write(trial_bios())
             bios.flush()
-            command = [self.program, *self._options, "-bios", bios.name,
+            command = [*self._start, *common_options(), "-nic", "none", "-bios", bios.name,
                        "-device", f"isa-debug-exit,iobase={TRIAL_PORT:#x}"]
             try:
                 result = subprocess.run(
@@ -104,12 +124,13 @@ class Faumachine(Machine):
 
     def command(self, how, kinds=()):
         what = ["disk.img"] if how == "disk" else ["root.img", *kernel_options(kinds)]
-        return [self.program, *self._options, "-snapshot", *what]
+        return [*self._start, *common_options(), "-nic", "none", "-snapshot", *what]
 
 
 class Qemu(Machine):
     name = "QEMU"
     program = "qemu-system-i386"
+    _start = [program, "-accel", "tcg", "-M", "pc"]
 
     def version(self):
         return first_line_of([self.program, "--version"])
@@ -118,8 +139,7 @@ class Qemu(Machine):
         disk, what = "disk.img", []
         if how == "kernel":
             disk, what = "root.img", kernel_options(kinds)
-        return [self.program, "-accel", "tcg", "-M", "pc", "-m", str(MEMORY_MIB),
-                "-nographic", "-no-reboot", "-snapshot",
+        return [*self._start, *common_options(), "-nic", "none", "-snapshot",
                 "-drive", f"file={disk},format=raw,if=ide", *what]
 
 
@@ -185,9 +205,10 @@ class Native:
     def __init__(self):
         self._one_core = ["taskset", "-c", str(max(os.sched_getaffinity(0)))]
 
-    def run(self, folder, kind, limit_s):
-        return self._run([f"./{guest.PROGRAM}", kind, str(guest.WORK_MS)], folder,
-                         f"bench: end {kind} ", limit_s)
+    def run(self, folder, kind, limit_s, place=None):
+        """`place`: of kinds that need one."""
+        words = [f"./{guest.PROGRAM}", kind, str(guest.WORK_MS), *([place] if place else [])]
+        return self._run(words, folder, f"bench: end {kind} ", limit_s)
 
     def run_userland(self, folder, kinds, limit_s):
         """In its files, without a guest; its mounts are the process's own."""

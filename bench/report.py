@@ -76,7 +76,8 @@ def commit():
 
 @dataclasses.dataclass
 class Section:
-    """A table: `rows` are titles and figures, in seconds times `scale`."""
+    """A table: `rows` are titles and figures, in seconds times `scale`. `rate`: it shows
+    how often something happens in a second, times `scale`, not how long it takes."""
 
     title: str
     unit: str
@@ -84,6 +85,10 @@ class Section:
     head: str
     rows: list
     native: bool = True
+    rate: bool = False
+
+    def cell(self, values):
+        return cell([1 / value for value in values] if self.rate else values, self.scale)
 
 
 def sections():
@@ -110,12 +115,42 @@ def sections():
             ("compile, again", guest.COMPILE)])]
 
 
+def device_sections():
+    """Likewise, of devices. A transfer's operation is a KiB."""
+    transfers = [(f"{name}, {words}", f"{disk}-{transfer}")
+                 for disk, name in (("ide", "IDE"), ("virtio-blk", "virtio-blk"))
+                 for transfer, words in (
+                     ("read", "read in order"), ("write", "write in order"),
+                     ("random-read", "read 4 KiB at random"),
+                     ("random-write", "write 4 KiB at random"))]
+    transfers += [(f"{card}, {words}", f"{card}-{transfer}")
+                  for card in ("e1000", "virtio-net") for transfer, words in (
+                      ("receive", "host to guest"), ("send", "guest to host"))]
+    text, frame = "text mode", "frame buffer"
+    return [
+        Section("Disks and networks", "MB/s", 1.024e-3, "transfer", transfers, rate=True),
+        Section("Console that scrolls", "lines a second", 1, "console", [
+            (text, guest.TEXT), (frame, guest.FRAME),
+            (f"{text}, seen by VNC", guest.TEXT_WATCHED),
+            (f"{frame}, seen by VNC", guest.FRAME_WATCHED)], native=False, rate=True),
+        Section("What the VNC viewer sees of it", "pictures a second", 1, "console", [
+            (f"pictures of the {words}", guest.UPDATES[kind])
+            for words, kind in ((text, guest.TEXT_WATCHED), (frame, guest.FRAME_WATCHED))],
+            native=False, rate=True),
+        Section("A guest that rests", "CPU time in percent of a core", 100, "screen", [
+            ("at rest, nobody looks", guest.IDLE),
+            ("at rest, seen by VNC", guest.IDLE_WATCHED)], native=False)]
+
+
 class Report:
     """`machines`: the names of those that booted; `ours`: our engines, with the names of
     their machines; `loads`: load averages in the course of the run. What differs by the
-    back end only has tables of its own."""
+    back end only has tables of its own. `work`: whether boots and programs were measured;
+    `devices`: the names of those whose devices were."""
 
-    def __init__(self, results, machines, ours, commands, versions, loads):
+    # pylint: disable-next=too-many-arguments
+    def __init__(self, results, machines, ours, commands, versions, loads, *, work=True,
+                 devices=()):
         self._figures = results
         self._ours = ours
         self._engines = {engine: name for engine, name in ours.items()
@@ -126,24 +161,47 @@ class Report:
         self._commands = commands
         self._versions = versions
         self._loads = loads
+        self._work, self._devices = work, devices
 
     def text(self):
-        parts = [self._circumstances()]
-        for section in sections():
-            parts += [f"### {section.title}, {section.unit}", self._times(section)]
-        parts += [*self._chart(), *self._by_backend(),
-                  "### Ratios of the medians", self._ratios(WALL),
-                  "### CPU time of the processes",
-                  self._titled([NATIVE, *self._machines], CPU),
-                  "### Ratios of the medians of CPU time", self._ratios(CPU),
-                  "### Bars", "\n".join(bars.of(self._figures, self._ours)),
-                  "### Commands", "\n".join(f"    {command}" for command in self._commands)]
+        parts, met = [self._circumstances()], []
+        if self._work:
+            parts += self._of_work()
+            met += bars.of(self._figures, self._ours)
+        if self._devices:
+            parts += self._of_devices()
+            met += bars.of_devices(self._figures, self._ours)
+        if met:
+            parts += ["### Bars", "\n".join(met)]
+        parts += ["### Commands", "\n".join(f"    {command}" for command in self._commands)]
         trouble = [*dict.fromkeys(self._figures.failures),
                    *(f"WRONG checksums of {wrong}" for wrong in self._figures.wrong_sums())]
         if trouble:
             parts += ["### What went wrong or was left out",
                       "\n".join(f"- {line}" for line in trouble)]
         return "\n\n".join(parts)
+
+    def _of_work(self):
+        parts = []
+        for section in sections():
+            parts += [f"### {section.title}, {section.unit}", self._times(section)]
+        return [*parts, *self._chart(), *self._by_backend(),
+                "### Ratios of the medians", self._ratios(WALL),
+                "### CPU time of the processes",
+                self._titled([NATIVE, *self._machines], CPU),
+                "### Ratios of the medians of CPU time", self._ratios(CPU)]
+
+    def _of_devices(self):
+        parts = ["### Devices"]
+        for section in device_sections():
+            parts += [f"{section.title}, {section.unit}:",
+                      self._times(section, self._devices)]
+        pairs = [(f"{engine} / {QEMU}", name, QEMU) for engine, name in self._engines.items()
+                 if name in self._devices and QEMU in self._devices]
+        rows = [row for section in device_sections() for row in section.rows]
+        return [*parts, "Ratios of the medians, of the time that the same takes:",
+                self._pairs(pairs, WALL, rows=rows), "Of the CPU time for the same:",
+                self._pairs(pairs, CPU, rows=rows)]
 
     def _circumstances(self):
         today = datetime.date.today().isoformat()
@@ -154,11 +212,12 @@ class Report:
                  "Median, and in parentheses the smallest and the largest.", ""]
         return "\n".join(lines + [f"- {line}" for line in self._versions])
 
-    def _times(self, section):
-        names = [NATIVE, *self._machines] if section.native else self._machines
+    def _times(self, section, machines=None):
+        names = self._machines if machines is None else machines
+        names = [NATIVE, *names] if section.native else names
         return table([section.head, *names], [
-            [title, *(cell(self._figures.values(name, figure), section.scale)
-                      for name in names)] for title, figure in section.rows])
+            [title, *(section.cell(self._figures.values(name, figure)) for name in names)]
+            for title, figure in section.rows])
 
     def _chart(self):
         drawn = chart.bars(self._figures, self._ours)
@@ -171,11 +230,12 @@ class Report:
         names = self._backends.values()
         pairs = [(f"{engine} / native", name, NATIVE)
                  for engine, name in self._backends.items()]
-        figure_names = [figure for section in sections() for _, figure in section.rows
-                        if any(self._figures.has(name, figure) for name in names)]
+        rows = [(title, figure) for section in sections() for title, figure in section.rows
+                if any(self._figures.has(name, figure) for name in names)]
+        figure_names = [figure for _, figure in rows]
         return ["### Direct execution, by the way in which system calls come back",
                 self._titled([NATIVE, *names], WALL, figure_names),
-                "Ratios of the medians:", self._pairs(pairs, WALL, figure_names),
+                "Ratios of the medians:", self._pairs(pairs, WALL, rows),
                 "CPU time, that of a tracer included:",
                 self._titled([NATIVE, *names], CPU, figure_names)]
 
@@ -188,13 +248,13 @@ class Report:
                   if BOCHS in self._machines and engine.name == engines.INTERPRETER]
         return self._pairs(pairs, which)
 
-    def _pairs(self, pairs, which, figure_names=None):
-        """Ratios of these pairs: title, machine, and the one that it is compared with."""
+    def _pairs(self, pairs, which, rows=None):
+        """Ratios of these pairs: title, machine, and the one that it is compared with.
+        `rows`: titles and figures; without, all but those of devices."""
+        rows = rows or [row for section in sections() for row in section.rows]
         return table(["figure", *(title for title, _, _ in pairs)], [
             [title, *(ratio(self._figures.ratio(figure, name, other, which))
-                      for _, name, other in pairs)]
-            for section in sections() for title, figure in section.rows
-            if figure_names is None or figure in figure_names])
+                      for _, name, other in pairs)] for title, figure in rows])
 
     def _titled(self, names, which, figure_names=None):
         """Times with their units. Without names of figures: all that are no details."""

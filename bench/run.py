@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Compares faumachine with QEMU, Bochs and the bare host: how long Debian's kernel takes
-to boot, and how long programs take in it. Prints the figures and writes them to a file.
+to boot, how long programs take in it, and how fast its devices are. Prints the figures
+and writes them to a file.
 
 The exit status is 0 whatever the figures are."""
 
@@ -12,6 +13,7 @@ import tempfile
 import time
 
 import chart
+import devices
 import engines
 import figures
 import guest
@@ -23,6 +25,8 @@ OUTPUT = os.path.join(HERE, "..", "docs", "benchmarks.md")
 LIMIT_S = 400
 BOCHS_LIMIT_S = 900
 NATIVE_LIMIT_S = 60
+# What can be measured without the other: boots and programs, and devices.
+WORK, DEVICES = KINDS = ("work", "devices")
 
 
 def options(words=None):
@@ -41,6 +45,9 @@ def options(words=None):
                         help="engines of faumachine to measure (default: all that it has);"
                         " NAME+counted for time counted in instructions, NAME@BACKEND for"
                         " one way of -syscall-redirect")
+    parser.add_argument("--kinds", type=kind_list, default=KINDS, metavar="KIND,...",
+                        help="what to measure: work (boots and programs), devices; one of"
+                        " them alone is not written to a file (default: both)")
     parser.add_argument("--output", default=OUTPUT, metavar="FILE",
                         help="default: docs/benchmarks.md; the figure goes beside it")
     chosen = parser.parse_args(words)
@@ -50,6 +57,14 @@ def options(words=None):
         chosen.engines = engine_list(",".join(
             engines.USUAL if chosen.quick else engines.ALL))
     return chosen
+
+
+def kind_list(text):
+    names = text.split(",")
+    unknown = [name for name in names if name not in KINDS]
+    if unknown:
+        raise argparse.ArgumentTypeError(f"{unknown[0]}: there are {' and '.join(KINDS)}")
+    return tuple(kind for kind in KINDS if kind in names)
 
 
 def engine_list(text):
@@ -77,29 +92,49 @@ class Bench:
         self._folder = folder
         self._repetitions, self._bochs_repetitions = chosen.repetitions, chosen.bochs
         self._compiles, self._quick = chosen.compiles, chosen.quick
+        self._kinds = chosen.kinds
+        self._device_turns = min(devices.TURNS, chosen.repetitions)
         self._native = machines.Native()
         self._bochs = machines.Bochs()
         self._booting = [machines.Qemu(), *(machines.Faumachine(chosen.program, engine)
                                             for engine in chosen.engines)]
+        if WORK not in chosen.kinds:
+            self._repetitions = self._bochs_repetitions = 0
+            self._booting = list(filter(devices.is_measured, self._booting))
         self._progress = Progress()
         self._figures = figures.Figures()
+        self._devices = None
 
     def measure(self):
         say = self._progress.say
         say("preparing the guest")
         if not guest.compile_program(self._folder):
             sys.exit("bench: no compiler for static i386 programs (gcc-multilib)")
-        self._versions = guest.prepare(self._folder)
+        self._versions = self._prepare()
         self._leave_out_missing()
         if self._progress.loads[-1] > 1:
             say("the host is busy with something else: wall times will be too long")
         for turn in range(self._repetitions):
             self._take_turn(turn)
-        return self._figures
+        if DEVICES in self._kinds:
+            self._devices = devices.DeviceBench(self._booting, self._native, self._figures,
+                                                say, self._folder)
+            self._devices.measure(self._device_turns)
+
+    def _prepare(self):
+        """Versions of what the guest has, in words."""
+        if WORK not in self._kinds:
+            kernel, userland = guest.prepare_kernel(self._folder), None
+        else:
+            kernel, userland = guest.prepare(self._folder)
+        return [f"guest: Debian's kernel {kernel}, {machines.MEMORY_MIB} MiB",
+                f"programs: `{machines.in_words(guest.COMPILER)}`",
+                *([f"user land: {userland}"] if userland else [])]
 
     def _leave_out_missing(self):
         refused = []
-        for machine in [*self._booting, self._bochs]:
+        wanted = [*self._booting, *([self._bochs] if self._bochs_repetitions else [])]
+        for machine in wanted:
             reason = machine.refusal()
             if reason:
                 refused.append(machine)
@@ -155,15 +190,23 @@ class Bench:
         tested = [*self._booting, *([self._bochs] if self._bochs_repetitions else [])]
         versions = [machine.version() + (report.commit() if machine.engine else "")
                     for machine in tested]
-        kernel, userland = self._versions
-        versions += [f"guest: Debian's kernel {kernel}, {machines.MEMORY_MIB} MiB",
-                     "programs: `" + machines.in_words(guest.COMPILER) + "`",
-                     f"user land: {userland}"]
-        commands = [machines.in_words(machine.command(how, self.kernel_kinds(0, machine)))
-                    for machine in tested for how in machine.boots]
+        versions += self._versions
         ours = {machine.engine: machine.name for machine in tested if machine.engine}
+        measured = [machine.name for machine in self._booting
+                    if self._devices and devices.is_measured(machine)]
         return report.Report(self._figures, [machine.name for machine in tested], ours,
-                             commands, dict.fromkeys(versions), self._progress.loads)
+                             self._commands(tested), dict.fromkeys(versions),
+                             self._progress.loads, work=WORK in self._kinds,
+                             devices=measured)
+
+    def _commands(self, tested):
+        commands = []
+        if WORK in self._kinds:
+            commands += [machine.command(how, self.kernel_kinds(0, machine))
+                         for machine in tested for how in machine.boots]
+        if self._devices:
+            commands += self._devices.commands()
+        return [machines.in_words(command) for command in commands]
 
     def draw(self, folder):
         """The figure; returns its files."""
@@ -180,7 +223,7 @@ def main():
         bench.measure()
         text = bench.report().text()
     print(f"\n{text}", flush=True)
-    if not chosen.quick:
+    if not chosen.quick and chosen.kinds == KINDS:
         report.write(chosen.output, text)
         drawn = bench.draw(os.path.dirname(os.path.abspath(chosen.output)))
         print("\nwritten to", ", ".join(os.path.relpath(path)

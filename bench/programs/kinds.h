@@ -8,11 +8,13 @@ struct kind {
     const char *name;
     uint32_t (*round)(void);
     uint32_t operations; /* in a round */
+    /* Instead of `round`, of kinds that need a place: a device, a file, an address. */
+    uint32_t (*round_at)(const char *place);
 };
 
 /* Each list ends with a kind without a name. */
 extern const struct kind integer_kinds[], calls_kinds[], x87_kinds[], sse2_kinds[],
-    system_kinds[], userland_kinds[];
+    system_kinds[], userland_kinds[], disk_kinds[], network_kinds[], console_kinds[];
 
 /* A checksum of results: FNV-1a of their bytes. */
 static inline uint32_t checksum(const void *data, size_t bytes)

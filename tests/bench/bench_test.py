@@ -6,6 +6,7 @@ import contextlib
 import io
 import os
 import pathlib
+import socket
 import stat
 import sys
 import tempfile
@@ -17,6 +18,8 @@ sys.path.append(str(pathlib.Path(__file__).resolve().parents[2] / "bench"))
 # pylint: disable=wrong-import-position
 import bars
 import chart
+import console
+import devices
 import engines
 import figures
 import guest
@@ -84,6 +87,24 @@ class Machines(unittest.TestCase):
         words = machines.kernel_options((guest.SHELL,))[-1]
         self.assertNotIn("bench=", words)
 
+    def test_without_window_and_network(self):
+        ours, qemu = machines.Faumachine("faumachine", JIT), machines.Qemu()
+        for machine in (ours, qemu):
+            for how in machine.boots:
+                words = " ".join(machine.command(how))
+                self.assertIn(" -display none ", words)
+                self.assertIn(" -nic none ", words)
+
+    def test_devices(self):
+        """The same machine, but for the program and its engine."""
+        ours, theirs = (machine.device_command((guest.IDE[0], guest.IDLE), "a:1", "vnc=:1")
+                        for machine in (machines.Faumachine("faumachine", AUTO),
+                                        machines.Qemu()))
+        ours, theirs = (words[words.index("-m"):] for words in (ours, theirs))
+        self.assertEqual(ours, theirs)
+        self.assertEqual("vnc=:1", ours[ours.index("-display") + 1])
+        self.assertTrue(ours[-1].endswith(" devices=ide-read:500,idle:20000 server=a:1"))
+
     def test_a_back_end_boots_once(self):
         self.assertEqual(("kernel",), machines.Faumachine("faumachine", PTRACE).boots)
         self.assertEqual(("disk", "kernel"), machines.Faumachine("faumachine", JIT).boots)
@@ -102,6 +123,12 @@ class Options(unittest.TestCase):
         self.assertIn(PTRACE, self.options().engines)
         self.assertNotIn(PTRACE, self.options("--quick").engines)
         self.assertIn("jit@: an engine is", self.options("--engines=jit@"))
+
+    def test_kinds(self):
+        self.assertEqual(("work", "devices"), self.options().kinds)
+        self.assertEqual(("devices",), self.options("--kinds=devices").kinds)
+        self.assertEqual(run.KINDS, self.options("--kinds=devices,work").kinds)
+        self.assertIn("disks: there are work and devices", self.options("--kinds=disks"))
 
 
 class Bars(unittest.TestCase):
@@ -148,6 +175,17 @@ class Bars(unittest.TestCase):
         self.assertEqual("not measured", self.verdict(found, AUTO, "better"))
         found = results(auto={"getpid": 2.0}, jit=kinds, direct=kinds)
         self.assertEqual("NOT met", self.verdict(found, AUTO, "better"))
+
+    def test_rest(self):
+        found = results(auto={"idle": 0.02, "idle-watched": 0.031}, jit={"idle": 0.5})
+        met, not_met = bars.of_devices(found, self.OURS)
+        self.assertEqual("- auto: a guest at rest costs at most 3 % of a core: 2 %, **met**",
+                         met)
+        self.assertIn("VNC", not_met)
+        self.assertTrue(not_met.endswith("3.1 %, **NOT met**"), not_met)
+        self.assertEqual([], bars.of_devices(found, {JIT: "jit"}))
+        for line in bars.of_devices(results(), self.OURS):
+            self.assertIn("not measured", line)
 
     def test_a_back_end_has_none(self):
         self.assertEqual([], self.lines(results(), PTRACE))
@@ -217,8 +255,44 @@ class Report(unittest.TestCase):
         self.assertNotIn("### Direct execution, by the way", self.text({JIT: "jit"}))
 
     def test_rows_tell_themselves_apart(self):
-        titles = [title for section in report.sections() for title, _ in section.rows]
+        titles = [title for section in (*report.sections(), *report.device_sections())
+                  for title, _ in section.rows]
         self.assertEqual(len(titles), len(set(titles)))
+
+    def devices(self, work):
+        """The text of a report with devices in it."""
+        found = results(native={"ide-read": 1e-7},
+                        QEMU={"ide-read": 1.024e-5, "text-updates": 0.04, "idle": 0.05},
+                        auto={"ide-read": 5.12e-6, "text-updates": 0.02, "idle": 0.01},
+                        jit={"getpid": 1e-7})
+        ours = {JIT: "jit", AUTO: "auto"}
+        return report.Report(found, ["QEMU", "jit", "auto"], ours, [], ["version"], [0.0],
+                             work=work, devices=["QEMU", "auto"]).text()
+
+    def rows(self, text, title):
+        """The cells beside that title, of each table that has it."""
+        return [[cell.strip() for cell in line.split("|")[2:-1]]
+                for line in text.splitlines() if line.startswith(f"| {title} ")]
+
+    def test_devices(self):
+        text = self.devices(work=False)
+        self.assertNotIn("### Ratios", text)
+        self.assertEqual([["10240", "100", "200"], ["0.50"], ["0.50"]],
+                         self.rows(text, "IDE, read in order"))
+        self.assertEqual([["25.0", "50.0"], ["0.50"], ["0.50"]],
+                         self.rows(text, "pictures of the text mode"))
+        self.assertEqual([["5.00", "1.00"], ["0.20"], ["0.20"]],
+                         self.rows(text, "at rest, nobody looks"))
+        self.assertIn("auto: a guest at rest costs at most 3 % of a core: 1 %, **met**",
+                      text)
+        self.assertNotIn("jit: ", text)
+
+    def test_devices_and_work(self):
+        text = self.devices(work=True)
+        self.assertIn("### Ratios of the medians\n", text)
+        self.assertEqual(3, len(self.rows(text, "IDE, read in order")))
+        self.assertIn("jit: ", text)
+        self.assertNotIn("### Devices", self.text({JIT: "jit"}))
 
     def test_what_people_wrote_stays(self):
         with tempfile.TemporaryDirectory() as folder:
@@ -233,7 +307,8 @@ class Report(unittest.TestCase):
 class Kinds(unittest.TestCase):
     def test_what_a_turn_does(self):
         chosen = types.SimpleNamespace(program="faumachine", repetitions=2, bochs=0,
-                                       compiles=1, quick=False, engines=[JIT, PTRACE])
+                                       compiles=1, quick=False, kinds=run.KINDS,
+                                       engines=[JIT, PTRACE])
         bench = run.Bench(chosen, "/nonexistent")
         jit, ptrace = (machines.Faumachine("faumachine", engine)
                        for engine in chosen.engines)
@@ -241,6 +316,65 @@ class Kinds(unittest.TestCase):
         self.assertEqual((guest.SHELL,), bench.kernel_kinds(1, jit))
         self.assertEqual(guest.BY_BACKEND, bench.kernel_kinds(0, ptrace))
         self.assertEqual((), bench.kernel_kinds(1, ptrace))
+
+    def test_what_devices_do_in_a_turn(self):
+        qemu, auto, jit, ptrace = (machines.Qemu(), *(
+            machines.Faumachine("faumachine", engine) for engine in (AUTO, JIT, PTRACE)))
+        self.assertEqual([True, True, True, False], [
+            devices.is_measured(machine) for machine in (qemu, auto, jit, ptrace)])
+        counted = machines.Faumachine("faumachine", AUTO.with_clock("counted"))
+        self.assertFalse(devices.is_measured(counted))
+        for machine in (qemu, auto):
+            self.assertIn("idle", devices.kinds_of(machine, 0, guest.DEVICES))
+            self.assertNotIn("idle", devices.kinds_of(machine, 1, guest.DEVICES))
+        self.assertNotIn("idle-watched", devices.kinds_of(jit, 0, guest.WATCHED))
+
+
+class Work(unittest.TestCase):
+    """What becomes of lines of a guest."""
+
+    def run_of(self, kind, seconds, cpu_s, operations):
+        found = console.Run()
+        found.lines = [(found.start, 0.0, f"bench: begin {kind}"),
+                       (found.start + seconds, cpu_s, f"bench: end {kind} 1 {operations}")]
+        return found
+
+    def test_transfer(self):
+        found = figures.Figures()
+        found.add_work("QEMU", [self.run_of("ide-read", 2.0, 1.0, 1000)], ["ide-read"])
+        self.assertEqual(([0.002], [0.001]), (
+            found.values("QEMU", "ide-read"), found.values("QEMU", "ide-read", figures.CPU)))
+
+    def test_rest(self):
+        found = figures.Figures()
+        said = found.add_work("QEMU", [self.run_of("idle", 20.0, 0.5, 1)], ["idle"])
+        self.assertEqual("idle 2.5 % of a core", said)
+        self.assertEqual([0.025], found.values("QEMU", "idle"))
+
+    def test_updates(self):
+        found = figures.Figures()
+        work = self.run_of(guest.TEXT_WATCHED, 2.0, 1.0, 1000)
+        found.add_updates("QEMU", work, lambda begin, end: 10 * (end - begin))
+        self.assertAlmostEqual(0.1, found.median("QEMU", "text-updates"))
+        self.assertIsNone(found.median("QEMU", "frame-updates"))
+
+
+class Devices(unittest.TestCase):
+    """What is around the guest."""
+
+    def ask(self, port, request, data=b""):
+        with socket.create_connection((devices.LOOPBACK, port), 10) as line:
+            line.sendall(request + data)
+            line.shutdown(socket.SHUT_WR)
+            return b"".join(iter(lambda: line.recv(1 << 20), b""))
+
+    def test_server(self):
+        with devices.Server() as server:
+            self.assertEqual(devices.HALF, self.ask(server.port, devices.RECEIVE))
+            self.assertEqual(devices.RIGHT,
+                             self.ask(server.port, devices.SEND, devices.HALF))
+            for wrong in (devices.HALF[:-1], b"x" + devices.HALF[1:]):
+                self.assertEqual(devices.WRONG, self.ask(server.port, devices.SEND, wrong))
 
 
 if __name__ == "__main__":

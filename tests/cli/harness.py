@@ -25,8 +25,11 @@ LIMIT_S = 30
 PROGRAM = os.path.abspath(sys.argv[1])
 BIOS = os.path.abspath(sys.argv[2])
 ENGINE = engine.options(PROGRAM)
-# Who started the test may ignore it (nohup); the programs under test shall not.
-signal.signal(signal.SIGHUP, signal.SIG_DFL)
+# Who started the test may ignore them (nohup, a shell's background); the programs under
+# test shall not.
+for ignored in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
+    if signal.getsignal(ignored) == signal.SIG_IGN:
+        signal.signal(ignored, signal.SIG_DFL)
 
 
 def run(*options, **keywords):

@@ -74,6 +74,7 @@ static bool create(struct cpu *cpu, bool always, struct error *error)
     cpu->code_cache->page_listener.written = direct_page_written;
     cpu->code_cache->page_listener.opaque = direct;
     cpu->jit->direct.handle = direct_handle_signal;
+    cpu->jit->direct.executes = direct_executes;
     cpu->jit->direct.opaque = direct;
     cpu->jit->direct.signal_entry =
         (void (*)(int, siginfo_t *, void *))(uintptr_t)direct->signal_entry;

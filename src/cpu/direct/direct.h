@@ -149,5 +149,8 @@ bool direct_find_gate(struct direct *direct, uint32_t passed, uint32_t *eip);
 /* In the thread that is to run. */
 void direct_settle(struct direct *direct);
 enum cpu_exit direct_run(struct cpu *cpu, uint64_t budget);
+/* Whether what is at CS:EIP is to be executed directly: asked whenever the privilege
+ * has changed, or guest code has come out. */
+bool direct_executes(void *opaque);
 
 #endif

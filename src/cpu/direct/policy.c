@@ -4,16 +4,18 @@
 #include "cpu/mmu/mmu.h"
 
 enum {
-    SLOWER_SHIFT = 2,     /* what is lost in translated code: a fourth of the time */
-    GAIN_SHIFT = 3,       /* weight of the newest of the programs that began: 1/8 */
-    BRIEF_VISIT = 1200,   /* cycles in ring 3 between two visits of ring 0 */
-    VISIT_SHIFT = 4,      /* weight of the newest visit: 1/16 */
-    VISITS_DIRECT = 4096, /* after one that was spent in translating */
-    EXPLORE_SELDOM = 64,  /* one of so many programs begins in the JIT, to see */
-    EXPLORE_OFTEN = 4,    /* …if the last one was a surprise */
-    FIRST_MAPPINGS = 16,  /* that any program has, whatever is mapped now */
-    BUSY_MAPS = 500,      /* an owner computes if it has for so many pages' time */
-    RECENT_MAPS = 1000,   /* …and ran within that of so many */
+    SLOWER_SHIFT = 2,      /* what is lost in translated code: a fourth of the time */
+    GAIN_SHIFT = 3,        /* weight of the newest of the programs that began: 1/8 */
+    WAY_IN_AND_OUT = 300,  /* cycles, of a direct visit */
+    VISIT_SHIFT = 4,       /* weight of the newest visit: 1/16 */
+    VISITS_UNSEEN = 15,    /* of brief ones, which take as long as to look at them */
+    NO_BRIEF_VISIT = 4096, /* cycles: to begin with */
+    VISITS_DIRECT = 4096,  /* after one that was spent in translating */
+    EXPLORE_SELDOM = 64,   /* one of so many programs begins in the JIT, to see */
+    EXPLORE_OFTEN = 4,     /* …if the last one was a surprise */
+    FIRST_MAPPINGS = 16,   /* that any program has, whatever is mapped now */
+    BUSY_MAPS = 500,       /* an owner computes if it has for so many pages' time */
+    RECENT_MAPS = 1000,    /* …and ran within that of so many */
 };
 
 void policy_create(struct policy *policy, bool always, int fd)
@@ -89,7 +91,7 @@ static void learn(struct policy *policy, struct tenant *tenant, uint64_t mapping
 static void take_window(struct cpu *cpu, struct policy *policy, unsigned id)
 {
     struct tenant *before = &policy->tenants[policy->owner];
-    *before = (struct tenant){.last = before->last, .visit = 4 * BRIEF_VISIT};
+    *before = (struct tenant){.last = before->last, .visit = NO_BRIEF_VISIT};
     policy->owner = id;
     policy->tenants[id].in_jit = policy->tenants[id].translating = 0;
     policy->tenants[id].direct = 0;
@@ -104,7 +106,7 @@ static bool begin(struct cpu *cpu, struct policy *policy, struct tenant *tenant,
     bool program = !returns_from_call(cpu);
     learn(policy, tenant, FIRST_MAPPINGS);
     *tenant = (struct tenant){.last = now,
-                              .visit = 4 * BRIEF_VISIT,
+                              .visit = NO_BRIEF_VISIT,
                               .began = program,
                               .owner_direct = policy->tenants[policy->owner].direct};
     if (!program || owner_is_busy(policy, now) ||
@@ -126,27 +128,48 @@ static bool has_lost_enough(struct cpu *cpu, const struct policy *policy,
     return tenant->in_jit > 2 * owner_used && loss(tenant) > price;
 }
 
-/* To go in and out costs more than translated code that is there already: for who does
- * little between two system calls. */
+/* To go in and out, and traps for what translated code does without, cost more than
+ * translated code that is there already: for who does little between two system calls.
+ */
 static bool is_brief(struct tenant *tenant)
 {
     if (tenant->not_brief) {
         tenant->not_brief--;
         return false;
     }
-    return tenant->visit < BRIEF_VISIT;
+    return tenant->visit >> SLOWER_SHIFT < tenant->extra + WAY_IN_AND_OUT;
 }
 
-/* Traps are part of the way out: what the program does is the rest. */
-static void note_visit(const struct policy *policy, struct tenant *tenant,
-                       uint64_t took, uint64_t translating, uint64_t traps)
+/* Traps are part of the way out: what the program does is the rest. Page faults of the
+ * guest trap in translated code, too. */
+static void note_visit(struct cpu *cpu, struct policy *policy, struct tenant *tenant,
+                       uint64_t took, uint64_t translating)
 {
+    const struct direct_statistics *statistics = &cpu->direct->statistics;
+    uint64_t traps = statistics->other_traps - policy->traps_since;
+    uint64_t faults = statistics->soft_traps - policy->page_faults_since;
     int64_t own = (int64_t)(took - traps * policy->costs.trap);
     own = own > 0 ? own : 0;
     tenant->visit += (own - tenant->visit) >> VISIT_SHIFT;
+    if (policy->directly) {
+        int64_t extra =
+            traps > faults ? (int64_t)((traps - faults) * policy->costs.trap) : 0;
+        tenant->extra += (extra - tenant->extra) >> VISIT_SHIFT;
+    }
     if (translating > took / 2) {
         tenant->not_brief = VISITS_DIRECT;
     }
+}
+
+bool policy_knows_brief(const struct cpu *cpu, struct policy *policy)
+{
+    unsigned id = views_current_id(cpu);
+    struct tenant *tenant = &policy->tenants[id];
+    if (!tenant->unseen || views_mappings(cpu, id) == 0 || policy->current == id) {
+        return false;
+    }
+    tenant->unseen--;
+    return true;
 }
 
 bool policy_enter(struct cpu *cpu, struct policy *policy)
@@ -184,8 +207,15 @@ bool policy_enter(struct cpu *cpu, struct policy *policy)
         policy->since = now;
         policy->translated_since = cpu->jit->statistics.translating_cycles;
         policy->traps_since = cpu->direct->statistics.other_traps;
+        policy->page_faults_since = cpu->direct->statistics.soft_traps;
+        policy->directly = false;
     }
-    return views_is_low(cpu) && !is_brief(tenant);
+    if (is_brief(tenant)) {
+        tenant->unseen = VISITS_UNSEEN;
+        return false;
+    }
+    policy->directly |= views_is_low(cpu);
+    return views_is_low(cpu);
 }
 
 void policy_leave(struct cpu *cpu, struct policy *policy)
@@ -198,8 +228,7 @@ void policy_leave(struct cpu *cpu, struct policy *policy)
     uint64_t translating =
         cpu->jit->statistics.translating_cycles - policy->translated_since;
     tenant->last = now;
-    note_visit(policy, tenant, took, translating,
-               cpu->direct->statistics.other_traps - policy->traps_since);
+    note_visit(cpu, policy, tenant, took, translating);
     if (policy->current == policy->owner) {
         tenant->direct += took;
     } else {

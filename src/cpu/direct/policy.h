@@ -27,8 +27,11 @@ struct tenant {
     uint64_t direct;       /* in ring 3, directly, since it has the window */
     uint64_t last;         /* when it was in ring 3 last */
     uint64_t owner_direct; /* `direct` of the window's owner when `in_jit` was 0 */
-    int64_t visit;      /* average of what ring 3 takes between two visits of ring 0 */
+    int64_t visit; /* average of what ring 3 takes between two visits of ring 0 */
+    int64_t
+        extra; /* likewise, of what direct visits take that translated ones do not */
     uint32_t not_brief; /* so many visits are not to be taken for brief ones */
+    uint32_t unseen;    /* so many that are not looked at */
     bool began;         /* it is a program that has begun, in the JIT */
 };
 
@@ -37,8 +40,9 @@ struct policy {
     struct direct_costs costs;
     struct tenant tenants[VIEWS_MAXIMUM];
     unsigned owner;   /* number of its view; 0: nobody */
-    unsigned current; /* who is in ring 3; 0: nobody is */
-    uint64_t since, translated_since, traps_since;
+    unsigned current; /* who is in ring 3; 0: nobody is, or it is not looked at */
+    bool directly;    /* it is, or has been since ring 0 ran */
+    uint64_t since, translated_since, traps_since, page_faults_since;
     int64_t gain; /* of programs that began in the JIT, had they begun directly */
     unsigned beginnings, explore; /* one of so many of them begins in the JIT */
     uint64_t taken_early, taken_late;
@@ -46,6 +50,9 @@ struct policy {
 
 void policy_create(struct policy *policy, bool always, int fd);
 
+/* Whether ring 3 of the current view is not to run directly, which is known at once:
+ * one of many brief visits. */
+bool policy_knows_brief(const struct cpu *cpu, struct policy *policy);
 /* Ring 3 of the current view is about to run: whether directly; the window may change
  * hands for that. */
 bool policy_enter(struct cpu *cpu, struct policy *policy);

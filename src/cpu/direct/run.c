@@ -161,27 +161,36 @@ static bool may_enter(struct direct *direct)
            direct_copy_enters(direct, (unsigned)shown - 1, cpu->eip);
 }
 
-static void run_next(struct cpu *cpu)
+bool direct_executes(void *opaque)
 {
-    struct direct *direct = cpu->direct;
+    struct direct *direct = opaque;
+    struct cpu *cpu = direct->cpu;
     if (!(cpu->code_mode & CODE_MODE_USER)) {
         direct->traps_in_row = 0;
         policy_leave(cpu, &direct->policy);
-        jit_run_next(cpu);
-        return;
+        return false;
+    }
+    views_current(cpu);
+    views_keep_low(cpu);
+    if (policy_knows_brief(cpu, &direct->policy)) {
+        return false;
     }
     if (!cpu->free_running || !may_run_directly(direct) ||
         direct->traps_in_row >= TRAPS_IN_ROW) {
         direct->statistics.given_up += direct->traps_in_row >= TRAPS_IN_ROW;
+        return false;
+    }
+    return policy_enter(cpu, &direct->policy);
+}
+
+static void run_next(struct cpu *cpu)
+{
+    struct direct *direct = cpu->direct;
+    if (!direct_executes(direct)) {
         jit_run_next(cpu);
         return;
     }
-    views_current(cpu);
     if (jit_asks_for_budget(cpu)) {
-        return;
-    }
-    if (!policy_enter(cpu, &direct->policy)) {
-        jit_run_next(cpu);
         return;
     }
     views_after_fault(cpu);

@@ -192,6 +192,11 @@ static bool must_step(const struct cpu *cpu)
            debug_breakpoints_enabled(cpu);
 }
 
+bool run_loop_has_business(const struct cpu *cpu)
+{
+    return cpu->halted || cpu->debugger || must_step(cpu);
+}
+
 static inline void finish_run(struct cpu *cpu)
 {
     cpu->retired += (uint64_t)(cpu->current - cpu->block_start) + 1;

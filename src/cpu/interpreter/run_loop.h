@@ -15,6 +15,10 @@ typedef void run_next_function(struct cpu *cpu);
 
 enum cpu_exit run_loop(struct cpu *cpu, uint64_t budget, run_next_function *run_next);
 
+/* Whether something has to be done before the next instruction, or around it, even if
+ * there is no request: single steps, breakpoints. */
+bool run_loop_has_business(const struct cpu *cpu);
+
 /* By interpreting. */
 void run_loop_interpret(struct cpu *cpu);
 /* Likewise, but `instructions` at most, of the block at CS:EIP. */

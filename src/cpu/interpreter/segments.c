@@ -91,8 +91,9 @@ static void load_data_segment(struct cpu *cpu, enum segment_number number,
 bool segment_load_again(struct cpu *cpu, enum segment_number number, uint16_t selector)
 {
     struct segment *segment = &cpu->segments[number];
+    bool any_kind = number == SEGMENT_FS || number == SEGMENT_GS;
     if (selector_is_null(selector)) {
-        if (segment->kind != SEGMENT_CHECKED) {
+        if (segment->kind != SEGMENT_CHECKED && !any_kind) {
             return false;
         }
         *segment = segment_null(selector);
@@ -102,7 +103,7 @@ bool segment_load_again(struct cpu *cpu, enum segment_number number, uint16_t se
     uint32_t offset = selector & ~7U;
     uint64_t descriptor;
     if ((selector & SELECTOR_LOCAL) || offset + 7 > cpu->gdtr.limit ||
-        loaded->segment.kind != segment->kind ||
+        (loaded->segment.kind != segment->kind && !any_kind) ||
         !supervisor_try_read64(cpu, cpu->gdtr.base + offset, &descriptor) ||
         !is_same(cpu, loaded, descriptor, selector)) {
         return false;

@@ -10,7 +10,8 @@ bool segment_data_allowed(const struct descriptor *descriptor, uint16_t selector
                           unsigned cpl);
 
 /* Loads ES, FS, GS or DS in protected mode if that is simple: null, or a segment that
- * was loaded before from the same descriptor, and of the kind that the register has.
+ * was loaded before from the same descriptor, and (but in FS and GS, of which no
+ * translation takes anything for granted) of the kind that the register has.
  * Else changes nothing. Raises nothing. */
 bool segment_load_again(struct cpu *cpu, enum segment_number number, uint16_t selector);
 

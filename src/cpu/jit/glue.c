@@ -6,7 +6,8 @@
  *   indirect          R8D: EIP that is looked up in the jump table
  *   unpaired          likewise, of a return where no call was: the bottom of the stack
  *   exit_trap         registers have been saved by the signal handler
- *   interpret         called by translated code, R9: struct handed
+ *   interpret         called by translated code, R9: struct handed; comes back, or
+ *                     goes on at cpu->eip by another jump table
  *   quick             likewise, R8D: operand: by its quick way, else by interpret
  *
  * The exits return from enter() with the kind of exit. No instruction here between
@@ -144,8 +145,29 @@ static void make_exits(struct jit *jit)
     jit_emit_leave(e, JIT_EXIT_TRAP);
 }
 
+/* The privilege has changed: by the jump table, and with pairs of calls and returns
+ * that begin anew, as from C. */
+static void make_turn(struct jit *jit)
+{
+    struct emitter *e = &jit->emitter;
+    emit_load64(e, HOST_TABLE, HOST_CPU, CPU_AT(translated.table));
+    emit_load64(e, HOST_LEFT, HOST_CPU, CPU_AT(translated.left));
+    jit->entering[2].first = emit_here(e);
+    const uint8_t *requested = jit_emit_jump_if_requested(e);
+    emit_load64(e, HOST_RSP, HOST_CPU, CPU_AT(translated.stack_top));
+    load_guest(e);
+    emit_load32(e, HOST_R8, HOST_CPU, CPU_AT(eip));
+    jit_emit_indirect(e, false);
+    jit->entering[2].end = emit_here(e);
+    jit->entering[2].back = emit_here(e);
+    emit_patch_relative(e, requested, jit->entering[2].back);
+    jit_emit_leave(e, JIT_EXIT_LEFT);
+}
+
 static void make_interpret(struct jit *jit)
 {
+    _Static_assert(HANDED_LEAVES < HANDED_GOES_ON && HANDED_GOES_ON < HANDED_TURNS,
+                   "compared below");
     struct emitter *e = &jit->emitter;
     jit->interpret = emit_here(e);
     save_guest(e);
@@ -156,9 +178,12 @@ static void make_interpret(struct jit *jit)
     emit_constant64(e, HOST_RAX, (uintptr_t)jit_interpret);
     EMIT(e, 0xff, 0xd0); /* call rax */
     emit_load64(e, HOST_RSP, HOST_CPU, CPU_AT(translated.stack));
-    EMIT(e, 0x84, 0xc0); /* test al, al */
-    EMIT(e, 0x0f, 0x84); /* jz */
+    EMIT(e, 0x3c, HANDED_GOES_ON); /* cmp al, … */
+    EMIT(e, 0x0f, 0x82);           /* jb */
     const uint8_t *left = emit_here(e);
+    emit32(e, 0);
+    EMIT(e, 0x0f, 0x87); /* ja */
+    const uint8_t *turned = emit_here(e);
     emit32(e, 0);
     emit_load64(e, HOST_LEFT, HOST_CPU, CPU_AT(translated.left));
     jit->entering[1].first = emit_here(e);
@@ -170,6 +195,8 @@ static void make_interpret(struct jit *jit)
     emit_patch_relative(e, left, jit->entering[1].back);
     emit_patch_relative(e, requested, jit->entering[1].back);
     jit_emit_leave(e, JIT_EXIT_LEFT);
+    emit_patch_relative(e, turned, emit_here(e));
+    make_turn(jit);
 }
 
 /* What C may change of the guest's registers. */
@@ -226,19 +253,19 @@ static void make_quick(struct jit *jit)
     EMIT(e, 0x84, 0xc0); /* test al, al */
     EMIT(e, 0x74, 0x00); /* jz */
     uint8_t *refused = e->at;
-    jit->entering[2].first = emit_here(e);
+    jit->entering[3].first = emit_here(e);
     const uint8_t *requested = jit_emit_jump_if_requested(e);
     load_flags(e);
     move_caller_saved(e, emit_load32);
     emit8(e, 0xc3); /* ret */
-    jit->entering[2].end = emit_here(e);
+    jit->entering[3].end = emit_here(e);
     refused[-1] = (uint8_t)(e->at - refused);
     load_flags(e);
     move_caller_saved(e, emit_load32);
     emit_load64(e, HOST_R9, HOST_CPU, CPU_AT(translated.handed));
     emit_jump(e, jit->interpret);
-    jit->entering[2].back = emit_here(e);
-    emit_patch_relative(e, requested, jit->entering[2].back);
+    jit->entering[3].back = emit_here(e);
+    emit_patch_relative(e, requested, jit->entering[3].back);
     make_quick_requested(jit);
 }
 

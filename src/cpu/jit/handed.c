@@ -6,6 +6,7 @@
 #include "cpu/core/instruction_table.h"
 #include "cpu/interpreter/handlers.h"
 #include "cpu/interpreter/segments.h"
+#include "cpu/mmu/access.h"
 
 void jit_make_live(struct cpu *cpu, bool uses_vector)
 {
@@ -138,7 +139,7 @@ static bool has_fallen_through(struct cpu *cpu, const struct handed *handed,
     return true;
 }
 
-bool jit_interpret(struct cpu *cpu, const struct handed *handed)
+enum handed_end jit_interpret(struct cpu *cpu, const struct handed *handed)
 {
     uint32_t code_mode = cpu->code_mode;
     uint8_t access_rights = cpu->access_rights;
@@ -147,12 +148,15 @@ bool jit_interpret(struct cpu *cpu, const struct handed *handed)
     bool goes_on = jit_execute(cpu, handed) ||
                    (handed->falls_through &&
                     has_fallen_through(cpu, handed, code_mode, access_rights));
-    if (!goes_on || !jit_may_go_on(cpu, handed->rest_of_segment, handed->rest_of_block,
-                                   !handed->changes_assumptions)) {
-        return false;
+    if (!goes_on) {
+        return handed->turns && jit_turn(cpu) ? HANDED_TURNS : HANDED_LEAVES;
+    }
+    if (!jit_may_go_on(cpu, handed->rest_of_segment, handed->rest_of_block,
+                       !handed->changes_assumptions)) {
+        return HANDED_LEAVES;
     }
     jit_make_live(cpu, handed->uses_vector);
-    return true;
+    return HANDED_GOES_ON;
 }
 
 static bool load_segment(struct cpu *cpu, const struct handed *handed, uint32_t operand)
@@ -182,17 +186,53 @@ void jit_leave_quick(struct cpu *cpu, const struct handed *handed)
     cpu->eip = handed->end.eip;
 }
 
-quick_way *jit_quick_way(const struct instruction *instruction, bool *selector)
+/* What a quick way may touch. */
+static bool is_at_hand(unsigned reg)
+{
+    return reg == REGISTER_EAX || reg == REGISTER_ECX || reg == REGISTER_EDX ||
+           reg == REGISTER_ESI || reg == REGISTER_EDI;
+}
+
+static bool load_word(struct cpu *cpu, const struct handed *handed, uint32_t place)
+{
+    return mmu_try_read32(cpu, place, &cpu->regs[handed->instruction.reg]);
+}
+
+static bool store_word(struct cpu *cpu, const struct handed *handed, uint32_t place)
+{
+    return mmu_try_write32(cpu, place, cpu->regs[handed->instruction.reg]);
+}
+
+/* Of what has trapped: the moves by which a kernel reads and writes user memory. */
+static quick_way *quick_move(const struct instruction *instruction)
+{
+    uint16_t handler = instruction_row(instruction)->handler;
+    if (!instruction->memory || instruction->operand_bytes != 4 ||
+        !is_at_hand(instruction->reg)) {
+        return NULL;
+    }
+    return handler == HANDLER_mov_Gv_Ev   ? load_word
+           : handler == HANDLER_mov_Ev_Gv ? store_word
+                                          : NULL;
+}
+
+quick_way *jit_quick_way(const struct instruction *instruction, bool alone,
+                         enum quick_operand *operand)
 {
     uint16_t handler = instruction_row(instruction)->handler;
     unsigned reg = instruction->reg;
-    *selector = handler == HANDLER_mov_Sw_Ew;
+    if (alone) {
+        *operand = QUICK_PLACE;
+        return quick_move(instruction);
+    }
     if (handler == HANDLER_rdtsc) {
+        *operand = QUICK_NOTHING;
         return read_time;
     }
+    *operand = QUICK_SELECTOR;
     bool is_data = reg == SEGMENT_ES || reg == SEGMENT_FS || reg == SEGMENT_GS ||
                    reg == SEGMENT_DS;
-    return *selector && is_data ? load_segment : NULL;
+    return handler == HANDLER_mov_Sw_Ew && is_data ? load_segment : NULL;
 }
 
 void jit_hand(struct handed *handed, const struct instruction *instruction)

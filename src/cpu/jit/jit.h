@@ -65,6 +65,9 @@ struct handed;
  * where it may change them, but not the rest of the state, and raises nothing. */
 typedef bool quick_way(struct cpu *cpu, const struct handed *handed, uint32_t operand);
 
+/* Nothing, a selector, or the linear address of the operand in memory. */
+enum quick_operand { QUICK_NOTHING, QUICK_SELECTOR, QUICK_PLACE };
+
 /* An instruction that is handed to the interpreter, as it wants to see it: followed by
  * one that ends the block. */
 struct handed {
@@ -73,9 +76,14 @@ struct handed {
     uint16_t rest_of_block;
     bool changes_assumptions; /* it may, and go on with its block */
     bool falls_through;       /* it leaves its block, but may go on */
+    bool turns;               /* it is made to change the privilege */
     bool uses_vector; /* its translation does, so vector registers have to be live */
     quick_way *quick; /* NULL: there is none */
 };
+
+/* How translated code goes on after such an instruction: with the next one, with what
+ * is at cpu->eip now, or not at all. */
+enum handed_end { HANDED_LEAVES, HANDED_GOES_ON, HANDED_TURNS };
 
 /* What FSTENV shall show of the last x87 instruction that has run natively, and of the
  * last that had an operand in memory. Translated code stores its number (struct
@@ -211,13 +219,15 @@ struct jit {
      * `back` has not entered translated code. */
     struct {
         const uint8_t *first, *end, *back;
-    } entering[3];
+    } entering[4];
 
     /* Of an engine that has the host's processor execute guest code (cpu/direct): is
      * asked of each signal first; true if it was its. In the signal's handler, which is
-     * entered at `signal_entry`. */
+     * entered at `signal_entry`. And of what follows when the privilege has changed:
+     * whether it is the processor's. */
     struct {
         bool (*handle)(void *opaque, int number, const siginfo_t *info, void *context);
+        bool (*executes)(void *opaque);
         void (*signal_entry)(int number, siginfo_t *info, void *context);
         void *opaque;
     } direct;
@@ -239,6 +249,9 @@ enum cpu_exit jit_run(struct cpu *cpu, uint64_t budget);
 enum cpu_exit jit_run_with(struct cpu *cpu, uint64_t budget,
                            void (*run_next)(struct cpu *cpu));
 void jit_run_next(struct cpu *cpu);
+/* The privilege has changed in the midst of translated code: whether that may go on at
+ * cpu->eip by the jump table, as nothing waits for the run loop. */
+bool jit_turn(struct cpu *cpu);
 /* Whether code at CS:EIP is of the kind that is translated: 32 bits, flat, protected.
  */
 bool jit_supports(const struct cpu *cpu);
@@ -252,14 +265,14 @@ uint32_t jit_assumptions(const struct cpu *cpu);
 
 /* handed.c */
 
-/* Executes one instruction by the interpreter: called by translated code. Returns
- * whether translated code goes on behind it. */
-bool jit_interpret(struct cpu *cpu, const struct handed *handed);
+/* Executes one instruction by the interpreter: called by translated code. */
+enum handed_end jit_interpret(struct cpu *cpu, const struct handed *handed);
 /* Executes the instruction; true if it has come to its end and the next follows. */
 bool jit_execute(struct cpu *cpu, const struct handed *handed);
-/* The quick way of an instruction, or NULL. `*selector`: it wants its operand, a
- * selector; else it wants none. */
-quick_way *jit_quick_way(const struct instruction *instruction, bool *selector);
+/* The quick way of an instruction, or NULL, and what operand it wants. `alone`: it has
+ * trapped, so it is not translated. */
+quick_way *jit_quick_way(const struct instruction *instruction, bool alone,
+                         enum quick_operand *operand);
 /* Translated code is left behind an instruction that a quick way has done: called by
  * it. */
 void jit_leave_quick(struct cpu *cpu, const struct handed *handed);

@@ -135,9 +135,10 @@ static const struct translation *take_translation(struct jit *jit, struct block 
 
 /* Translated code has come out only because it does not know what follows. NULL: that,
  * or a request, is for the run loop. */
-static const uint8_t *find_way(struct jit *jit, struct jump_table *table)
+static const uint8_t *find_way(struct jit *jit)
 {
     struct cpu *cpu = jit->cpu;
+    struct jump_table *table = &jit->tables[views_current_id(cpu)];
     bool requested = atomic_load(&cpu->request) & cpu->translated.requests;
     if (requested || cpu->retired >= cpu->budget_end) {
         return NULL;
@@ -152,23 +153,22 @@ static const uint8_t *find_way(struct jit *jit, struct jump_table *table)
     return translation->code;
 }
 
+static void note_live(struct jit *jit)
+{
+    if (jit->cpu->translated.assumptions & ASSUME_USER) {
+        jit->user_was_live = jit->cpu->fpu.live;
+    }
+}
+
 /* Runs translated code until it has to come out for more than mapping a page. */
-static void run_translated(struct jit *jit, const struct translation *translation,
-                           struct jump_table *table)
+static void run_translated(struct jit *jit, const struct translation *translation)
 {
     struct cpu *cpu = jit->cpu;
     const uint8_t *code = translation->code;
-    cpu->translated.left = (int64_t)(cpu->budget_end - cpu->retired);
-    cpu->translated.shadow_left = INT64_MAX;
-    jit_choose_requests(cpu);
-    bool user = cpu->translated.assumptions & ASSUME_USER;
-    bool vector = cpu->translated.assumptions & ASSUME_VECTOR;
-    /* What uses them will do so again; but to load them in vain is dear. */
-    jit_make_live(cpu,
-                  translation->uses_vector || (user && vector && jit->user_was_live));
+    jit_make_live(cpu, translation->uses_vector);
     while (code) {
         enum jit_exit exit = jit->enter(cpu, code);
-        jit->user_was_live = user ? cpu->fpu.live : jit->user_was_live;
+        note_live(jit);
         jit->statistics.exits[exit]++;
         jit_take_note(cpu);
         code = NULL;
@@ -178,7 +178,7 @@ static void run_translated(struct jit *jit, const struct translation *translatio
             jit_account(cpu, 0);
             jit->pending_link =
                 exit == JIT_EXIT_LINK ? jit->links[cpu->translated.link] : NULL;
-            code = find_way(jit, table);
+            code = find_way(jit);
         }
     }
     if ((int64_t)(cpu->budget_end - cpu->retired) == cpu->translated.shadow_left) {
@@ -186,34 +186,66 @@ static void run_translated(struct jit *jit, const struct translation *translatio
     }
 }
 
-void jit_run_next(struct cpu *cpu)
+/* What translated code finds around it: its view, and the table that is returned. NULL:
+ * it is not to run now. */
+static struct jump_table *surround(struct jit *jit)
 {
-    struct jit *jit = cpu->jit;
-    struct block *block = jit_supports(cpu) ? find_block(cpu) : NULL;
-    if (!block) {
-        interpret(jit);
-        return;
-    }
+    struct cpu *cpu = jit->cpu;
     cpu->translated.assumptions = jit_assumptions(cpu);
     if (runs_unchecked(cpu) && jit_asks_for_budget(cpu)) {
-        return;
+        return NULL;
     }
     uint8_t *base = views_current(cpu);
     if (cpu->cpl == 3) {
         views_after_fault(cpu);
     }
-    unsigned view = views_current_id(cpu);
-    struct jump_table *table = jit_table(jit, view, cpu->translated.assumptions);
+    struct jump_table *table =
+        jit_table(jit, views_current_id(cpu), cpu->translated.assumptions);
+    if (table) {
+        set_gs_base(jit, base);
+        cpu->translated.view = (uintptr_t)base;
+        cpu->translated.table = (uintptr_t)table->entries + JUMP_TABLE_BIAS;
+        cpu->translated.left = (int64_t)(cpu->budget_end - cpu->retired);
+        cpu->translated.shadow_left = INT64_MAX;
+        jit_choose_requests(cpu);
+    }
+    return table;
+}
+
+/* Who has used vector registers will do so again; but to load them in vain is dear. */
+static void make_live_for_user(struct jit *jit)
+{
+    uint32_t assumptions = jit->cpu->translated.assumptions;
+    bool user = assumptions & ASSUME_USER, vector = assumptions & ASSUME_VECTOR;
+    jit_make_live(jit->cpu, user && vector && jit->user_was_live);
+}
+
+void jit_run_next(struct cpu *cpu)
+{
+    struct jit *jit = cpu->jit;
+    struct block *block = jit_supports(cpu) ? find_block(cpu) : NULL;
+    struct jump_table *table = block ? surround(jit) : NULL;
     const struct translation *translation =
         table ? take_translation(jit, block, table) : NULL;
     if (!translation) {
         interpret(jit);
         return;
     }
-    set_gs_base(jit, base);
-    cpu->translated.view = (uintptr_t)base;
-    cpu->translated.table = (uintptr_t)table->entries + JUMP_TABLE_BIAS;
-    run_translated(jit, translation, table);
+    make_live_for_user(jit);
+    run_translated(jit, translation);
+}
+
+bool jit_turn(struct cpu *cpu)
+{
+    struct jit *jit = cpu->jit;
+    note_live(jit);
+    if (run_loop_has_business(cpu) || !jit_supports(cpu) ||
+        (jit->direct.executes && jit->direct.executes(jit->direct.opaque)) ||
+        !surround(jit)) {
+        return false;
+    }
+    make_live_for_user(jit);
+    return true;
 }
 
 void jit_forget_gs(struct jit *jit)

@@ -185,6 +185,13 @@ static bool falls_through(const struct instruction *instruction)
     return handler == HANDLER_popf || handler == HANDLER_sti;
 }
 
+static bool turns(const struct instruction *instruction)
+{
+    uint16_t handler = instruction_row(instruction)->handler;
+    return handler == HANDLER_sysenter || handler == HANDLER_sysexit ||
+           handler == HANDLER_int_Ib || handler == HANDLER_iret;
+}
+
 /* movzx r8d, operand of 16 bits; false if it cannot be reached. */
 static bool emit_load_selector(struct translator *t,
                                const struct instruction *instruction)
@@ -203,13 +210,34 @@ static bool emit_load_selector(struct translator *t,
     return true;
 }
 
+static bool is_flat(const struct translator *t, unsigned segment)
+{
+    return (t->assumptions >> (ASSUME_SEGMENT_BITS * segment) & 3) == SEGMENT_FLAT;
+}
+
+/* lea r8d, operand; false if that is not its linear address. */
+static bool emit_load_place(struct translator *t, const struct instruction *instruction)
+{
+    if (instruction->segment == SEGMENT_FS || instruction->segment == SEGMENT_GS ||
+        !is_flat(t, instruction->segment) ||
+        !encode_reaches(instruction, t->assumptions)) {
+        return false;
+    }
+    const struct shape shape = {.opcode = 0x8d, .reg = HOST_R8};
+    const struct address address = encode_address(t->e, instruction, t->assumptions);
+    encode_memory(t->e, &shape, &address, false, true);
+    return true;
+}
+
 /* The quick way of an instruction, with R8D = its operand; NULL: there is none. */
 static quick_way *emit_quick_operand(struct translator *t, unsigned i)
 {
     const struct instruction *instruction = &t->block->instructions[i];
-    bool selector, alone = t->block->left_alone >> i & 1;
-    quick_way *quick = alone ? NULL : jit_quick_way(instruction, &selector);
-    if (quick && selector && !emit_load_selector(t, instruction)) {
+    enum quick_operand operand;
+    quick_way *quick =
+        jit_quick_way(instruction, t->block->left_alone >> i & 1, &operand);
+    if (quick && ((operand == QUICK_SELECTOR && !emit_load_selector(t, instruction)) ||
+                  (operand == QUICK_PLACE && !emit_load_place(t, instruction)))) {
         return NULL;
     }
     return quick;
@@ -227,6 +255,7 @@ static void hand_over(struct translator *t, unsigned i)
     handed->rest_of_block = (uint16_t)(t->block->count - i - 1);
     handed->changes_assumptions = changes_assumptions(instruction);
     handed->falls_through = falls_through(instruction);
+    handed->turns = turns(instruction);
     handed->uses_vector = t->translation->uses_vector;
     handed->quick = quick;
     emit_constant64(t->e, HOST_R9, (uintptr_t)handed);
@@ -250,11 +279,6 @@ static bool emit_load_operand(struct translator *t,
     const struct address address = encode_address(t->e, instruction, t->assumptions);
     encode_memory(t->e, &shape, &address, false, false);
     return true;
-}
-
-static bool has_flat_stack(const struct translator *t)
-{
-    return (t->assumptions >> (ASSUME_SEGMENT_BITS * SEGMENT_SS) & 3) == SEGMENT_FLAT;
 }
 
 static bool translate_pop(struct translator *t, const struct instruction *instruction)
@@ -373,7 +397,7 @@ static bool translate_transfer(struct translator *t,
     default:
         break;
     }
-    if (!has_flat_stack(t)) {
+    if (!is_flat(t, SEGMENT_SS)) {
         return false;
     }
     switch (row->handler) {

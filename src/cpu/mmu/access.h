@@ -72,6 +72,27 @@ static inline bool supervisor_try_read64(const struct cpu *cpu, gla_t address,
     return true;
 }
 
+/* Accesses of the code that runs now, likewise. */
+static inline bool mmu_try_read32(const struct cpu *cpu, gla_t address, uint32_t *value)
+{
+    const struct tlb_entry *e = tlb_entry(cpu->mmu, address, mmu_current_rights(cpu));
+    if (!tlb_hits(e->read_tag, address, sizeof(*value))) {
+        return false;
+    }
+    __builtin_memcpy(value, e->host + (uintptr_t)address, sizeof(*value));
+    return true;
+}
+
+static inline bool mmu_try_write32(const struct cpu *cpu, gla_t address, uint32_t value)
+{
+    const struct tlb_entry *e = tlb_entry(cpu->mmu, address, mmu_current_rights(cpu));
+    if (!tlb_hits(e->write_tag, address, sizeof(value))) {
+        return false;
+    }
+    __builtin_memcpy(e->host + (uintptr_t)address, &value, sizeof(value));
+    return true;
+}
+
 #define DEFINE_MMU_ACCESS(bits, type)                                                  \
     static inline type mmu_read##bits(struct cpu *cpu, gla_t address,                  \
                                       enum mmu_rights rights)                          \

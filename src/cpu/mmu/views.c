@@ -126,9 +126,6 @@ uint8_t *views_current(struct cpu *cpu)
     struct view *view = user ? views_take_user(cpu) : &views->view[0];
     views->current = view;
     view->used = ++views->uses;
-    if (__builtin_expect(view == views->low, 0) && !views_may_be_low(cpu)) {
-        views_leave_low(cpu);
-    }
     if (__builtin_expect(view->seen.any != views->epoch.any, 0)) {
         catch_up(cpu, view);
     }

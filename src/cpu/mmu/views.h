@@ -152,8 +152,11 @@ void views_examine_by(struct cpu *cpu, const struct views_examiner *examiner);
 bool views_is_low(const struct cpu *cpu);
 /* Whether the current address space has nothing for ring 3 where the window is the
  * caller's. A view that comes to have something there loses the window, in
- * views_current(): what ring 3 reads there must be the guest's. */
+ * views_keep_low(): what ring 3 reads there must be the guest's. */
 bool views_may_be_low(struct cpu *cpu);
+/* The current view leaves the low window if it may not be there any more: before ring 3
+ * runs. */
+void views_keep_low(struct cpu *cpu);
 /* Gives the current view, which is a user view, the low window: it is emptied, and so
  * is the view that had it. views_current() has to be called after that. */
 void views_take_low(struct cpu *cpu);

@@ -141,3 +141,10 @@ void views_forbid_execution(struct cpu *cpu, uint32_t ram_page, bool copied)
         }
     }
 }
+
+void views_keep_low(struct cpu *cpu)
+{
+    if (views_is_low(cpu) && !views_may_be_low(cpu)) {
+        views_leave_low(cpu);
+    }
+}
