@@ -14,7 +14,6 @@
 #include "cli/run.h"
 #include "cli/sandbox.h"
 #include "cli/signals.h"
-#include "cli/values.h"
 #include "cpu/engines/engines.h"
 #include "experiment/experiment.h"
 #include "gdb/gdb.h"
@@ -165,6 +164,11 @@ static bool apply_gdb(struct course *course, const char *value, struct error *er
 static bool apply_sandbox(struct course *course, const char *value, struct error *error)
 {
     course->sandbox = strcmp(value, "on") == 0;
+    if (course->sandbox && !CONFINEMENT_POSSIBLE) {
+        return error_set(error,
+                         "experiment: --sandbox on: this build checks itself and "
+                         "cannot be confined; leave this out");
+    }
     return course->sandbox || strcmp(value, "off") == 0 ||
            error_set(error, "experiment: --sandbox %s: it can be on or off", value);
 }

@@ -4,7 +4,6 @@
  * the same in each run. */
 #include "experiment/experiment_internal.h"
 
-#include <lualib.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -4,11 +4,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 static void interrupt_for_wait(void *opaque)
 {
@@ -118,7 +116,8 @@ static bool create(struct experiment *experiment, struct machine_config *config,
     snprintf(experiment->result->engine, sizeof(experiment->result->engine), "%s",
              config->engine);
     if (host->injector) {
-        experiment->injections = host->injector->create(experiment->machine, error);
+        experiment->injections = host->injector->create(
+            experiment->machine, experiment->options->seed, error);
     }
     if (host->injector && !experiment->injections) {
         return false;

@@ -68,6 +68,12 @@ static void take_state(struct experiment *experiment)
     if (!experiment->started) {
         return;
     }
+    if (experiment->host->injector) {
+        result->faults = json_array();
+    }
+    for (unsigned i = 0; i < experiment->fault_count; i++) {
+        json_array_append_new(result->faults, injection_report(experiment, i));
+    }
     result->has_machine = true;
     result->hash = machine_hash(experiment->machine);
     result->virtual_ns = machine_now_ns(experiment->machine);
@@ -133,4 +139,5 @@ bool experiment_run(const struct experiment_options *options,
 void experiment_result_free(struct experiment_result *result)
 {
     json_decref(result->values);
+    json_decref(result->faults);
 }

@@ -62,6 +62,7 @@ struct experiment_result {
     char engine[16];
     double host_s;
     json_t *values; /* what the script has recorded: an object */
+    json_t *faults; /* what is to tell of each: an array; NULL: there is no injector */
 };
 
 /* Runs it to its end; that is a result, too, if it is a bad one. False, with one line

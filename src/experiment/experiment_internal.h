@@ -91,6 +91,7 @@ struct experiment {
     const char *end;  /* how the machine has ended; NULL: it has not */
     int exit_code;    /* with "debug-exit" */
     void *injections; /* of host->injector */
+    unsigned fault_count;
 };
 
 struct experiment *experiment_of(lua_State *lua);
@@ -138,6 +139,9 @@ ptrdiff_t console_take_line(const struct console_record *record, uint64_t *curso
                             char *line, size_t bytes);
 /* The last lines, for people: controls are shown as "\xNN". */
 void console_tail(const struct console_record *record, char *text, size_t bytes);
+
+/* inject.c: what is to tell of a fault, an object. */
+json_t *injection_report(struct experiment *experiment, unsigned fault);
 
 /* result.c */
 /* Opens, or makes, a file to append to; -1 with an error. */

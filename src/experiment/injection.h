@@ -10,23 +10,20 @@
 #include "base/error.h"
 #include "base/types.h"
 
+#include <stdio.h>
+
 struct machine;
 
-/* What is to tell of a fault so far. */
-struct injection_report {
-    const char *key; /* "activated", "address"…; NULL ends a list */
-    const char *value;
-};
-
 struct injector {
-    /* For one machine, before it runs. NULL with one line for the user. */
-    void *(*create)(struct machine *machine, struct error *error);
+    /* For one machine, before it is switched on. `seed`: of all that is left to chance.
+     * NULL with one line for the user. */
+    void *(*create)(struct machine *machine, uint64_t seed, struct error *error);
     void (*destroy)(void *injector);
-    /* Returns the number of the fault, or -1 with one line that says what is wrong with
-     * the text. */
-    int (*inject)(void *injector, const char *text, struct error *error);
-    /* Valid until the next call. */
-    const struct injection_report *(*report)(void *injector, int fault);
+    /* False, with one line that says what is wrong with the text. The first fault is
+     * number 0. Lock held. */
+    bool (*inject)(void *injector, const char *text, struct error *error);
+    /* Writes what is to tell of a fault so far, an object in JSON. Lock held. */
+    void (*report)(void *injector, unsigned fault, FILE *stream);
 };
 
 #endif

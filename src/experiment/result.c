@@ -87,6 +87,9 @@ bool result_store(int fd, const struct experiment *experiment, struct error *err
                             json_integer((json_int_t)result->instructions));
     }
     json_object_set(json, "values", result->values);
+    if (result->faults) {
+        json_object_set(json, "faults", result->faults);
+    }
     json_object_set_new(json, "version", json_string(FAUMACHINE_VERSION));
     json_object_set_new(json, "host_s", json_real(result->host_s));
     char *text = json_dumps(json, JSON_COMPACT | JSON_REAL_PRECISION(6));

@@ -15,7 +15,7 @@
 
 #include "experiment/experiment.h"
 
-enum { BIOS_BYTES = 64 << 10, LIMIT_S = 20, FAULT = 7 };
+enum { BIOS_BYTES = 64 << 10, LIMIT_S = 20, SEED = 12 };
 
 /* A machine whose BIOS does nothing, and what the injector has heard. */
 struct world {
@@ -83,9 +83,10 @@ static void print(void *opaque, const char *line)
     (void)opaque, (void)line;
 }
 
-static void *create(struct machine *machine, struct error *error)
+static void *create(struct machine *machine, uint64_t seed, struct error *error)
 {
     (void)machine, (void)error;
+    assert_int_equal(seed, SEED);
     the_world->injectors++;
     return the_world;
 }
@@ -96,24 +97,23 @@ static void destroy(void *injector)
     world->injectors--;
 }
 
-static int inject(void *injector, const char *text, struct error *error)
+static bool inject(void *injector, const char *text, struct error *error)
 {
     struct world *world = injector;
     snprintf(world->heard, sizeof(world->heard), "%s", text);
     if (strcmp(text, "target=moon") == 0) {
-        error_set(error, "target=moon: there are ram and disk");
-        return -1;
+        return error_set(error, "target=moon: there are ram and disk");
     }
-    return FAULT;
+    return true;
 }
 
-static const struct injection_report *report(void *injector, int fault)
+static void report(void *injector, unsigned fault, FILE *stream)
 {
-    static const struct injection_report rows[] = {
-        {"activated", "yes"}, {"address", "0x1234"}, {NULL, NULL}};
     (void)injector;
-    assert_int_equal(fault, FAULT);
-    return rows;
+    fprintf(stream,
+            "{\"fault\": %u, \"injected\": true, \"rate\": 0.5, \"nothing\": null, "
+            "\"activated\": [\"0x1234\", {\"how\": \"read\"}]}",
+            fault);
 }
 
 static const struct injector fake = {
@@ -122,11 +122,11 @@ static const struct injector fake = {
 /* The outcome; `expected` is part of the detail. */
 static void run(struct world *world, const char *script,
                 const struct injector *injector, const char *outcome,
-                const char *expected)
+                const char *expected, size_t faults)
 {
     write_file(world->script, sizeof(world->script), script, strlen(script));
     const struct experiment_options options = {
-        .script = world->script, .seed = 1, .limit_s = LIMIT_S};
+        .script = world->script, .seed = SEED, .limit_s = LIMIT_S};
     const struct experiment_host host = {.configure = configure,
                                          .start = start,
                                          .ended = ended,
@@ -141,6 +141,7 @@ static void run(struct world *world, const char *script,
     assert_true(good);
     assert_non_null(strstr(result.detail, expected));
     assert_string_equal(result.outcome, outcome);
+    assert_int_equal(json_array_size(result.faults), faults);
     experiment_result_free(&result);
 }
 
@@ -149,11 +150,14 @@ static void test_injector(void **state)
     struct world *world = *state;
     run(world,
         "machine {memory = '4M'}\n"
+        "inject('target=disk')\n"
         "local fault = inject('target=ram,bit=3')\n"
         "run_for('10 us')\n"
         "local report = fault_report(fault)\n"
-        "outcome(report.activated, report.address)\n",
-        &fake, "yes", "0x1234");
+        "expect_equal(report.fault, fault)\n"
+        "expect_equal(report.injected, true)\n"
+        "outcome(report.activated[2].how, report.activated[1])\n",
+        &fake, "read", "0x1234", 2);
     assert_string_equal(world->heard, "target=ram,bit=3");
 }
 
@@ -162,23 +166,26 @@ static void test_table(void **state)
     struct world *world = *state;
     run(world,
         "experiment {machine = {memory = '4M'}, fault = 'target=disk', outcome = 'x'}",
-        &fake, "x", "");
+        &fake, "x", "", 1);
     assert_string_equal(world->heard, "target=disk");
 }
 
 static void test_refused(void **state)
 {
     run(*state, "machine {memory = '4M'}\n\ninject('target=moon')", &fake, "error",
-        ":3: inject: target=moon: there are ram and disk");
-    run(*state, "inject('target=ram')", &fake, "error", ":1: there is no machine yet");
+        ":3: inject: target=moon: there are ram and disk", 0);
+    run(*state, "inject('target=ram')", &fake, "error", ":1: there is no machine yet",
+        0);
     run(*state, "machine {memory = '4M'}\ninject(1)", &fake, "error",
-        ":2: inject: a string is needed");
+        ":2: inject: a string is needed", 0);
+    run(*state, "machine {memory = '4M'}\nfault_report(0)", &fake, "error",
+        ":2: fault_report: there is no fault 0", 0);
 }
 
 static void test_none(void **state)
 {
     run(*state, "machine {memory = '4M'}\ninject('target=ram')", NULL, "error",
-        "global 'inject'");
+        "global 'inject'", 0);
 }
 
 int main(void)
