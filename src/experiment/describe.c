@@ -132,7 +132,7 @@ static bool create(struct experiment *experiment, struct machine_config *config,
 
 /* -- the functions -- */
 
-/* Each line has what may follow, so that there is room. */
+/* There is room left for the engine and the consoles. */
 static void add_argument(lua_State *lua, const char *text)
 {
     struct experiment *experiment = experiment_of(lua);

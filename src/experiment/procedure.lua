@@ -71,6 +71,10 @@ function machine(description)
             add_words(words, key, kind, description[key])
         end
     end
+    if description.rtc and not find(description.rtc, "%d") then
+        raise('machine: rtc: \'%s\' is another time in each run; give a date, as in '
+              .. '"base=2024-02-29T12:00:00"', description.rtc)
+    end
     local media = description.media or {}
     check("machine: media", media, "table")
     for _, name in ipairs(sorted_keys(media)) do

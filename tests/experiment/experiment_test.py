@@ -319,6 +319,8 @@ class Mistakes(TestCase):
                 f'bios = "{BIOS}", engine = "vroom"': "-engine vroom",
                 f'bios = "{BIOS}", media = {{x = "nothing"}}': "cannot open 'nothing'",
                 f'bios = "{BIOS}", watchdog_action = "pause"': "wait for ever",
+                f'bios = "{BIOS}", rtc = "base=utc"': "is another time in each run",
+                f'bios = "{BIOS}", rtc = "base=localtime"': "another time",
                 f'bios = "{BIOS}", serial = "file:x"': "there is no 'serial'",
                 f'bios = "{BIOS}", console = "tty"': "there is no console 'tty'",
                 'hda = "nbd://localhost"': "has no connections",
