@@ -106,7 +106,15 @@ static const struct word caches[] = {{"writeback", BLOCK_CACHE_WRITEBACK},
                                      {NULL, 0}};
 static const struct word engines[] = {
     {"threads", BLOCK_ENGINE_THREADS}, {"io_uring", BLOCK_ENGINE_IO_URING}, {NULL, 0}};
-static const struct word on_errors[] = {{"report", 0}, {NULL, 0}};
+static const struct word on_errors[] = {{"report", BLOCK_ON_ERROR_REPORT},
+                                        {"ignore", BLOCK_ON_ERROR_IGNORE},
+                                        {"stop", BLOCK_ON_ERROR_STOP},
+                                        {NULL, 0}};
+static const struct word on_write_errors[] = {{"report", BLOCK_ON_ERROR_REPORT},
+                                              {"ignore", BLOCK_ON_ERROR_IGNORE},
+                                              {"stop", BLOCK_ON_ERROR_STOP},
+                                              {"enospc", BLOCK_ON_ERROR_ENOSPC},
+                                              {NULL, 0}};
 
 static bool take_format(struct properties *properties, struct block_options *image,
                         struct error *error)
@@ -120,11 +128,33 @@ static bool take_format(struct properties *properties, struct block_options *ima
     return true;
 }
 
+/* What a failure of the host comes to. */
+static bool take_on_errors(struct properties *properties,
+                           const struct machine_drive *drive,
+                           struct block_options *image, struct error *error)
+{
+    int on_read = BLOCK_ON_ERROR_ENOSPC, on_write = BLOCK_ON_ERROR_ENOSPC;
+    if (!take_word(properties, "rerror", on_errors, "report, ignore or stop", &on_read,
+                   error) ||
+        !take_word(properties, "werror", on_write_errors,
+                   "enospc, report, ignore or stop", &on_write, error)) {
+        return false;
+    }
+    bool others = on_read > BLOCK_ON_ERROR_REPORT || on_write > BLOCK_ON_ERROR_REPORT;
+    if (others && drive->media != MACHINE_MEDIA_DISK) {
+        return error_set(error, "-drive: rerror and werror: floppies and CD-ROMs can "
+                                "have report only; leave them out");
+    }
+    image->on_read_error = (enum block_on_error)on_read;
+    image->on_write_error = (enum block_on_error)on_write;
+    return true;
+}
+
 /* How the image is kept. */
 static bool take_image(struct properties *properties, struct parser *parser,
                        struct block_options *image, struct error *error)
 {
-    int discard = false, cache = BLOCK_CACHE_WRITEBACK, ignored = 0;
+    int discard = false, cache = BLOCK_CACHE_WRITEBACK;
     int engine = BLOCK_ENGINE_AUTO;
     image->file = properties_take(properties, "file");
     if (!take_format(properties, image, error) ||
@@ -134,9 +164,7 @@ static bool take_image(struct properties *properties, struct parser *parser,
                    error) ||
         !take_word(properties, "cache", caches, "writeback, writethrough or unsafe",
                    &cache, error) ||
-        !take_word(properties, "aio", engines, "threads or io_uring", &engine, error) ||
-        !take_word(properties, "werror", on_errors, "report", &ignored, error) ||
-        !take_word(properties, "rerror", on_errors, "report", &ignored, error)) {
+        !take_word(properties, "aio", engines, "threads or io_uring", &engine, error)) {
         return false;
     }
     if (image->snapshot && image->read_only) {
@@ -243,6 +271,7 @@ bool option_apply_drive(struct parser *parser, const char *value, struct error *
     if (!properties_parse(properties, "-drive", value, error) ||
         !take_media(properties, &drive, error) ||
         !take_image(properties, parser, &drive.image, error) ||
+        !take_on_errors(properties, &drive, &drive.image, error) ||
         !take_place(properties, parser, drive.media, &index, error) ||
         !properties_finish(properties, known, error)) {
         return false;

@@ -103,6 +103,9 @@ int run_machine(const struct options *options)
     struct machine_result result = {.end = MACHINE_END_HOST_ERROR};
     struct signals signals;
     sandbox_prepare();
+    if (!options->sandbox) {
+        confinement_forgo();
+    }
     if (!signals_start(&signals, &result.error)) {
         return status_of(&result);
     }

@@ -10,11 +10,18 @@ enum {
     FEATURE_READ_ONLY = 5,
     FEATURE_BLOCK_SIZE = 6,
     FEATURE_FLUSH = 9,
+    FEATURE_DISCARD = 13,
+    FEATURE_WRITE_ZEROES = 14,
 
     CONFIG_CAPACITY = 0,
     CONFIG_SEGMENTS = 12,
     CONFIG_BLOCK_SIZE = 20,
-    CONFIG_BYTES = 24,
+    CONFIG_DISCARD_SECTORS = 36, /* at most, in one request */
+    CONFIG_DISCARD_SEGMENTS = 40,
+    CONFIG_DISCARD_ALIGNMENT = 44,
+    CONFIG_ZEROES_SECTORS = 48,
+    CONFIG_ZEROES_SEGMENTS = 52,
+    CONFIG_BYTES = 60,
 
     CLASS_STORAGE = 0x010000,
     QUEUE_SIZE = 128,
@@ -22,11 +29,15 @@ enum {
     SERIAL_BYTES = 20,
     HEADER_BYTES = 16,
     REQUEST_BYTES = 16 << 20, /* at most, in one request */
+    DISCARD_SECTORS = 1 << 22,
 
     TYPE_READ = 0,
     TYPE_WRITE = 1,
     TYPE_FLUSH = 4,
     TYPE_IDENTITY = 8,
+    TYPE_DISCARD = 11,
+    TYPE_WRITE_ZEROES = 13,
+    RANGE_UNMAP = 1, /* flag: zeros may come from nowhere */
     STATUS_GOOD = 0,
     STATUS_ERROR = 1,
     STATUS_UNSUPPORTED = 2,
@@ -35,6 +46,12 @@ enum {
 struct header {
     uint32_t type, reserved;
     uint64_t sector;
+};
+
+/* What a discard is for; the driver may give one of these in a request. */
+struct range {
+    uint64_t sector;
+    uint32_t sectors, flags;
 };
 
 struct virtio_block {
@@ -93,28 +110,33 @@ static void complete(void *opaque, int result)
     free(request);
 }
 
-/* Hands a request to the back end; false if it makes no sense. */
+/* Hands a request to the back end; false if it makes no sense. `zeros`: are written,
+ * and not what is in the element. */
 static bool submit(struct virtio_block *disk, enum block_operation operation,
-                   uint64_t sector, uint64_t length,
+                   uint64_t sector, uint64_t length, bool zeros,
                    const struct virtqueue_element *element)
 {
-    if (length > REQUEST_BYTES || length % BLOCK_SECTOR_BYTES ||
-        sector > disk->block->sectors ||
+    uint64_t most = operation == BLOCK_DISCARD
+                        ? (uint64_t)DISCARD_SECTORS * BLOCK_SECTOR_BYTES
+                        : REQUEST_BYTES;
+    size_t room = operation == BLOCK_DISCARD ? 0 : length;
+    if (length > most || length % BLOCK_SECTOR_BYTES || sector > disk->block->sectors ||
         length / BLOCK_SECTOR_BYTES > disk->block->sectors - sector) {
         return false;
     }
-    struct disk_request *request = malloc(sizeof(*request) + length);
+    struct disk_request *request = malloc(sizeof(*request) + room);
     if (!request) {
         return false;
     }
     request->disk = disk;
     request->epoch = disk->epoch;
-    request->length = (uint32_t)length;
+    request->length = (uint32_t)length; /* of a read: else it is not used */
     request->is_read = operation == BLOCK_READ;
     request->element = *element;
     if (operation == BLOCK_WRITE) {
+        memset(request->bytes, 0, zeros ? length : 0);
         virtqueue_read(requests_of(disk), element, HEADER_BYTES, request->bytes,
-                       length);
+                       zeros ? 0 : length);
     }
     const struct block_request to_block = {
         .operation = operation,
@@ -128,6 +150,23 @@ static bool submit(struct virtio_block *disk, enum block_operation operation,
     return true;
 }
 
+/* Discards, or writes zeros. */
+static bool submit_range(struct virtio_block *disk, uint32_t type,
+                         const struct virtqueue_element *element)
+{
+    struct range range;
+    bool discards = type == TYPE_DISCARD;
+    uint32_t known = discards ? 0 : RANGE_UNMAP;
+    if (element->readable_bytes != HEADER_BYTES + sizeof(range) ||
+        virtqueue_read(requests_of(disk), element, HEADER_BYTES, &range,
+                       sizeof(range)) != sizeof(range) ||
+        (range.flags & ~known) || disk->block->read_only) {
+        return false;
+    }
+    return submit(disk, discards ? BLOCK_DISCARD : BLOCK_WRITE, range.sector,
+                  (uint64_t)range.sectors * BLOCK_SECTOR_BYTES, !discards, element);
+}
+
 /* False: it cannot be done, and has not been answered. */
 static bool carry_out(struct virtio_block *disk, const struct header *header,
                       const struct virtqueue_element *element)
@@ -135,13 +174,16 @@ static bool carry_out(struct virtio_block *disk, const struct header *header,
     switch (header->type) {
     case TYPE_READ:
         return submit(disk, BLOCK_READ, header->sector, element->writable_bytes - 1,
-                      element);
+                      false, element);
     case TYPE_WRITE:
         return !disk->block->read_only &&
                submit(disk, BLOCK_WRITE, header->sector,
-                      element->readable_bytes - HEADER_BYTES, element);
+                      element->readable_bytes - HEADER_BYTES, false, element);
+    case TYPE_DISCARD:
+    case TYPE_WRITE_ZEROES:
+        return submit_range(disk, header->type, element);
     default:
-        return submit(disk, BLOCK_FLUSH, 0, 0, element);
+        return submit(disk, BLOCK_FLUSH, 0, 0, false, element);
     }
 }
 
@@ -161,6 +203,8 @@ static void start(struct virtio_block *disk, const struct virtqueue_element *ele
     case TYPE_READ:
     case TYPE_WRITE:
     case TYPE_FLUSH:
+    case TYPE_DISCARD:
+    case TYPE_WRITE_ZEROES:
         if (!carry_out(disk, &header, element)) {
             answer(disk, element, 0, STATUS_ERROR);
         }
@@ -193,6 +237,13 @@ static void reset_disk(void *opaque)
     uint8_t *config = disk->virtio.config;
     const uint32_t segments = SEGMENTS, block_bytes = BLOCK_SECTOR_BYTES;
     disk->epoch++;
+    const uint32_t discard_sectors = DISCARD_SECTORS, one = 1;
+    const uint32_t zeroes_sectors = REQUEST_BYTES / BLOCK_SECTOR_BYTES;
+    memcpy(config + CONFIG_DISCARD_SECTORS, &discard_sectors, sizeof(uint32_t));
+    memcpy(config + CONFIG_DISCARD_SEGMENTS, &one, sizeof(one));
+    memcpy(config + CONFIG_DISCARD_ALIGNMENT, &one, sizeof(one));
+    memcpy(config + CONFIG_ZEROES_SECTORS, &zeroes_sectors, sizeof(uint32_t));
+    memcpy(config + CONFIG_ZEROES_SEGMENTS, &one, sizeof(one));
     memcpy(config + CONFIG_CAPACITY, &disk->block->sectors, sizeof(uint64_t));
     memcpy(config + CONFIG_SEGMENTS, &segments, sizeof(segments));
     memcpy(config + CONFIG_BLOCK_SIZE, &block_bytes, sizeof(block_bytes));
@@ -209,7 +260,9 @@ static void reset_disk(void *opaque)
         .reset = reset_disk,                                                           \
     }
 
-static const struct virtio_class writable_class = CLASS(0);
+static const struct virtio_class writable_class = CLASS(1ULL << FEATURE_WRITE_ZEROES);
+static const struct virtio_class discarding_class =
+    CLASS(1ULL << FEATURE_WRITE_ZEROES | 1ULL << FEATURE_DISCARD);
 static const struct virtio_class read_only_class = CLASS(1ULL << FEATURE_READ_ONLY);
 
 static void virtio_block_reset(void *device)
@@ -263,8 +316,10 @@ struct virtio_block *virtio_block_create(struct log *log, struct pci_bus *bus,
     size_t length = strlen(serial);
     disk->block = block;
     memcpy(disk->serial, serial, length < SERIAL_BYTES ? length : SERIAL_BYTES);
-    virtio_init(&disk->virtio, block->read_only ? &read_only_class : &writable_class,
-                disk, log, bus, slot);
+    const struct virtio_class *class = block->read_only  ? &read_only_class
+                                       : block->discards ? &discarding_class
+                                                         : &writable_class;
+    virtio_init(&disk->virtio, class, disk, log, bus, slot);
     virtio_block_reset(disk);
     return disk;
 }

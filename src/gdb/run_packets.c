@@ -29,6 +29,8 @@ void gdb_reply_why_stopped(struct gdb_server *server)
     case MACHINE_RUNNING:
         signal = SIGNAL_TRAP;
         break;
+    case MACHINE_IO_ERROR:
+        break;
     case MACHINE_PAUSED:
         signal = server->interrupted ? SIGNAL_INT : SIGNAL_TRAP;
         break;

@@ -113,6 +113,7 @@ static bool go_on(struct machine *machine, bool step, bool no_time, struct error
         clock_resume(&machine->clock);
     }
     machine_notify(machine, MACHINE_EVENT_RESUME, false, NULL);
+    disks_retry(machine);
     pthread_cond_signal(&machine->wake);
     return true;
 }

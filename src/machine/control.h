@@ -17,6 +17,7 @@ enum machine_state {
     MACHINE_PRELAUNCH, /* before the first instruction, or after a reset while paused */
     MACHINE_RUNNING,
     MACHINE_PAUSED,
+    MACHINE_IO_ERROR,  /* a disk image could not be read or written */
     MACHINE_DEBUG,     /* the debugger has stopped it */
     MACHINE_SHUT_DOWN, /* the guest has switched off, and with no_shutdown this is kept
                         */
@@ -29,14 +30,16 @@ enum machine_event_kind {
     MACHINE_EVENT_SHUTDOWN,
     MACHINE_EVENT_POWER_BUTTON,
     MACHINE_EVENT_TRAY_MOVED,
+    MACHINE_EVENT_DISK_FAILED,
 };
 
 struct machine_event {
     enum machine_event_kind kind;
-    bool guest;         /* RESET, SHUTDOWN: the guest wanted it */
-    const char *reason; /* likewise, as QMP calls it */
-    const char *drive;  /* TRAY_MOVED: whose */
-    bool open;          /* likewise */
+    bool guest;                          /* RESET, SHUTDOWN: the guest wanted it */
+    const char *reason;                  /* likewise, as QMP calls it */
+    const char *drive;                   /* TRAY_MOVED, DISK_FAILED: whose */
+    bool open;                           /* TRAY_MOVED */
+    const struct block_failure *failure; /* DISK_FAILED */
 };
 
 /* Who is told of events, in the order of registration; on either thread, lock held. */

@@ -70,13 +70,31 @@ static size_t plain_memory(struct machine *machine, bool linear, gpa_t address,
     return last - *physical < bytes ? last - *physical + 1 : bytes;
 }
 
+/* As a bus master would, but for addresses where nothing is. */
+static size_t peek_physical(struct machine *machine, gpa_t address, uint8_t *data,
+                            size_t bytes)
+{
+    size_t done = 0;
+    gpa_t last;
+    while (done < bytes && memory_find(&machine->memory, address + done, &last)) {
+        uint64_t there = last - (address + done);
+        size_t piece = there < bytes - done ? there + 1 : bytes - done;
+        memory_read(&machine->memory, address + done, data + done, piece);
+        done += piece;
+    }
+    return done;
+}
+
 size_t machine_peek(struct machine *machine, bool linear, gpa_t address, void *data,
                     size_t bytes)
 {
     const struct memory_region *region;
     gpa_t physical;
     size_t done = 0, piece;
-    while (done < bytes && (piece = plain_memory(machine, linear, address + done,
+    if (!linear) {
+        return peek_physical(machine, address, data, bytes);
+    }
+    while (done < bytes && (piece = plain_memory(machine, true, address + done,
                                                  bytes - done, &region, &physical))) {
         memcpy((uint8_t *)data + done, region->read + (physical - region->start),
                piece);

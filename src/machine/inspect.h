@@ -19,8 +19,9 @@ uint64_t machine_now_ns(struct machine *machine);
 /* Copies up to `most` bytes of code from CS:EIP on; less where memory ends. Returns how
  * many. */
 size_t machine_code(struct machine *machine, uint8_t *bytes, size_t most);
-/* Guest memory as somebody beside the CPU sees it: RAM, ROM and video memory, but no
- * registers of devices. A `linear` address is translated as the CPU's page tables say,
+/* Guest memory as somebody beside the CPU sees it: RAM and ROM. Reads by a physical
+ * address read devices as well, as the CPU would; their registers may change by that.
+ * A `linear` address is translated as the CPU's page tables say,
  * whatever rights they give. These return how many bytes could be accessed, up to
  * `bytes`; writes leave ROM alone, and code that has been decoded from there is
  * forgotten. Lock held, the CPU held (machine/control.h). */

@@ -188,7 +188,7 @@ void machine_destroy(struct machine *machine)
     /* From here on there is one thread: no timer or input finds half a machine. */
     event_loop_stop(machine->loop);
     machine->clock.deadline_changed = NULL;
-    disks_settle(machine);
+    disks_end(machine);
     displays_close(machine);
     consoles_close(machine);
     sound_close(machine);

@@ -52,6 +52,13 @@ struct machine_console {
     struct serial_line line;
 };
 
+/* Whom the back end of a disk tells of failures of the host. */
+struct machine_disk_watch {
+    struct machine *machine;
+    unsigned unit;
+    enum machine_disk_status status;
+};
+
 struct machine {
     struct cpu cpu; /* first: it wants the alignment */
     struct cpu_statistics statistics;
@@ -93,6 +100,7 @@ struct machine {
     struct console_listener console_listener;
     struct block_engine *block_engine;
     struct block_backend *disks[MACHINE_DISKS];
+    struct machine_disk_watch disk_watches[MACHINE_DISKS];
     struct media media;
     struct machine_sound sound;
     struct networks *networks;
@@ -106,6 +114,7 @@ struct machine {
     bool reset_requested, power_off_requested, debug_exit_requested;
     bool init_requested; /* INIT: of the CPU alone */
     bool interrupted;    /* machine_interrupt() */
+    bool disk_failed;    /* in a way that is to stop the machine */
     uint32_t debug_exit_value;
     bool halted_for_good; /* and config.halt_ends: the CPU's thread only */
     pthread_cond_t wake;  /* the CPU's thread sleeps on it in HLT; with `lock` */
@@ -175,6 +184,14 @@ struct block_backend *disks_open_image(struct machine *machine,
 bool virtio_disks_create(struct machine *machine, struct error *error);
 /* The machine is about to run. */
 bool disks_start(struct machine *machine, struct error *error);
+/* What disks are called: "ide0-hd0", "virtio1". */
+void disks_get_name(const struct machine *machine, unsigned unit, char *name,
+                    size_t bytes);
+/* Requests that the host has failed, and that were kept back: tries them again; or
+ * fails them, as devices have been reset; or likewise for the last time. */
+void disks_retry(struct machine *machine);
+void disks_give_up(struct machine *machine);
+void disks_end(struct machine *machine);
 /* Waits for all requests, so that no drive is in the middle of one. Lock held, or the
  * event loop stopped. */
 void disks_settle(struct machine *machine);

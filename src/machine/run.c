@@ -28,7 +28,8 @@ static bool is_asked(const struct machine *machine)
 {
     return machine->stop_requested || machine->reset_requested ||
            machine->power_off_requested || machine->debug_exit_requested ||
-           machine->init_requested || machine->halted_for_good || machine->interrupted;
+           machine->init_requested || machine->disk_failed ||
+           machine->halted_for_good || machine->interrupted;
 }
 
 static bool wants_attention(const struct machine *machine)
@@ -126,6 +127,7 @@ static void reset(struct machine *machine)
 {
     machine->init_requested = false;
     pc_reset(machine);
+    disks_give_up(machine);
     /* cpu_reset() looks at the clock through the bus, which takes the lock. */
     lock_release(&machine->lock);
     cpu_reset(&machine->cpu);
@@ -155,6 +157,15 @@ static bool shut_down(struct machine *machine)
         machine_stand_still(machine, MACHINE_SHUT_DOWN);
     }
     return !machine->config.no_shutdown;
+}
+
+/* A disk image wants the user's help: see disks.c. */
+static void wait_for_help(struct machine *machine)
+{
+    machine->disk_failed = false;
+    if (machine->state == MACHINE_RUNNING) {
+        machine_stand_still(machine, MACHINE_IO_ERROR);
+    }
 }
 
 /* Does what devices and the user have asked for; true when the run is over. */
@@ -193,6 +204,9 @@ static bool attend(struct machine *machine, struct machine_result *result)
     if (machine->init_requested) {
         machine->init_requested = false;
         cpu_init_signal(&machine->cpu);
+    }
+    if (machine->disk_failed) {
+        wait_for_help(machine);
     }
     if (machine->cpu.retired >= machine->run_until) {
         result->end = MACHINE_END_BUDGET;

@@ -17,12 +17,8 @@ static bool describe_disk(struct machine *machine, unsigned *index,
             continue;
         }
         const struct block_device *device = block_device_of(machine->disks[unit]);
-        if (machine->virtio_disks & 1U << unit) {
-            snprintf(drive->name, sizeof(drive->name), "virtio%u", unit);
-        } else {
-            snprintf(drive->name, sizeof(drive->name), "ide%u-hd%u", unit / 2,
-                     unit % 2);
-        }
+        disks_get_name(machine, unit, drive->name, sizeof(drive->name));
+        drive->status = machine->disk_watches[unit].status;
         drive->file = device->name;
         drive->read_only = device->read_only;
         drive->bytes = device->sectors * BLOCK_SECTOR_BYTES;

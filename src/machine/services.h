@@ -10,11 +10,15 @@
 #include "machine/machine.h"
 #include "machine/media.h"
 
+/* Whether a disk waits for the user's help: `werror=stop`. */
+enum machine_disk_status { DISK_GOOD, DISK_FAILED, DISK_OUT_OF_ROOM };
+
 /* A drive, and what is in it. */
 struct drive_state {
     char name[MEDIA_NAME_BYTES]; /* as QEMU's: "ide1-cd0", "floppy0", "ide0-hd0" */
     const char *file;            /* NULL: no medium */
     bool removable, locked, tray_open, read_only;
+    enum machine_disk_status status;
     uint64_t bytes;
 };
 

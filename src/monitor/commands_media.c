@@ -18,6 +18,13 @@ static bool next_drive(const struct command_call *call, unsigned index,
     return services->drive && services->drive(call->monitor->machine, index, drive);
 }
 
+static const char *status_name(const struct drive_state *drive)
+{
+    static const char *const names[] = {
+        [DISK_GOOD] = "ok", [DISK_FAILED] = "failed", [DISK_OUT_OF_ROOM] = "nospace"};
+    return names[drive->status];
+}
+
 static json_t *describe_medium(const struct drive_state *drive)
 {
     return json_pack("{s:{s:I,s:s,s:s},s:b,s:s,s:s}", "image", "virtual-size",
@@ -31,8 +38,8 @@ static bool query_block(struct command_call *call)
     call->result = json_array();
     for (unsigned i = 0; next_drive(call, i, &drive); i++) {
         json_t *entry =
-            json_pack("{s:s,s:s,s:b,s:b}", "io-status", "ok", "device", drive.name,
-                      "locked", drive.locked, "removable", drive.removable);
+            json_pack("{s:s,s:s,s:b,s:b}", "io-status", status_name(&drive), "device",
+                      drive.name, "locked", drive.locked, "removable", drive.removable);
         if (drive.file) {
             json_object_set_new(entry, "inserted", describe_medium(&drive));
         }
@@ -54,6 +61,9 @@ static void print_block(struct command_call *call)
                 !drive.file       ? ""
                 : drive.read_only ? ", read-only)"
                                   : ")");
+        if (drive.status != DISK_GOOD) {
+            fprintf(call->out, "    I/O status:       %s\n", status_name(&drive));
+        }
         if (drive.removable) {
             fprintf(call->out, "    Removable device: %slocked, tray %s\n",
                     drive.locked ? "" : "not ", drive.tray_open ? "open" : "closed");

@@ -16,6 +16,8 @@ static const char *state_name(enum machine_state state)
         return "running";
     case MACHINE_PAUSED:
         return "paused";
+    case MACHINE_IO_ERROR:
+        return "io-error";
     case MACHINE_DEBUG:
         return "debug";
     case MACHINE_SHUT_DOWN:

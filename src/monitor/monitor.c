@@ -5,10 +5,23 @@
 #include "monitor/input_commands.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 static json_t *reason(const struct machine_event *event)
 {
     return json_pack("{s:b,s:s}", "guest", event->guest, "reason", event->reason);
+}
+
+static json_t *describe_failure(const struct machine_event *event)
+{
+    static const char *const actions[] = {[BLOCK_ON_ERROR_REPORT] = "report",
+                                          [BLOCK_ON_ERROR_IGNORE] = "ignore",
+                                          [BLOCK_ON_ERROR_STOP] = "stop"};
+    const struct block_failure *failure = event->failure;
+    return json_pack("{s:s,s:s,s:s,s:b,s:s}", "device", event->drive, "operation",
+                     failure->operation == BLOCK_READ ? "read" : "write", "action",
+                     actions[failure->action], "nospace", failure->out_of_room,
+                     "reason", strerror(failure->why));
 }
 
 static void on_event(void *opaque, const struct machine_event *event)
@@ -34,6 +47,9 @@ static void on_event(void *opaque, const struct machine_event *event)
         monitor_send_event(monitor, "DEVICE_TRAY_MOVED",
                            json_pack("{s:s,s:b,s:s}", "device", event->drive,
                                      "tray-open", event->open, "id", event->drive));
+        break;
+    case MACHINE_EVENT_DISK_FAILED:
+        monitor_send_event(monitor, "BLOCK_IO_ERROR", describe_failure(event));
         break;
     }
 }

@@ -194,6 +194,8 @@ class Vnc(TestCase):
         process, port = self.start_server()
         client = self.connect(port)
         self.assertEqual(client.name, "Tested")
+        if harness.is_confined():
+            self.assertEqual(harness.companion_filters(process.pid)["faumachine-vnc"], 1)
         self.assertEqual(client.offered, [rfb.NO_PASSWORD])
         client.update(incremental=False)
         self.assertEqual((client.width, client.height), (720, 400))
@@ -377,6 +379,8 @@ class Window(TestCase):
         """A window without having asked for it; its picture, size and keys."""
         process = self.start_window()
         self.assertEqual(self.geometry()[2:], [720, 400])
+        if harness.is_confined():
+            self.assertEqual(harness.companion_filters(process.pid)["faumachine-sdl"], 1)
         self.server.do("key", "a")
         self.expect(process, b"k 61\n")
         self.server.do("key", "shift+b", "ctrl+c", "Escape", "Return")

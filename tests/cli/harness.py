@@ -40,6 +40,33 @@ def run(*options, **keywords):
     return subprocess.run([PROGRAM, *options], timeout=LIMIT_S, check=False, **keywords)
 
 
+def is_confined():
+    """Whether this build can have filters of system calls; with sanitizers it cannot."""
+    return run("-sandbox", "on", "-version").returncode == 0
+
+
+def status(path):
+    """/proc/…/status as a dictionary of words."""
+    with open(path, encoding="ascii") as file:
+        lines = [line.partition(":") for line in file]
+    return {name: rest.strip() for name, _, rest in lines}
+
+
+def companion_filters(machine):
+    """The names of the processes beside a machine (its process number), and how many
+    filters of system calls each has. They get them soon after the machine starts."""
+    own = int(status("/proc/self/status")["Seccomp_filters"])
+    with open(f"/proc/{machine}/task/{machine}/children", encoding="ascii") as file:
+        children = file.read().split()
+    deadline = time.monotonic() + 1
+    while True:
+        found = [status(f"/proc/{child}/status") for child in children]
+        filters = {one["Name"]: int(one["Seccomp_filters"]) - own for one in found}
+        if all(filters.values()) or time.monotonic() > deadline:
+            return filters
+        time.sleep(0.01)
+
+
 def read_until(descriptor, text, limit_s=LIMIT_S):
     """Reads until `text` (bytes) has come, or the end; returns all that came."""
     found = b""

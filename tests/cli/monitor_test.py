@@ -238,6 +238,8 @@ class Qmp(harness.TestCase):
         client.command("pmemsave", val=0xf0000, size=0x10000, filename=path)
         with open(path, "rb") as saved, open(BIOS, "rb") as bios:
             self.assertEqual(saved.read(), bios.read())
+        client.command("pmemsave", val=0, size=0xc0000, filename=path)
+        self.assertEqual(os.path.getsize(path), 0xc0000)
         client.command("memsave", val=0xffff0, size=3, filename=path)
         self.assertEqual(os.path.getsize(path), 3)
         answer = client.ask({"execute": "pmemsave", "arguments": {
@@ -394,6 +396,8 @@ class Human(harness.TestCase):
         self.assertIn("CS =f000 ffff0000 0000ffff 00009b00", registers.replace(
             "00009300", "00009b00"))
         self.assertIn("0xfffffff0: e9", client.command("xp /1i 0xfffffff0"))
+        self.assertIn("b8000: 0x", client.command("xp /1hx 0xb8000"))
+        self.assertEqual("Cannot access memory\r\n", client.command("xp /1wx 0xe0000000"))
         self.assertIn("Host bridge: PCI device 8086:1237", client.command("info pci"))
         self.assertIn(": RAM", client.command("info mtree"))
         self.assertIn("i8259", client.command("info mtree"))

@@ -221,6 +221,8 @@ static void drives(void **state)
     assert_null(drive[1].image.format);
     assert_string_equal(drive[2].image.file, "d");
     assert_true(drive[2].image.snapshot);
+    assert_int_equal(drive[2].image.on_write_error, BLOCK_ON_ERROR_REPORT);
+    assert_int_equal(drive[0].image.on_write_error, BLOCK_ON_ERROR_ENOSPC);
     assert_string_equal(drive[3].image.file, "b,c");
     assert_int_equal(drive[3].media, MACHINE_MEDIA_CDROM);
     assert_true(drive[3].image.read_only);
@@ -234,6 +236,10 @@ static void drives(void **state)
     assert_int_equal(drive[1].bus, MACHINE_BUS_NONE);
     assert_string_equal(drive[1].id, "z");
     assert_int_equal(drive[2].bus, MACHINE_BUS_IDE);
+    accept("-drive file=x,werror=ignore,rerror=stop "
+           "-drive media=cdrom,werror=enospc,rerror=report");
+    assert_int_equal(drive[0].image.on_write_error, BLOCK_ON_ERROR_IGNORE);
+    assert_int_equal(drive[0].image.on_read_error, BLOCK_ON_ERROR_STOP);
     accept("x -drive file=y,aio=io_uring -drive file=z,cache=writethrough");
     assert_int_equal(options.machine.disk_engine, BLOCK_ENGINE_IO_URING);
     assert_int_equal(drive[2].image.cache, BLOCK_CACHE_WRITETHROUGH);
@@ -253,7 +259,9 @@ static void wrong_drives(void **state)
     refuse("-drive file=x,discard=maybe", "unmap or ignore");
     refuse("-drive file=x,cache=none", "writeback, writethrough or unsafe");
     refuse("-drive file=x,aio=native", "threads or io_uring");
-    refuse("-drive file=x,werror=stop", "report");
+    refuse("-drive file=x,werror=pause", "enospc, report, ignore or stop");
+    refuse("-drive file=x,rerror=enospc", "report, ignore or stop");
+    refuse("-drive if=floppy,file=x,rerror=stop", "leave them out");
     refuse("-drive file=x,snapshot=yes", "on or off");
     refuse("-drive file=x,snapshot=on,readonly=on", "leave one out");
     refuse("-drive file=x,colour=red", "no property colour; there are file");

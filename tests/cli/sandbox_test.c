@@ -300,6 +300,90 @@ static void allowed(void **state)
     assert_string_equal(outcome.errors, "fine\n");
 }
 
+/* -- processes beside the machine -- */
+
+static const char new_file[] = "/tmp/faumachine-sandbox-test";
+
+static void do_create(void)
+{
+    open(new_file, O_RDONLY | O_CREAT | O_EXCL, 0600);
+}
+
+static void do_remove(void)
+{
+    rmdir("/no/such/folder");
+}
+
+static void do_connect(void)
+{
+    const struct sockaddr nobody = {.sa_family = AF_UNIX};
+    connect(STDIN_FILENO, &nobody, sizeof(nobody));
+}
+
+/* Exits with 0 if `act` is refused, and with 1 if it works or fails otherwise. */
+static _Noreturn void be_refused(enum confinement_companion companion, action *act)
+{
+    struct error error;
+    require(confinement_drop_privileges(&error), "confinement_drop_privileges");
+    confinement_enter_companion(companion);
+    errno = 0;
+    act();
+    _exit(errno == EACCES ? 0 : 1);
+}
+
+static bool is_refused(enum confinement_companion companion, action *act)
+{
+    int status;
+    pid_t pid = fork();
+    if (pid == 0) {
+        be_refused(companion, act);
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFEXITED(status));
+    return WEXITSTATUS(status) == 0;
+}
+
+/* What each of them can still do; 'x' is refused. */
+static void companions(void **state)
+{
+    (void)state;
+    enum { ACTIONS = 8 };
+    static action *const actions[ACTIONS] = {do_execute, do_fork,   do_kill,
+                                             do_trace,   do_socket, do_connect,
+                                             do_open,    do_create};
+    static const char expected[][ACTIONS + 1] = {
+        [CONFINEMENT_OPENER] = "xxxxxx  ",  [CONFINEMENT_PICTURES] = "xxxxxx  ",
+        [CONFINEMENT_NETWORK] = "xxxx   x", [CONFINEMENT_VNC] = "xxxxxxxx",
+        [CONFINEMENT_WINDOW] = "xxxxxx x",  [CONFINEMENT_SOUND] = "xxxxxx x",
+    };
+    for (unsigned i = 0; i < ARRAY_LENGTH(expected); i++) {
+        char found[ACTIONS + 1] = "";
+        for (unsigned j = 0; j < ACTIONS; j++) {
+            found[j] = is_refused(i, actions[j]) ? 'x' : ' ';
+        }
+        assert_string_equal(found, expected[i]);
+        unlink(new_file);
+    }
+    assert_true(is_refused(CONFINEMENT_WINDOW, do_remove));
+    assert_true(is_refused(CONFINEMENT_NETWORK, do_remove));
+}
+
+static void do_all_unconfined(void)
+{
+    confinement_forgo();
+    confinement_enter_companion(CONFINEMENT_VNC);
+    int file = open("/etc/passwd", O_RDONLY);
+    _exit(file >= 0 ? 0 : 1);
+}
+
+/* -sandbox off is for them, too. */
+static void companions_without(void **state)
+{
+    (void)state;
+    struct outcome outcome = in_process(just_do, do_all_unconfined);
+    expect_exit(&outcome, 0);
+}
+
 static void *open_when_told(void *opaque)
 {
     char byte;
@@ -480,6 +564,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(stopped),     cmocka_unit_test(other_interfaces),
         cmocka_unit_test(allowed),     cmocka_unit_test(other_threads),
+        cmocka_unit_test(companions),  cmocka_unit_test(companions_without),
         cmocka_unit_test(sent_signal), cmocka_unit_test(terminal_is_restored),
         cmocka_unit_test(privileges),  cmocka_unit_test(cost),
     };

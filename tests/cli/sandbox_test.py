@@ -12,20 +12,13 @@ import sys
 import harness
 
 
-def status(path):
-    """/proc/…/status as a dictionary of words."""
-    with open(path, encoding="ascii") as file:
-        lines = [line.partition(":") for line in file]
-    return {name: rest.strip() for name, _, rest in lines}
-
-
 class Sandbox(harness.TestCase):
     """-sandbox, with the guest that echoes."""
 
     def threads(self, process):
         """The status of each thread."""
         tasks = f"/proc/{process.pid}/task"
-        return [status(f"{tasks}/{task}/status") for task in os.listdir(tasks)]
+        return [harness.status(f"{tasks}/{task}/status") for task in os.listdir(tasks)]
 
     def end(self, process):
         """The guest powers off."""
@@ -34,7 +27,7 @@ class Sandbox(harness.TestCase):
 
     def filters(self, *options):
         """How many filters each thread has got."""
-        own = int(status("/proc/self/status")["Seccomp_filters"])
+        own = int(harness.status("/proc/self/status")["Seccomp_filters"])
         process = self.start_guest("-serial", "stdio", *options)
         threads = self.threads(process)
         self.assertGreaterEqual(len(threads), 3)
@@ -49,6 +42,28 @@ class Sandbox(harness.TestCase):
         self.assertEqual(self.filters(), {1})
         self.assertEqual(self.filters("-sandbox", "on"), {1})
         self.assertEqual(self.filters("-sandbox", "off"), {0})
+
+    def companions(self, *options):
+        """The processes beside a machine, and how many filters each of them has got."""
+        process = self.start_guest("-serial", "stdio", "-nic", "user", "-qmp",
+                                   f"unix:{self.path('qmp')},server=on,wait=off",
+                                   "-screenshot", self.path("end.png"), *options)
+        found = harness.companion_filters(process.pid)
+        self.end(process)
+        return found
+
+    def test_companions(self):
+        """Processes that can do more of one kind have a filter for all else."""
+        names = {"faumachine-net", "faumachine-open", "faumachine-pict"}
+        options = []
+        player = os.path.join(os.path.dirname(harness.PROGRAM), "faumachine-audio")
+        if os.path.exists(player):
+            names.add("faumachine-audi")
+            options = ["-audiodev", "sdl,id=a", "-machine", "pcspk-audiodev=a"]
+            os.environ["SDL_AUDIODRIVER"] = "dummy"
+        self.assertEqual(self.companions(*options), dict.fromkeys(names, 1))
+        self.assertEqual(self.companions(*options, "-sandbox", "off"),
+                         dict.fromkeys(names, 0))
 
     def test_bad_value(self):
         """It is on or off."""
@@ -95,7 +110,7 @@ class Sandbox(harness.TestCase):
 
 
 if __name__ == "__main__":
-    if harness.run("-sandbox", "on", "-version").returncode:
+    if not harness.is_confined():
         print("a build with sanitizers has no sandbox: skipped")
         sys.exit(harness.engine.SKIPPED)
     harness.main()

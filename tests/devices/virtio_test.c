@@ -509,6 +509,42 @@ static void test_disk(void **state)
     assert_int_equal(request(fixture, 77, 0, 512, true), 2);
 }
 
+/* A range to discard, or to be zero; returns the request's status. */
+static uint8_t request_range(struct fixture *fixture, uint32_t type, uint64_t sector,
+                             uint32_t sectors, uint32_t flags)
+{
+    const struct {
+        uint64_t sector;
+        uint32_t sectors, flags;
+    } range = {sector, sectors, flags};
+    memcpy(fixture->bench->ram.host + BUFFERS + 0x1000, &range, sizeof(range));
+    return request(fixture, type, 0, sizeof(range), false);
+}
+
+static void test_disk_ranges(void **state)
+{
+    enum { DISCARD = 11, WRITE_ZEROES = 13, UNMAP = 1, BAD = 1 };
+    struct fixture *fixture = *state;
+    plug_disk(fixture);
+    begin(fixture, 1 << 14, 1);
+    const uint8_t *bytes = fixture->disk.bytes;
+    assert_int_equal(get(fixture, CONFIG + 48, 4), 32768);
+    assert_int_equal(get(fixture, CONFIG + 52, 4), 1);
+    assert_int_equal(request_range(fixture, WRITE_ZEROES, 7, 2, UNMAP), 0);
+    assert_int_equal(bytes[6 * 512], 6);
+    assert_int_equal(bytes[7 * 512] | bytes[8 * 512 + 511], 0);
+    assert_int_equal(bytes[9 * 512], 9);
+    assert_int_equal(request_range(fixture, DISCARD, 9, 1, 0), 0);
+    assert_int_equal(bytes[9 * 512], 0); /* this disk does as it is advised */
+    assert_int_equal(request_range(fixture, DISCARD, 10, 1, UNMAP), BAD);
+    assert_int_equal(request_range(fixture, WRITE_ZEROES, 10, 1, 2), BAD);
+    assert_int_equal(request_range(fixture, WRITE_ZEROES, SECTORS - 1, 2, 0), BAD);
+    assert_int_equal(request_range(fixture, DISCARD, SECTORS, UINT32_MAX, 0), BAD);
+    assert_int_equal(request_range(fixture, WRITE_ZEROES, UINT64_MAX, 1, 0), BAD);
+    assert_int_equal(request(fixture, WRITE_ZEROES, 0, 15, false), BAD);
+    assert_int_equal(bytes[10 * 512], 10);
+}
+
 /* The answer to a request of a driver that is gone reaches nobody. */
 static void test_disk_reset(void **state)
 {
@@ -534,6 +570,7 @@ int main(void)
         VIRTIO_TEST(test_net_transmit), VIRTIO_TEST(test_net_receive),
         VIRTIO_TEST(test_net_filter),   VIRTIO_TEST(test_input),
         VIRTIO_TEST(test_disk),         VIRTIO_TEST(test_disk_reset),
+        VIRTIO_TEST(test_disk_ranges),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

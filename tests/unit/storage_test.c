@@ -359,6 +359,130 @@ static void test_host_refuses_to_write(void **state)
     close_block(backend);
 }
 
+/* -- failures -- */
+
+struct answers {
+    unsigned failures, completions;
+    struct block_failure failure; /* the last one */
+    int result;
+};
+
+static void note_failure(void *opaque, const struct block_failure *failure)
+{
+    struct answers *answers = opaque;
+    answers->failures++;
+    answers->failure = *failure;
+}
+
+static void note_completion(void *opaque, int result)
+{
+    struct answers *answers = opaque;
+    answers->completions++;
+    answers->result = result;
+}
+
+/* The end of the image is gone meanwhile, and what is to happen then is `on_error`. */
+static struct block_backend *open_shrunk(const struct fixture *fixture,
+                                         enum block_on_error on_error,
+                                         struct answers *answers)
+{
+    const struct block_options options = {.file = fixture->image,
+                                          .on_read_error = on_error};
+    struct block_backend *backend = must_open_with(&options);
+    const struct block_listener listener = {.failed = note_failure, .opaque = answers};
+    *answers = (struct answers){.result = -1};
+    block_listen(backend, &listener);
+    assert_int_equal(truncate(fixture->image, 5 * BLOCK_SECTOR_BYTES), 0);
+    return backend;
+}
+
+static void read_sector(struct block_backend *backend, uint64_t sector, uint8_t *buffer,
+                        struct answers *answers)
+{
+    const struct block_request request = {
+        .operation = BLOCK_READ,
+        .sector = sector,
+        .count = 1,
+        .buffer = buffer,
+        .completion = note_completion,
+        .opaque = answers,
+    };
+    block_device_submit(block_device_of(backend), &request);
+    block_settle(backend);
+}
+
+static void retry(struct block_backend *backend)
+{
+    block_retry(backend);
+    block_settle(backend);
+}
+
+/* Requests are kept back, others pass them, and they are retried until they succeed. */
+static void test_failures_are_kept_back(void **state)
+{
+    const struct fixture *fixture = *state;
+    struct answers answers;
+    uint8_t buffers[3][BLOCK_SECTOR_BYTES];
+    struct block_backend *backend = open_shrunk(fixture, BLOCK_ON_ERROR_STOP, &answers);
+    read_sector(backend, 6, buffers[0], &answers);
+    read_sector(backend, 7, buffers[1], &answers);
+    assert_int_equal(answers.failures, 2);
+    assert_int_equal(answers.failure.why, EIO);
+    assert_int_equal(answers.failure.action, BLOCK_ON_ERROR_STOP);
+    assert_false(answers.failure.out_of_room);
+    assert_int_equal(answers.completions, 0);
+    read_sector(backend, 1, buffers[2], &answers);
+    assert_int_equal(answers.completions, 1);
+    retry(backend);
+    assert_int_equal(answers.failures, 4);
+    assert_int_equal(answers.completions, 1);
+    assert_int_equal(truncate(fixture->image, SECTORS * BLOCK_SECTOR_BYTES), 0);
+    memset(buffers, 1, sizeof(buffers));
+    retry(backend);
+    assert_int_equal(answers.failures, 4);
+    assert_int_equal(answers.completions, 3);
+    assert_int_equal(answers.result, 0);
+    assert_int_equal(buffers[0][0] | buffers[1][0], 0);
+    close_block(backend);
+}
+
+/* Who was reset does not wait any more. */
+static void test_failures_are_given_up(void **state)
+{
+    const struct fixture *fixture = *state;
+    struct answers answers;
+    uint8_t buffer[BLOCK_SECTOR_BYTES];
+    struct block_backend *backend = open_shrunk(fixture, BLOCK_ON_ERROR_STOP, &answers);
+    read_sector(backend, 6, buffer, &answers);
+    block_give_up(backend);
+    assert_int_equal(answers.completions, 1);
+    assert_int_equal(answers.result, EIO);
+    retry(backend);
+    assert_int_equal(answers.failures, 1);
+    /* Without a listener there is nobody who would retry. */
+    block_listen(backend, NULL);
+    read_sector(backend, 6, buffer, &answers);
+    assert_int_equal(answers.completions, 2);
+    assert_int_equal(answers.result, EIO);
+    close_block(backend);
+}
+
+/* Nobody sees the host's memory in what could not be read. */
+static void test_failures_are_ignored(void **state)
+{
+    const struct fixture *fixture = *state;
+    struct answers answers;
+    uint8_t buffer[BLOCK_SECTOR_BYTES] = {0xee};
+    struct block_backend *backend =
+        open_shrunk(fixture, BLOCK_ON_ERROR_IGNORE, &answers);
+    read_sector(backend, 6, buffer, &answers);
+    assert_int_equal(answers.failures, 1);
+    assert_int_equal(answers.failure.action, BLOCK_ON_ERROR_IGNORE);
+    assert_int_equal(answers.result, 0);
+    assert_int_equal(buffer[0], 0);
+    close_block(backend);
+}
+
 static void test_image_shrinks_under_us(void **state)
 {
     const struct fixture *fixture = *state;
@@ -679,6 +803,9 @@ static int run_all(int kind, const char *name)
         STORAGE_TEST(test_locking_between_processes),
         STORAGE_TEST(test_host_refuses_to_write),
         STORAGE_TEST(test_image_shrinks_under_us),
+        STORAGE_TEST(test_failures_are_kept_back),
+        STORAGE_TEST(test_failures_are_given_up),
+        STORAGE_TEST(test_failures_are_ignored),
         STORAGE_TEST(test_holes_stay_holes),
         STORAGE_TEST(test_discard_makes_holes),
         STORAGE_TEST(test_discard_is_ignored),

@@ -152,8 +152,9 @@ static void note_visit(struct cpu *cpu, struct policy *policy, struct tenant *te
     own = own > 0 ? own : 0;
     tenant->visit += (own - tenant->visit) >> VISIT_SHIFT;
     if (policy->directly) {
-        int64_t extra =
-            traps > faults ? (int64_t)((traps - faults) * policy->costs.trap) : 0;
+        /* Many in one visit are an exception: a program that asks what processor it
+         * runs on as it begins. */
+        int64_t extra = traps > faults ? (int64_t)policy->costs.trap : 0;
         tenant->extra += (extra - tenant->extra) >> VISIT_SHIFT;
     }
     if (translating > took / 2) {

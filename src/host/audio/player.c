@@ -2,6 +2,7 @@
  * as closed. Source: the SDL 2 API, category Audio. */
 #include "host/audio/drift.h"
 #include "host/companion/program.h"
+#include "host/confinement/confinement.h"
 
 #include <SDL.h>
 #include <stdio.h>
@@ -62,6 +63,7 @@ static int play(struct audio_ring *ring, struct drift *drift)
         return EXIT_FAILURE;
     }
     SDL_PauseAudioDevice(device, 0);
+    confinement_enter_companion(CONFINEMENT_SOUND);
     say(RING_PLAYER_READY);
     wait_for_end();
     play_rest(ring);

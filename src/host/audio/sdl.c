@@ -33,11 +33,27 @@ struct sdl {
     uint64_t dropped; /* frames for which the ring had no room */
 };
 
+/* The player says nothing; if it has ended, its socket tells. */
+static void look_at_player(struct sdl *sdl)
+{
+    char byte;
+    ssize_t length = recv(sdl->companion.socket, &byte, 1, MSG_DONTWAIT);
+    if (length > 0 || (length < 0 && (errno == EAGAIN || errno == EINTR))) {
+        return;
+    }
+    log_warning(sdl->back_end.log, "the process that plays sound has ended; the "
+                                   "machine goes on without it");
+    companion_abandon(&sdl->companion);
+}
+
 static void sdl_write(struct audio_back_end *back_end, uint64_t position,
                       const struct audio_frame *frames, unsigned count)
 {
     struct sdl *sdl = CONTAINER_OF(back_end, struct sdl, back_end);
     atomic_store(&sdl->ring->playing, true);
+    if (sdl->companion.process) {
+        look_at_player(sdl);
+    }
     sdl->dropped += count - ring_write(sdl->ring, frames, count);
 }
 

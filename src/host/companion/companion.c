@@ -45,17 +45,17 @@ static void close_all_but(int socket, const struct companion_role *role)
     close_range(first, UINT32_MAX, 0);
 }
 
-/* As in a process that has just been started, but for those that come from a terminal:
- * they are for the machine. */
+/* As in a process that has just been started, but for those that come from a terminal
+ * or may be sent to all processes of a group: they are for the machine. */
 static void settle_signals(void)
 {
-    static const int of_terminal[] = {SIGINT, SIGQUIT, SIGHUP, SIGTSTP};
+    static const int of_machine[] = {SIGINT, SIGQUIT, SIGHUP, SIGTSTP, SIGTERM};
     sigset_t none;
     for (int number = 1; number < NSIG; number++) {
         signal(number, SIG_DFL);
     }
-    for (unsigned i = 0; i < ARRAY_LENGTH(of_terminal); i++) {
-        signal(of_terminal[i], SIG_IGN);
+    for (unsigned i = 0; i < ARRAY_LENGTH(of_machine); i++) {
+        signal(of_machine[i], SIG_IGN);
     }
     signal(SIGPIPE, SIG_IGN);
     sigemptyset(&none);

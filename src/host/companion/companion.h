@@ -6,9 +6,9 @@
  * by a socket (SOCK_SEQPACKET: a message is a message), and by memory that was mapped
  * shared before, should it need any. It has no capabilities, no descriptor but standard
  * input, output and error, its socket and those it is told to keep, and ignores the
- * signals of the terminal: the machine decides when to end. It ends when its socket
- * reads as closed, and is killed if the machine has died otherwise. If it ends on its
- * own, the machine reads its socket as closed, and goes on without it.
+ * signals of the terminal, and SIGTERM: the machine decides when to end. It ends when
+ * its socket reads as closed, and is killed if the machine has died otherwise. If it
+ * ends on its own, the machine reads its socket as closed, and goes on without it.
  *
  * Source: unix(7), PR_SET_PDEATHSIG in prctl(2). Thread: the machine's own; the socket
  * is whoever's. Saved by: nobody. */

@@ -29,4 +29,24 @@ bool confinement_drop_privileges(struct error *error);
  * whoever may write to the stack of another thread may use its system calls. */
 bool confinement_enter(struct error *error);
 
+/* -- processes beside the machine's -- */
+
+enum confinement_companion {
+    CONFINEMENT_OPENER,   /* opens files, and passes them on */
+    CONFINEMENT_PICTURES, /* writes screenshots */
+    CONFINEMENT_NETWORK,  /* libslirp */
+    CONFINEMENT_VNC,
+    CONFINEMENT_WINDOW,
+    CONFINEMENT_SOUND,
+};
+
+/* From now on this process, all of its threads, may only do what such a one is for:
+ * call it when all that it needs is set up. What it may not fails with EACCES; the i386
+ * and x32 interfaces kill. Without effect after confinement_forgo(), in instrumented
+ * builds, and where the host has no filters. */
+void confinement_enter_companion(enum confinement_companion companion);
+
+/* Processes that are started later do without filters: -sandbox off. One thread. */
+void confinement_forgo(void);
+
 #endif

@@ -1,13 +1,12 @@
 /* The system calls that are left, as a table for libseccomp. docs/security.md lists
  * them, too. */
 #include "base/types.h"
-#include "host/confinement/confinement.h"
+#include "host/confinement/filter_builder.h"
 
 #include <asm/ioctls.h>
 #include <asm/termbits.h>
 #include <errno.h>
 #include <linux/fcntl.h>
-#include <seccomp.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <unistd.h>
@@ -15,8 +14,6 @@
 #ifndef PR_SET_SYSCALL_USER_DISPATCH
 #define PR_SET_SYSCALL_USER_DISPATCH 59 /* Linux 5.11 */
 #endif
-
-enum { SORT_AS_TREE = 2 }; /* of SCMP_FLTATR_CTL_OPTIMIZE */
 
 /* Whatever the arguments. */
 static const int plain[] = {
@@ -74,13 +71,8 @@ static const int plain[] = {
     SCMP_SYS(exit_group),
 };
 
-/* Depending on an argument. Several rows for one call: any of them. */
-struct rule {
-    int system_call;
-    struct scmp_arg_cmp condition;
-};
-
-static const struct rule rules[] = {
+/* Several rows for one call: any of them. */
+static const struct filter_rule rules[] = {
     /* What can be executed is not to be writable at the same place. */
     {SCMP_SYS(mmap), {2, SCMP_CMP_MASKED_EQ, PROT_EXEC, 0}},
     {SCMP_SYS(mmap), {2, SCMP_CMP_MASKED_EQ, PROT_EXEC | PROT_WRITE, PROT_EXEC}},
@@ -100,65 +92,16 @@ static const struct rule rules[] = {
     {SCMP_SYS(ioctl), {1, SCMP_CMP_EQ, TIOCGPGRP, 0}},
 };
 
-/* A filter in the making. */
-struct filter {
-    scmp_filter_ctx context;
-    int why; /* it cannot be made: a negative error number; or 0 */
-};
-
-/* `condition`: NULL for none. */
-static void add(struct filter *filter, uint32_t action, int system_call,
-                const struct scmp_arg_cmp *condition)
-{
-    if (!filter->why) {
-        filter->why = seccomp_rule_add_array(filter->context, action, system_call,
-                                             condition ? 1 : 0, condition);
-    }
-}
-
-static void add_all(struct filter *filter)
-{
-    for (size_t i = 0; i < ARRAY_LENGTH(plain); i++) {
-        add(filter, SCMP_ACT_ALLOW, plain[i], NULL);
-    }
-    for (size_t i = 0; i < ARRAY_LENGTH(rules); i++) {
-        add(filter, SCMP_ACT_ALLOW, rules[i].system_call, &rules[i].condition);
-    }
-    const struct scmp_arg_cmp to_us = {0, SCMP_CMP_EQ, (scmp_datum_t)getpid(), 0};
-    add(filter, SCMP_ACT_ALLOW, SCMP_SYS(kill), &to_us);
-    add(filter, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), &to_us);
-    /* The name of a socket stays behind: who may remove that may remove any file. */
-    add(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(unlink), NULL);
-}
-
-static void set(struct filter *filter, enum scmp_filter_attr attribute, uint32_t value)
-{
-    if (!filter->why) {
-        filter->why = seccomp_attr_set(filter->context, attribute, value);
-    }
-}
-
-/* Old kernels slow down what runs under a filter, lest it speculate. We do not want
- * that, and they may not know. */
-static void allow_speculation(struct filter *filter)
-{
-    seccomp_attr_set(filter->context, SCMP_FLTATR_CTL_SSB, 1);
-}
-
 bool confinement_enter(struct error *error)
 {
-    struct filter filter = {.context = seccomp_init(SCMP_ACT_TRAP)};
-    if (!filter.context) {
-        return error_set(error, "out of memory for a filter of system calls");
+    struct filter filter;
+    if (!filter_begin(&filter, SCMP_ACT_TRAP, error)) {
+        return false;
     }
-    set(&filter, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_TRAP);
-    set(&filter, SCMP_FLTATR_CTL_TSYNC, 1);
-    set(&filter, SCMP_FLTATR_CTL_OPTIMIZE, SORT_AS_TREE);
-    allow_speculation(&filter);
-    add_all(&filter);
-    int why = filter.why ? filter.why : seccomp_load(filter.context);
-    seccomp_release(filter.context);
-    return why == 0 || error_set_errno(error, -why,
-                                       "the host does not let us give up system calls "
-                                       "(-sandbox off does without)");
+    filter_add_calls(&filter, SCMP_ACT_ALLOW, plain, ARRAY_LENGTH(plain));
+    filter_add_rules(&filter, SCMP_ACT_ALLOW, rules, ARRAY_LENGTH(rules));
+    filter_allow_own_signals(&filter);
+    /* The name of a socket stays behind: who may remove that may remove any file. */
+    filter_add(&filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(unlink), NULL);
+    return filter_load(&filter, error);
 }

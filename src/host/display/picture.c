@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +9,7 @@
 #include <sys/socket.h>
 
 #include "host/companion/companion.h"
+#include "host/confinement/confinement.h"
 #include "host/display/messages.h"
 #include "host/display/picture_file.h"
 
@@ -67,8 +67,7 @@ static int write_pictures(void *opaque, int socket)
     struct reply reply;
     struct error error;
     unsigned number = 0;
-    /* It may be sent to all processes of a group, and the last one is still to come. */
-    signal(SIGTERM, SIG_IGN);
+    confinement_enter_companion(CONFINEMENT_PICTURES);
     for (;;) {
         ssize_t length = recv(socket, &request, sizeof(request), 0);
         if (length < 0 && errno == EINTR) {

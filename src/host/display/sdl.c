@@ -2,6 +2,7 @@
  *
  * A thread waits for the machine's messages and hands them to SDL's queue of events, at
  * which the main thread sleeps. */
+#include "host/confinement/confinement.h"
 #include "host/display/sdl_internal.h"
 
 #include <stdio.h>
@@ -257,6 +258,7 @@ static int run(struct window *window)
         return 1;
     }
     SDL_DetachThread(thread);
+    confinement_enter_companion(CONFINEMENT_WINDOW);
     if (window->viewer.settings.full_screen) {
         window_set_full_screen(window, true);
     }

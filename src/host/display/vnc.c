@@ -2,6 +2,7 @@
  *
  * One thread: it sleeps in poll() over the machine's socket and those of the clients.
  * Sources: RFC 6143; rfb/rfb.h. */
+#include "host/confinement/confinement.h"
 #include "host/display/vnc_input.h"
 
 #include <arpa/inet.h>
@@ -189,6 +190,7 @@ int main(int count, char *arguments[])
     if (!listen_for_clients(&server)) {
         return 1;
     }
+    confinement_enter_companion(CONFINEMENT_VNC);
     viewer_tell(&server.viewer, VIEW_READY);
     run(&server);
     rfbShutdownServer(server.screen, TRUE);

@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "bus/network.h"
+#include "host/confinement/confinement.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -303,6 +304,7 @@ int user_process(void *opaque, int socket)
         error_set(&error, "-netdev user: libslirp does not take these addresses");
     }
     bool good = user.slirp && forward_all(&user, opaque, &error);
+    confinement_enter_companion(CONFINEMENT_NETWORK);
     /* With its final zero: an empty message would read as the end. */
     send(socket, error.text, strlen(error.text) + 1, MSG_NOSIGNAL);
     while (good && serve(&user)) {

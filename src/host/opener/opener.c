@@ -3,6 +3,8 @@
 #define _GNU_SOURCE /* F_OFD_SETLK */
 #include "host/opener/opener.h"
 
+#include "host/confinement/confinement.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -82,6 +84,7 @@ static int serve(void *opaque, int socket)
     struct request request;
     ssize_t bytes;
     (void)opaque;
+    confinement_enter_companion(CONFINEMENT_OPENER);
     while ((bytes = recv(socket, &request, sizeof(request), 0)) > 0) {
         if ((size_t)bytes <= offsetof(struct request, path) ||
             memchr(request.path, '\0',

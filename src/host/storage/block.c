@@ -29,6 +29,9 @@ struct block_backend {
     enum block_cache cache;
     char *path;
     struct request *first, **last; /* submitted and waiting for their turn */
+    struct request *kept_back;     /* failed, the last one first */
+    enum block_on_error on_read_error, on_write_error;
+    struct block_listener listener;
     unsigned under_way;
     bool alone; /* what is under way lets nothing else be */
 };
@@ -141,6 +144,52 @@ static void piece_done(struct piece *piece, int result)
     carry_on(request);
 }
 
+/* -- failures -- */
+
+static enum block_on_error action_for(const struct request *request, bool out_of_room)
+{
+    const struct block_backend *backend = request->backend;
+    enum block_on_error action = request->block.operation == BLOCK_READ
+                                     ? backend->on_read_error
+                                     : backend->on_write_error;
+    if (action == BLOCK_ON_ERROR_ENOSPC) {
+        action = out_of_room ? BLOCK_ON_ERROR_STOP : BLOCK_ON_ERROR_REPORT;
+    }
+    bool nobody_retries = action == BLOCK_ON_ERROR_STOP && !backend->listener.failed;
+    return nobody_retries ? BLOCK_ON_ERROR_REPORT : action;
+}
+
+static void forget_failure(struct request *request)
+{
+    const struct block_request *block = &request->block;
+    request->result = 0;
+    if (block->operation == BLOCK_READ) {
+        memset(block->buffer, 0, (size_t)block->count * BLOCK_SECTOR_BYTES);
+    }
+}
+
+/* The host has failed a request. False: it is over, with the result that it has now. */
+static bool keep_back(struct request *request)
+{
+    struct block_backend *backend = request->backend;
+    struct block_failure failure = {
+        .operation = request->block.operation,
+        .why = request->result,
+        .out_of_room = request->result == ENOSPC || request->result == EDQUOT,
+    };
+    failure.action = action_for(request, failure.out_of_room);
+    if (backend->listener.failed) {
+        backend->listener.failed(backend->listener.opaque, &failure);
+    }
+    if (failure.action == BLOCK_ON_ERROR_IGNORE) {
+        forget_failure(request);
+    } else if (failure.action == BLOCK_ON_ERROR_STOP) {
+        request->next = backend->kept_back;
+        backend->kept_back = request;
+    }
+    return failure.action == BLOCK_ON_ERROR_STOP;
+}
+
 /* -- order -- */
 
 static bool wants_to_be_alone(const struct request *request)
@@ -162,16 +211,54 @@ static void start_waiting(struct block_backend *backend)
     }
 }
 
+static void complete(struct request *request)
+{
+    struct block_request block = request->block;
+    int result = request->result;
+    free(request);
+    block.completion(block.opaque, result);
+}
+
 static void finish(struct request *request)
 {
     struct block_backend *backend = request->backend;
-    struct block_request block = request->block;
-    int result = request->result;
     backend->under_way--;
     backend->alone = false;
-    free(request);
-    block.completion(block.opaque, result);
+    if (!request->result || !keep_back(request)) {
+        complete(request);
+    }
     start_waiting(backend);
+}
+
+void block_retry(struct block_backend *backend)
+{
+    struct request *kept_back = backend->kept_back, *request;
+    backend->kept_back = NULL;
+    while ((request = kept_back)) {
+        kept_back = request->next;
+        request->done = request->part = 0;
+        request->running = request->flushing = false;
+        request->result = 0;
+        request->next = backend->first;
+        backend->last = backend->first ? backend->last : &request->next;
+        backend->first = request;
+    }
+    start_waiting(backend);
+}
+
+void block_give_up(struct block_backend *backend)
+{
+    struct request *kept_back = backend->kept_back, *request;
+    backend->kept_back = NULL;
+    while ((request = kept_back)) {
+        kept_back = request->next;
+        complete(request);
+    }
+}
+
+void block_listen(struct block_backend *backend, const struct block_listener *listener)
+{
+    backend->listener = listener ? *listener : (struct block_listener){.failed = NULL};
 }
 
 /* -- submission -- */
@@ -272,6 +359,8 @@ static struct block_backend *create(struct store *store,
         .snapshot = options->snapshot,
         .probed = probed && !options->snapshot,
         .cache = options->cache,
+        .on_read_error = options->on_read_error,
+        .on_write_error = options->on_write_error,
         .path = path,
         .last = &backend->first,
     };
@@ -327,6 +416,7 @@ bool block_close(struct block_backend *backend, struct error *error)
     if (!backend) {
         return true;
     }
+    assert(!backend->kept_back);
     block_settle(backend);
     if (backend->snapshot) {
         overlay_close(&backend->overlay);

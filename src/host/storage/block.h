@@ -46,6 +46,14 @@ enum block_cache {
     BLOCK_CACHE_UNSAFE,       /* flushes do nothing */
 };
 
+/* What a request that the host has failed comes to. */
+enum block_on_error {
+    BLOCK_ON_ERROR_ENOSPC, /* STOP where room is missing, REPORT otherwise */
+    BLOCK_ON_ERROR_REPORT, /* the guest sees an error */
+    BLOCK_ON_ERROR_IGNORE, /* it does not: reads give zeros, writes are lost */
+    BLOCK_ON_ERROR_STOP,   /* it is kept back, and tried again by block_retry() */
+};
+
 struct block_options {
     /* A path, or nbd://HOST[:PORT][/EXPORT], nbd+unix:///[EXPORT]?socket=PATH. */
     const char *file;
@@ -54,6 +62,7 @@ struct block_options {
     bool read_only;
     bool snapshot; /* changes go to a temporary file that disappears */
     bool discard;  /* a discard gives room back to the host */
+    enum block_on_error on_read_error, on_write_error; /* flushes, discards: write */
     bool raw_only; /* refuse what takes a server: a fork would share its connection */
 };
 
@@ -74,11 +83,34 @@ struct block_backend *block_open(const struct block_options *options,
 struct block_backend *block_open_descriptor(int fd, const char *file, bool read_only,
                                             struct block_engine *engine,
                                             struct error *error);
-/* Waits for all requests that are under way. */
+
+/* -- failures of the host -- */
+
+struct block_failure {
+    enum block_operation operation;
+    int why;                    /* errno */
+    bool out_of_room;           /* a full file system, or a quota that is used up */
+    enum block_on_error action; /* what becomes of it; not ENOSPC */
+};
+
+/* Who hears of failures; within the completion of a request, with the lock. */
+struct block_listener {
+    void (*failed)(void *opaque, const struct block_failure *failure);
+    void *opaque;
+};
+
+/* Without a listener (NULL) there is nobody to retry: then STOP is REPORT. */
+void block_listen(struct block_backend *backend, const struct block_listener *listener);
+/* Submits again what was kept back. */
+void block_retry(struct block_backend *backend);
+/* Completes it with an error: who has submitted it has been reset. */
+void block_give_up(struct block_backend *backend);
+
+/* Waits for all requests that are under way; what is kept back is not. */
 void block_settle(struct block_backend *backend);
-/* Settles, flushes and closes. NULL is fine. False, with a line in `error`, if the host
- * could not flush: what the guest wrote last may not be in the image. Closed it is in
- * any case. */
+/* Settles, flushes and closes; nothing is kept back. NULL is fine. False, with a line
+ * in `error`, if the host could not flush: what the guest wrote last may not be in the
+ * image. Closed it is in any case. */
 bool block_close(struct block_backend *backend, struct error *error);
 
 /* What a disk controller is given; lives as long as the back end. Out of range:
