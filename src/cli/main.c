@@ -3,6 +3,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cli/experiment.h"
 #include "cli/image.h"
 #include "cli/lockstep.h"
 #include "cli/log_items.h"
@@ -33,6 +34,7 @@ static int print_help(void)
     puts("Usage: faumachine [run] [options] [DISK]\n"
          "       faumachine lockstep [options] [DISK]\n"
          "       faumachine image create|info|commit ...\n"
+         "       faumachine experiment run|replay ...\n"
          "\n"
          "Runs a whole i386 PC in this process. DISK is an image, the same as\n"
          "-hda DISK. Options are spelled as QEMU does, with one dash or two:\n");
@@ -68,6 +70,9 @@ int main(int argc, char *argv[])
     fill_standard_descriptors();
     if (argc > 1 && strcmp(argv[1], "image") == 0) {
         return run_image(argc - 2, argv + 2);
+    }
+    if (argc > 1 && strcmp(argv[1], "experiment") == 0) {
+        return run_experiment(argc - 2, argv + 2);
     }
     struct options options;
     struct error error;

@@ -54,6 +54,7 @@ static int status_of(const struct machine_result *result)
     case MACHINE_END_HALTED:
     case MACHINE_END_STOPPED:
     case MACHINE_END_BUDGET:
+    case MACHINE_END_INTERRUPTED:
         break;
     }
     return 0;

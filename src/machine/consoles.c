@@ -18,9 +18,15 @@ enum {
 static void transmit(void *opaque, uint8_t byte)
 {
     struct machine_console *console = opaque;
+    struct machine *machine = console->machine;
+    const struct console_listener *listener = &machine->console_listener;
     const struct serial_tap *tap = console->tap;
-    if (!tap || tap->transmits(tap->opaque, console->number, &byte)) {
-        character_write(console->character, &byte, 1);
+    if (tap && !tap->transmits(tap->opaque, console->number, &byte)) {
+        return;
+    }
+    character_write(console->character, &byte, 1);
+    if (listener->sent) {
+        listener->sent(listener->opaque, (unsigned)(console - machine->consoles), byte);
     }
 }
 
@@ -74,6 +80,7 @@ static bool open_one(struct machine *machine, struct machine_console *console,
         .accept_input = accept_input,
         .opaque = console,
     };
+    console->machine = machine;
     return console->character != NULL;
 }
 
@@ -185,4 +192,24 @@ void consoles_close(struct machine *machine)
     for (unsigned i = 0; i < MACHINE_CONSOLES; i++) {
         character_close(machine->consoles[i].character);
     }
+}
+
+void machine_listen_to_consoles(struct machine *machine,
+                                const struct console_listener *listener)
+{
+    machine->console_listener = listener ? *listener : (struct console_listener){0};
+}
+
+bool machine_console_exists(const struct machine *machine, unsigned console)
+{
+    return console < MACHINE_CONSOLES && machine->consoles[console].character;
+}
+
+size_t machine_console_type(struct machine *machine, unsigned console,
+                            const uint8_t *bytes, size_t count)
+{
+    bool listens = console < MACHINE_SERIAL_LINES && machine->uarts[console];
+    return listens
+               ? character_inject(machine->consoles[console].character, bytes, count)
+               : 0;
 }

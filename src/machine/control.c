@@ -212,6 +212,12 @@ void machine_quit(struct machine *machine, const char *reason)
     machine_wake_cpu(machine);
 }
 
+void machine_interrupt(struct machine *machine)
+{
+    machine->interrupted = true;
+    machine_wake_cpu(machine);
+}
+
 void machine_raise_nmi(struct machine *machine)
 {
     interrupts_raise_nmi(machine);

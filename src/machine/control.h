@@ -69,6 +69,11 @@ void machine_power_down(struct machine *machine);
 /* Ends machine_run() soon. */
 void machine_quit(struct machine *machine, const char *reason);
 
+/* Has machine_run() return so that it can be called again to go on. In a callback on
+ * the CPU's thread, as a device's output and timers have it: right after the
+ * instruction that caused it. Lock held. */
+void machine_interrupt(struct machine *machine);
+
 /* Whether the guest's switching off only stops it. */
 bool machine_keeps_after_shutdown(const struct machine *machine);
 

@@ -248,6 +248,11 @@ bool displays_screenshot(struct machine *machine, const char *path, picture_done
     return picture_write(displays->writer, path, pixels, &size, done, opaque, error);
 }
 
+void displays_wait_for_screenshot(struct machine *machine)
+{
+    picture_wait(machine->displays->writer);
+}
+
 static bool write_all(int fd, const uint8_t *bytes, size_t count, struct error *error)
 {
     while (count > 0) {

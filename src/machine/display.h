@@ -22,6 +22,9 @@ void displays_close(struct machine *machine);
 bool displays_screenshot(struct machine *machine, const char *path, picture_done *done,
                          void *opaque, struct error *error);
 
+/* Waits until it is written, a few seconds at most; then `done` has been called. */
+void displays_wait_for_screenshot(struct machine *machine);
+
 /* Writes a picture of the screen, as PNG or else PPM, into an open file. */
 bool displays_write_picture(struct machine *machine, int fd, bool png,
                             struct error *error);

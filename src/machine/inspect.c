@@ -119,6 +119,11 @@ size_t machine_poke(struct machine *machine, bool linear, gpa_t address,
     return done;
 }
 
+size_t machine_screen_text(struct machine *machine, char *utf8, size_t bytes)
+{
+    return vga_text_screen(machine->vga, utf8, bytes);
+}
+
 struct cpu *machine_cpu_to_change(struct machine *machine)
 {
     return &machine->cpu;

@@ -35,6 +35,9 @@ bool machine_translate(struct machine *machine, gla_t address, gpa_t *physical,
 /* For those who change registers, and update what follows from them. */
 struct cpu *machine_cpu_to_change(struct machine *machine);
 
+/* The text screen, as vga_text_screen() has it. Lock held. */
+size_t machine_screen_text(struct machine *machine, char *utf8, size_t bytes);
+
 const struct memory_map *machine_memory(const struct machine *machine);
 struct port_space *machine_ports(struct machine *machine);
 const struct pci_bus *machine_pci(const struct machine *machine);

@@ -108,12 +108,13 @@ struct machine_config {
 
 enum machine_end {
     MACHINE_END_POWER_OFF,
-    MACHINE_END_RESET,      /* with no_reboot */
-    MACHINE_END_HALTED,     /* with halt_ends */
-    MACHINE_END_DEBUG_EXIT, /* `exit_code` holds (value << 1) | 1 */
-    MACHINE_END_STOPPED,    /* machine_stop() */
-    MACHINE_END_BUDGET,     /* as many instructions as asked for were retired */
-    MACHINE_END_HOST_ERROR, /* the host failed us: see `error` */
+    MACHINE_END_RESET,       /* with no_reboot */
+    MACHINE_END_HALTED,      /* with halt_ends */
+    MACHINE_END_DEBUG_EXIT,  /* `exit_code` holds (value << 1) | 1 */
+    MACHINE_END_STOPPED,     /* machine_stop() */
+    MACHINE_END_BUDGET,      /* as many instructions as asked for were retired */
+    MACHINE_END_INTERRUPTED, /* machine_interrupt() */
+    MACHINE_END_HOST_ERROR,  /* the host failed us: see `error` */
 };
 
 struct machine_result {
@@ -136,7 +137,7 @@ bool machine_power_on(struct machine *machine, struct error *error);
 
 /* Runs until the machine ends; powers it on if that is still to be done. May be called
  * again to go on after MACHINE_END_BUDGET, which comes `instructions` after the call
- * (0: never). */
+ * (0: never), and after MACHINE_END_INTERRUPTED. */
 struct machine_result machine_run(struct machine *machine, uint64_t instructions);
 
 /* Somebody presses a button for a moment: the guest is told, and does what it likes.

@@ -25,6 +25,7 @@
 #include "host/console/character.h"
 #include "host/event_loop.h"
 #include "host/storage/block.h"
+#include "machine/consoles.h"
 #include "machine/control.h"
 #include "machine/isa_interrupts.h"
 #include "machine/machine.h"
@@ -48,17 +49,12 @@ enum a20_source { A20_KEYBOARD, A20_PORT92, A20_SOURCES };
 
 /* The host side of a serial line, and of what else sends bytes. */
 struct machine_console {
+    struct machine *machine;
     struct character *character;
     struct serial_line line;
     struct ns16550a *uart;        /* of a serial line */
     unsigned number;              /* likewise */
     const struct serial_tap *tap; /* seams.h; NULL: nobody */
-};
-
-enum {
-    CONSOLE_DEBUG = MACHINE_SERIAL_LINES,
-    CONSOLE_PARALLEL,
-    MACHINE_CONSOLES,
 };
 
 /* Whom the back end of a disk tells of failures of the host. */
@@ -107,6 +103,7 @@ struct machine {
     bool a20_sources[A20_SOURCES];
 
     struct machine_console consoles[MACHINE_CONSOLES];
+    struct console_listener console_listener;
     struct block_engine *block_engine;
     struct block_backend *disks[MACHINE_DISKS];
     struct machine_disk_watch disk_watches[MACHINE_DISKS];
@@ -123,6 +120,7 @@ struct machine {
     /* Why the run loop has to look up; set with the lock held. */
     bool reset_requested, power_off_requested, debug_exit_requested;
     bool init_requested; /* INIT: of the CPU alone */
+    bool interrupted;    /* machine_interrupt() */
     bool disk_failed;    /* in a way that is to stop the machine */
     uint32_t debug_exit_value;
     bool halted_for_good; /* and config.halt_ends: the CPU's thread only */

@@ -358,6 +358,18 @@ void networks_destroy(struct machine *machine)
     free(networks);
 }
 
+bool machine_set_cable(struct machine *machine, const char *id, bool plugged,
+                       struct error *error)
+{
+    struct network *network = *id ? find_network(machine->networks, id) : NULL;
+    if (!network) {
+        return error_set(
+            error, "there is no network with id=%s; -nic and -netdev give one", id);
+    }
+    network_set_link(net_port(network->backend), plugged);
+    return true;
+}
+
 /* -- -device -- */
 
 static bool add_device(struct machine *machine, const char *model,

@@ -19,4 +19,9 @@ struct network_port *network_card(struct machine *machine, const char *id);
 /* Takes the cables out and closes what they led to. Nothing there is fine. */
 void networks_destroy(struct machine *machine);
 
+/* Takes the cable of the network with that id out, or plugs it in: cards see no link.
+ * Thread: any that holds the machine lock. */
+bool machine_set_cable(struct machine *machine, const char *id, bool plugged,
+                       struct error *error);
+
 #endif

@@ -28,7 +28,8 @@ static bool is_asked(const struct machine *machine)
 {
     return machine->stop_requested || machine->reset_requested ||
            machine->power_off_requested || machine->debug_exit_requested ||
-           machine->init_requested || machine->disk_failed || machine->halted_for_good;
+           machine->init_requested || machine->disk_failed ||
+           machine->halted_for_good || machine->interrupted;
 }
 
 static bool is_due(const struct machine *machine, const struct machine_visitor *visitor)
@@ -241,6 +242,11 @@ static bool attend(struct machine *machine, struct machine_result *result)
     }
     if (machine->cpu.retired >= machine->run_until) {
         result->end = MACHINE_END_BUDGET;
+        return true;
+    }
+    if (machine->interrupted) {
+        machine->interrupted = false;
+        result->end = MACHINE_END_INTERRUPTED;
         return true;
     }
     return false;

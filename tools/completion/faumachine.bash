@@ -1,5 +1,36 @@
 # bash completion for faumachine(1)
 
+_faumachine_experiment()
+{
+    case $previous in
+    experiment)
+        mapfile -t COMPREPLY < <(compgen -W "run replay" -- "$current")
+        return
+        ;;
+    --engine)
+        mapfile -t COMPREPLY < <(compgen -W "jit interpreter" -- "$current")
+        return
+        ;;
+    --sandbox)
+        mapfile -t COMPREPLY < <(compgen -W "on off" -- "$current")
+        return
+        ;;
+    --gdb)
+        compopt -o nospace
+        mapfile -t COMPREPLY < <(compgen -W "tcp::1234 unix:" -- "$current")
+        return
+        ;;
+    --set | --set-file | --seed | --limit) return ;;
+    esac
+    if [[ $current == -* ]]; then
+        mapfile -t COMPREPLY < <(compgen -W "--set --set-file --seed --results --engine
+            --log --limit --gdb --sandbox" -- "$current")
+        return
+    fi
+    mapfile -t COMPREPLY < <(compgen -f -- "$current")
+    compopt -o filenames
+}
+
 _faumachine()
 {
     local current=${COMP_WORDS[COMP_CWORD]}
@@ -25,6 +56,10 @@ _faumachine()
             mapfile -t COMPREPLY < <(compgen -f -- "$current")
             compopt -o filenames
         fi
+        return
+    fi
+    if [[ ${COMP_WORDS[1]} == experiment ]]; then
+        _faumachine_experiment
         return
     fi
     # One dash or two; the words are the same.
@@ -198,7 +233,7 @@ _faumachine()
     mapfile -t COMPREPLY < <(compgen -f -- "$current")
     compopt -o filenames
     if ((COMP_CWORD == 1)); then
-        mapfile -t -O "${#COMPREPLY[@]}" COMPREPLY < <(compgen -W "run lockstep image" \
+        mapfile -t -O "${#COMPREPLY[@]}" COMPREPLY < <(compgen -W "run lockstep image experiment" \
             -- "$current")
     fi
 }

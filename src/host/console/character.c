@@ -142,6 +142,17 @@ size_t character_room(const struct character *character)
     return character->output_fd < 0 ? 0 : OUTPUT_QUEUE_BYTES - character->output_count;
 }
 
+size_t character_inject(struct character *character, const uint8_t *bytes, size_t count)
+{
+    size_t room = INPUT_QUEUE_ENTRIES - character->input_count;
+    count = count < room ? count : room;
+    for (size_t i = 0; i < count; i++) {
+        character_queue_input(character, bytes[i]);
+    }
+    character_deliver_input(character);
+    return count;
+}
+
 void character_accept_input(struct character *character)
 {
     if (character->input_count > 0) {

@@ -53,6 +53,10 @@ void character_connect_second(struct character *character,
 /* How many bytes can be written now without loss; 0 if nobody is connected. */
 size_t character_room(const struct character *character);
 void character_write(struct character *character, const uint8_t *bytes, size_t count);
+/* As if these bytes had come from the other side. Returns how many the queue had room
+ * for. */
+size_t character_inject(struct character *character, const uint8_t *bytes,
+                        size_t count);
 /* The receiver has room again; it is also asked when output has left. */
 void character_accept_input(struct character *character);
 

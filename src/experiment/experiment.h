@@ -1,0 +1,93 @@
+/* experiment/experiment.h: one experiment: a Lua script describes a machine, drives it
+ * in virtual time, and judges what it does. docs/experiments.md is its manual.
+ *
+ * Time is counted (CLOCK_KIND_COUNTED): what happens depends on the script, its
+ * settings, its seed and the files it names, and on nothing else.
+ * Thread: one, which becomes the machine's. Saved by: nobody. */
+#ifndef EXPERIMENT_EXPERIMENT_H
+#define EXPERIMENT_EXPERIMENT_H
+
+#include "base/error.h"
+#include "experiment/injection.h"
+#include "machine/machine.h"
+
+#include <jansson.h>
+
+enum {
+    EXPERIMENT_ID_BYTES = 17,
+    EXPERIMENT_OUTCOME_BYTES = 64,
+    EXPERIMENT_DETAIL_BYTES = 8192,
+    EXPERIMENT_LIMIT_S = 600, /* of host time, unless it is told otherwise */
+};
+
+struct experiment_options {
+    const char *script;          /* a file */
+    const char *const *settings; /* "KEY=VALUE" */
+    unsigned setting_count;
+    uint64_t seed;
+    const char *engine;     /* NULL: as the script says */
+    const char *log_folder; /* made if it is not there; NULL: nothing is logged */
+    const char *results;    /* a file to append to; or NULL */
+    unsigned limit_s;       /* of host time; 0: none */
+    bool start_paused;      /* for a debugger */
+};
+
+/* What an experiment needs of who runs it. */
+struct experiment_host {
+    /* Reads options as the command line has them. Strings of `config` point into the
+     * arguments, or belong to the callee. */
+    bool (*configure)(void *opaque, int count, char *const arguments[],
+                      struct machine_config *config, struct error *error);
+    /* Everything is open: powers the machine on, and gives up what is not needed. */
+    bool (*start)(void *opaque, struct machine *machine, struct error *error);
+    /* The machine does not run any more, and is about to be destroyed. */
+    void (*ended)(void *opaque, struct machine *machine);
+    /* A line that the script wants to be seen. */
+    void (*print)(void *opaque, const char *line);
+    const struct injector *injector; /* NULL: none */
+    void *opaque;
+};
+
+struct experiment_result {
+    char id[EXPERIMENT_ID_BYTES];
+    /* What the script says, or: "ok" (it has come to its end), "failed" (not as
+     * expected), "timeout" (waited in vain), "error" (a mistake in the script, or the
+     * host's), "limit" (of host time), "stopped" (by the user). */
+    char outcome[EXPERIMENT_OUTCOME_BYTES];
+    bool by_script; /* it has called outcome() */
+    char detail[EXPERIMENT_DETAIL_BYTES];
+    bool has_machine; /* there was one: what follows means something */
+    uint64_t hash;    /* of the machine in the end: machine_hash() */
+    uint64_t virtual_ns, instructions;
+    char engine[16];
+    double host_s;
+    json_t *values; /* what the script has recorded: an object */
+    json_t *faults; /* what is to tell of each: an array; NULL: there is no injector */
+};
+
+/* Runs it to its end; that is a result, too, if it is a bad one. False, with one line
+ * for the user, only if it could not begin, or the result not be stored. */
+bool experiment_run(const struct experiment_options *options,
+                    const struct experiment_host *host,
+                    struct experiment_result *result, struct error *error);
+void experiment_result_free(struct experiment_result *result);
+
+/* An experiment as a file of results tells of it. */
+struct experiment_record {
+    json_t *json; /* owns what the others point to */
+    const char *script, *script_hash, *hash, *engine, *outcome;
+    const char **settings;
+    unsigned setting_count;
+    uint64_t seed;
+};
+
+/* Finds the experiment whose id begins with `id` ("last": the last one). */
+bool experiment_record_find(const char *file, const char *id,
+                            struct experiment_record *record, struct error *error);
+void experiment_record_free(struct experiment_record *record);
+
+/* Hash of a script as records have it; false if it cannot be read. */
+bool experiment_script_hash(const char *file, char text[EXPERIMENT_ID_BYTES],
+                            struct error *error);
+
+#endif
