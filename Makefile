@@ -57,7 +57,7 @@ quick: configured
 
 soak: configured
 	$(build_tests)
-	@tools/run-tests --no-limit $(BUILD) soak
+	@tools/run-tests --soak $(BUILD) soak
 
 bench: program
 	@$(INSTALL_PACKAGES) bench || echo "Going on with what is installed"

@@ -12,7 +12,7 @@ enum {
     OPCODE_HLT = 0xf4,
     ACCESS_TLS = 0xc0f3,
     SHORT_LIMIT = 0x1000 - 1,
-    SPECIAL_BYTES = 8,
+    SPECIAL_BYTES = 16,
 };
 
 /* What the generator has no use for since the host cannot judge it, but the
@@ -61,12 +61,21 @@ static const struct {
     {6, {0x68, 0x02, 0x00, 0x04, 0x00, 0x9d}}, /* push AC; popf */
     {6, {0x68, 0x02, 0x04, 0x20, 0x00, 0x9d}}, /* push ID, DF; popf */
     {6, {0x68, 0xd7, 0x3f, 0x01, 0x00, 0x9d}}, /* push IF, IOPL, TF, RF…; popf */
-    {2, {0x8c, 0xc8}},                         /* mov eax, cs */
-    {2, {0x8c, 0xd9}},                         /* mov ecx, ds */
-    {4, {0x8c, 0x64, 0x24, 0xfc}},             /* mov [esp - 4], fs */
-    {2, {0x8e, 0xe0}},                         /* mov fs, eax */
-    {2, {0x8e, 0xe9}},                         /* mov gs, ecx */
-    {2, {0x8e, 0xc0}},                         /* mov es, eax */
+    /* push TF, NT, ID; popf; and the step is of mov eax, cs; or int 80h; or meets the
+     * gate that stands for mov eax, 20 and int 80h */
+    {8, {0x68, 0x02, 0x41, 0x20, 0x00, 0x9d, 0x8c, 0xc8}},
+    {8, {0x68, 0x02, 0x41, 0x20, 0x00, 0x9d, 0xcd, 0x80}},
+    {13,
+     {0x68, 0x02, 0x41, 0x20, 0x00, 0x9d, 0xb8, 0x14, 0x00, 0x00, 0x00, 0xcd, 0x80}},
+    /* the same without TF: a signal may meet the gate */
+    {13,
+     {0x68, 0x02, 0x40, 0x20, 0x00, 0x9d, 0xb8, 0x14, 0x00, 0x00, 0x00, 0xcd, 0x80}},
+    {2, {0x8c, 0xc8}},                               /* mov eax, cs */
+    {2, {0x8c, 0xd9}},                               /* mov ecx, ds */
+    {4, {0x8c, 0x64, 0x24, 0xfc}},                   /* mov [esp - 4], fs */
+    {2, {0x8e, 0xe0}},                               /* mov fs, eax */
+    {2, {0x8e, 0xe9}},                               /* mov gs, ecx */
+    {2, {0x8e, 0xc0}},                               /* mov es, eax */
     {7, {0xb8, 0x2b, 0x00, 0x00, 0x00, 0x8e, 0xd0}}, /* mov eax, 2bh; mov ss, eax */
     {1, {0x0e}},                                     /* push cs */
     {2, {0x0e, 0x07}},                               /* push cs; pop es */

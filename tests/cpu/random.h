@@ -29,7 +29,7 @@ static inline bool random_one_in(struct random *random, uint32_t n)
     return random_below(random, n) == 0;
 }
 
-/* The seed of this run: FAUMACHINE_SEED, or the time. Printed. */
+/* The seed of this run: FAUMACHINE_SEED (see tools/run-tests) or the time. Printed. */
 uint64_t random_seed(void);
 
 /* Small, extreme, or anything. */

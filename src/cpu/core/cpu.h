@@ -272,6 +272,7 @@ struct direct_state {
     uint32_t trap;    /* …its vector, … */
     uint32_t signal;  /* …the signal's number… */
     bool stepped;     /* …and whether it is the trap flag's */
+    uint32_t kept_flags; /* what a signal's return would lose before a gate reads it */
 };
 
 struct instruction;

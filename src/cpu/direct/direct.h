@@ -82,6 +82,7 @@ struct direct {
     const uint8_t *host_fs_site;      /* of the 8 bytes of FS's base in signal_entry */
     const uint8_t *told, *redirected; /* of a tracer: tracer.h */
     const uint8_t *trial_int80, *trial_hlt; /* guest code of our own */
+    const uint8_t *gate_flags_read;
     const uint8_t *gates_start;
     uint64_t gates_used; /* a bit for each */
     struct copy copies[DIRECT_COPIES];

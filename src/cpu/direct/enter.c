@@ -83,7 +83,9 @@ static void make_gate_common(struct direct *direct)
         emit_store32(e, i, HOST_CPU, CPU_AT(regs) + 4 * (int32_t)i);
     }
     emit_load64(e, HOST_RSP, HOST_CPU, CPU_AT(translated.host_stack));
-    EMIT(e, 0x9c, 0x58); /* pushfq; pop rax */
+    EMIT(e, 0x9c); /* pushfq */
+    direct->gate_flags_read = emit_here(e);
+    EMIT(e, 0x58); /* pop rax */
     emit_store64(e, HOST_RAX, HOST_CPU, STATE_AT(flags));
     emit_store32(e, HOST_R14, HOST_CPU, CPU_AT(eip));
     emit_return(e, DIRECT_EXIT_GATE);

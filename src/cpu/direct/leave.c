@@ -69,6 +69,31 @@ static bool has_escaped(int number, uintptr_t pc)
     return number != SIGSYS && (pc < DIRECT_PAGE || (fault && pc <= UINT32_MAX));
 }
 
+/* Whether guest code is on its way out by a gate, and its flags are still in RFLAGS. */
+static bool is_in_gate(const struct direct *direct, const uint8_t *pc)
+{
+    return (pc >= direct->gate_common && pc < direct->gate_flags_read) ||
+           (pc >= direct->gates_start &&
+            pc < direct->gates_start + DIRECT_GATES * GATE_BYTES);
+}
+
+/* The host's kernel does not restore NT and ID when a signal returns. A single step
+ * ends after the far jump to the gate; what that stands for has not been executed. True
+ * if that was the signal, else it means something to others. */
+static bool interrupt_gate(struct direct *direct, int number, greg_t *registers)
+{
+    struct direct_state *state = &direct->cpu->direct_state;
+    uint32_t flags = (uint32_t)registers[REG_EFL];
+    state->kept_flags |= flags & (EFLAGS_NT | EFLAGS_ID);
+    if (number != SIGTRAP) {
+        return false;
+    }
+    state->stepped = true;
+    state->kept_flags |= EFLAGS_TF;
+    registers[REG_EFL] &= ~(greg_t)EFLAGS_TF;
+    return true;
+}
+
 bool direct_handle_signal(void *opaque, int number, const siginfo_t *info,
                           void *context)
 {
@@ -89,14 +114,7 @@ bool direct_handle_signal(void *opaque, int number, const siginfo_t *info,
         registers[REG_RIP] = (greg_t)(uintptr_t)direct->turned_back;
         return true;
     }
-    if (number == SIGTRAP && pc >= direct->gates_start &&
-        pc < direct->gates_start + DIRECT_GATES * GATE_BYTES) {
-        /* After the far jump; what that stands for has not been executed. */
-        direct->cpu->direct_state.stepped = true;
-        registers[REG_EFL] &= ~(greg_t)EFLAGS_TF;
-        return true;
-    }
-    return false;
+    return is_in_gate(direct, pc) && interrupt_gate(direct, number, registers);
 }
 
 static void take_flags(struct cpu *cpu)

@@ -96,7 +96,7 @@ static void leave_by_gate(struct direct *direct)
     struct cpu *cpu = direct->cpu;
     uint32_t passed = cpu->eip;
     bool found = direct_find_gate(direct, passed, &cpu->eip);
-    cpu->direct_state.flags |= cpu->direct_state.stepped ? EFLAGS_TF : 0;
+    cpu->direct_state.flags |= cpu->direct_state.kept_flags;
     direct_take_state(cpu);
     if (found && !cpu->direct_state.stepped) {
         run_refused(direct);
@@ -128,6 +128,7 @@ static void run_directly(struct direct *direct)
         state->eip = cpu->eip;
         state->flags = cpu_eflags(cpu);
         state->stepped = false;
+        state->kept_flags = 0;
         direct->entries++;
         direct->statistics.entries++;
         uint32_t exit = direct->enter(cpu);
