@@ -19,13 +19,11 @@ static const struct report_outcome known_outcomes[] = {
     {.name = "detected", .meaning = "as the script found"},
     {.name = "sdc",
      .meaning = "silent data corruption: other output or values, and nobody noticed",
-     .always = true,
-     .failure = true},
+     .always = true},
     {.name = "crash",
      .meaning = "ended in another way: reset, triple fault, halted",
-     .always = true,
-     .failure = true},
-    {.name = "hang", .meaning = "not over in time", .always = true, .failure = true},
+     .always = true},
+    {.name = "hang", .meaning = "not over in time", .always = true},
 };
 static const struct report_outcome other_outcome = {.name = "(others)",
                                                     .meaning = "outcomes of scripts"};
@@ -41,6 +39,20 @@ static const struct report_activation known_activations[REPORT_ACTIVATIONS] = {
 };
 
 /* -- gathering -- */
+
+/* Whether the name is in a list with commas. */
+static bool is_listed(const char *list, const char *name)
+{
+    const size_t length = strlen(name);
+    while (*list) {
+        size_t word = strcspn(list, ",");
+        if (word == length && strncmp(list, name, length) == 0) {
+            return true;
+        }
+        list += word + (list[word] == ',');
+    }
+    return false;
+}
 
 /* One place is left for the rest, and one for errors. */
 static unsigned outcome_index(struct report *report, const char *name)
@@ -58,7 +70,10 @@ static unsigned outcome_index(struct report *report, const char *name)
         return rest;
     }
     struct report_outcome *outcome = &report->outcomes[report->outcome_count];
-    *outcome = (struct report_outcome){.meaning = "as the script says"};
+    *outcome = (struct report_outcome){
+        .meaning = "as the script says",
+        .failure = is_listed(report->options.failures, name),
+    };
     strcpy(outcome->name, name);
     return report->outcome_count++;
 }
@@ -230,6 +245,10 @@ static void prepare(struct report *report)
                                    &report->detections};
     memcpy(report->outcomes, known_outcomes, sizeof(known_outcomes));
     report->outcome_count = ARRAY_LENGTH(known_outcomes);
+    for (unsigned i = 0; i < report->outcome_count; i++) {
+        struct report_outcome *outcome = &report->outcomes[i];
+        outcome->failure = is_listed(report->options.failures, outcome->name);
+    }
     report->outcomes[REPORT_OUTCOMES - 2] = other_outcome;
     report->outcomes[REPORT_OUTCOMES - 1] = error_outcome;
     memcpy(report->activations, known_activations, sizeof(known_activations));

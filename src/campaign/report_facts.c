@@ -24,6 +24,15 @@ const char *report_percent(char text[REPORT_FIGURE_BYTES], double rate)
     return text;
 }
 
+const char *report_points(char text[REPORT_FIGURE_BYTES], double points)
+{
+    if (points >= 1e4) {
+        double unit = pow(10, floor(log10(points)) - 3);
+        points = round(points / unit) * unit;
+    }
+    return report_count(text, points);
+}
+
 /* -- the campaign -- */
 
 static void write_campaign(const struct report *report, FILE *stream)
@@ -177,14 +186,23 @@ static void write_injected(const struct report *report, FILE *stream)
     }
 }
 
-static void write_margin(const struct report *report, FILE *stream)
+static void write_failures(const struct report *report, FILE *stream)
+{
+    for (const char *c = report->options.failures; *c; c++) {
+        fputs(*c == ',' ? ", " : (const char[]){*c, '\0'}, stream);
+    }
+}
+
+static void write_precision(const struct report *report, FILE *stream)
 {
     const double confidence = report->options.confidence, wanted = 0.01;
     char figure[REPORT_FIGURE_BYTES];
     double margin =
         statistics_margin(report->points, report_counted(report), confidence, 0.5);
-    fprintf(stream, "any rate to %.2g percentage points (confidence %.4g%%)",
-            100 * margin, 100 * confidence);
+    fprintf(stream, "%.6g%% intervals by %s; any rate to %.2g percentage points",
+            100 * confidence,
+            report->options.exact ? "Clopper and Pearson (exact)" : "Wilson (score)",
+            100 * margin);
     if (margin > wanted) {
         fprintf(stream, "; 1 takes %s experiments",
                 text_number(figure, statistics_sample_size(report->points, wanted,
@@ -202,7 +220,8 @@ void report_each_fact(const struct report *report, report_visit_fact *visit,
         {"campaign", write_campaign},       {"database", write_database},
         {"golden run", write_golden},       {"fault space", write_space},
         {"experiments", write_experiments}, {"carried out", write_carried_out},
-        {"injected", write_injected},       {"precision", write_margin},
+        {"injected", write_injected},       {"failures", write_failures},
+        {"precision", write_precision},
     };
     for (size_t i = 0; i < ARRAY_LENGTH(facts); i++) {
         char *text = NULL;

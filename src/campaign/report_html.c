@@ -55,10 +55,10 @@ static void write_figures(const struct report *report, FILE *stream, uint64_t ro
     write_cell(stream, report_percent(text, rate.rate));
     write_interval(stream, rate.interval);
     if (report->points) {
-        write_cell(stream, report_count(text, rate.points));
+        write_cell(stream, report_points(text, rate.points));
         fprintf(stream, "<td>%s – %s</td>",
-                report_count(text, rate.points_interval.low),
-                report_count(high, rate.points_interval.high));
+                report_points(text, rate.points_interval.low),
+                report_points(high, rate.points_interval.high));
     }
 }
 
@@ -76,9 +76,7 @@ static void write_outcome_row(const struct report *report, unsigned index, FILE 
     } else {
         write_figures(report, stream, outcome->rows, outcome->carried_out);
     }
-    fputs("<td class=\"wide\">", stream);
-    text_write_html(stream, outcome->meaning);
-    fputs("</td></tr>\n", stream);
+    fputs("</tr>\n", stream);
 }
 
 static void write_outcomes(const struct report *report, FILE *stream)
@@ -87,12 +85,12 @@ static void write_outcomes(const struct report *report, FILE *stream)
     fprintf(stream,
             "<div class=\"scroll\"><table id=\"outcomes-table\"><thead><tr>"
             "<th>outcome</th><th>rows</th><th>carried out</th><th>rate</th>"
-            "<th>%.4g%% interval</th>",
+            "<th>%.6g%% interval</th>",
             percent);
     if (report->points) {
-        fprintf(stream, "<th>points</th><th>%.4g%% interval</th>", percent);
+        fprintf(stream, "<th>points</th><th>%.6g%% interval</th>", percent);
     }
-    fputs("<th class=\"text\">meaning</th></tr></thead><tbody>\n", stream);
+    fputs("</tr></thead><tbody>\n", stream);
     for (unsigned i = 0; i < REPORT_OUTCOMES; i++) {
         if (report_outcome_is_shown(&report->outcomes[i])) {
             write_outcome_row(report, i, stream);
@@ -100,8 +98,7 @@ static void write_outcomes(const struct report *report, FILE *stream)
     }
     fputs("<tr class=\"sum\"><td>failures</td>", stream);
     write_figures(report, stream, report->failures, report->failures_carried_out);
-    fputs("<td class=\"wide\">sdc + crash + hang</td></tr>\n</tbody></table></div>\n",
-          stream);
+    fputs("</tr>\n</tbody></table></div>\n", stream);
 }
 
 static void write_groups(const struct report *report, FILE *stream, const char *label,
@@ -113,7 +110,7 @@ static void write_groups(const struct report *report, FILE *stream, const char *
     }
     fprintf(stream,
             "<div class=\"scroll\"><table><thead><tr><th>%s</th><th>rows</th>"
-            "<th>failures</th><th>rate</th><th>%.4g%% interval</th></tr></thead>"
+            "<th>failures</th><th>rate</th><th>%.6g%% interval</th></tr></thead>"
             "<tbody>\n",
             label, 100 * report->options.confidence);
     for (unsigned i = 0; i < groups->count && i < REPORT_TOP; i++) {
@@ -150,6 +147,20 @@ static void write_legend(const struct report *report, FILE *stream)
     fputs("</ul>\n", stream);
 }
 
+static void write_meanings(const struct report *report, FILE *stream)
+{
+    fputs("<details><summary>What the outcomes mean</summary><dl class=\"facts\">",
+          stream);
+    for (unsigned i = 0; i < REPORT_OUTCOMES; i++) {
+        if (report_outcome_is_shown(&report->outcomes[i])) {
+            fputs("<dt>", stream);
+            text_write_html(stream, report->outcomes[i].name);
+            fprintf(stream, "</dt><dd>%s</dd>\n", report->outcomes[i].meaning);
+        }
+    }
+    fputs("</dl></details>\n", stream);
+}
+
 static void write_method(const struct report *report, FILE *stream)
 {
     fprintf(
@@ -174,6 +185,7 @@ static void write_summary(const struct report *report, FILE *stream)
     fputs("</dl>\n<h2>Outcomes</h2>\n", stream);
     report_chart_outcomes(report, stream);
     write_outcomes(report, stream);
+    write_meanings(report, stream);
     write_method(report, stream);
     if (report->binned) {
         fputs("<h2>Time of injection</h2>\n", stream);

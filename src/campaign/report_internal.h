@@ -92,6 +92,8 @@ enum { REPORT_FIGURE_BYTES = 32 };
 
 /* "1,234"; "?" of what is no number. */
 const char *report_count(char text[REPORT_FIGURE_BYTES], double number);
+/* Likewise, to four digits: more are not known of what is extrapolated. */
+const char *report_points(char text[REPORT_FIGURE_BYTES], double points);
 /* "12.34%" */
 const char *report_percent(char text[REPORT_FIGURE_BYTES], double rate);
 

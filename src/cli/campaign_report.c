@@ -21,7 +21,9 @@ static const char usage[] =
     "  --csv FILE            also write a table, a line an experiment (-: standard\n"
     "                        output, and no summary)\n"
     "  --confidence PERCENT  of intervals (default 95)\n"
-    "  --interval KIND       wilson (the default) or exact (Clopper and Pearson)\n";
+    "  --interval KIND       wilson (the default) or exact (Clopper and Pearson)\n"
+    "  --failures NAMES      outcomes that are failures (default " REPORT_FAILURES
+    ")\n";
 
 struct words {
     const char *database, *html, *csv;
@@ -75,12 +77,22 @@ static bool apply_interval(struct words *words, const char *value, struct error 
                      value);
 }
 
+static bool apply_failures(struct words *words, const char *value, struct error *error)
+{
+    words->report.failures = value;
+    return *value ||
+           error_set(error,
+                     "campaign report: --failures: give names of outcomes, as in "
+                     "--failures " REPORT_FAILURES);
+}
+
 static const struct {
     const char *name;
     word_apply *apply;
 } options[] = {
-    {"db", apply_database},           {"html", apply_html},         {"csv", apply_csv},
-    {"confidence", apply_confidence}, {"interval", apply_interval},
+    {"db", apply_database},       {"html", apply_html},
+    {"csv", apply_csv},           {"confidence", apply_confidence},
+    {"interval", apply_interval}, {"failures", apply_failures},
 };
 
 /* Reads one option at arguments[*index]; moves that to the last word used. */
@@ -171,7 +183,7 @@ static bool write_all(const struct words *words, struct results *results,
 
 int run_campaign_report(int count, char *const arguments[])
 {
-    struct words words = {.report = {.confidence = 0.95}};
+    struct words words = {.report = {.confidence = 0.95, .failures = REPORT_FAILURES}};
     struct error error;
     if (!parse(&words, count, arguments, &error)) {
         cli_print_error(&error);
