@@ -3,9 +3,8 @@
 #ifndef CLI_WORDS_H
 #define CLI_WORDS_H
 
-#include <stddef.h>
-
 #include "base/error.h"
+#include "base/types.h"
 
 struct word {
     const char *name;
