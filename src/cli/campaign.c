@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "cli/campaign_run.h"
 #include "cli/run.h"
 
 enum { EXIT_PROBLEM = 1 };
@@ -11,6 +12,8 @@ static const struct {
     const char *name, *summary;
     int (*run)(int count, char *const arguments[]);
 } commands[] = {
+    {"run", "carry out a script's trial many times, each with another fault",
+     run_campaign_run},
     {"report", "what a campaign has shown", run_campaign_report},
 };
 
