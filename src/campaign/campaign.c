@@ -21,8 +21,9 @@
 enum {
     WAIT_MS = 200,
     HEADER_KEYS = 32,
-    ERRORS_AT_FIRST = 20, /* so many, and nothing else: something is wrong with it all */
-    GOLDEN_FACTOR = 3,    /* how long a run may take, next to the golden one… */
+    ERRORS_AT_FIRST =
+        20,            /* so many, and nothing else: something is wrong with it all */
+    GOLDEN_FACTOR = 3, /* how long a run may take, next to the golden one… */
 };
 static const uint64_t golden_grace_ns = 10000000; /* …and more than that */
 static const double flush_interval_s = 1;
@@ -150,8 +151,8 @@ static void describe(const struct campaign *campaign, struct header *header)
 /* A campaign goes on only as what it was. */
 static bool check_resumed(struct campaign *campaign, const struct header *header)
 {
-    static const char *const same[] = {"script_hash", "settings",  "seed",
-                                       "engine",      "pruned",    "golden_from",
+    static const char *const same[] = {"script_hash", "settings",   "seed",
+                                       "engine",      "pruned",     "golden_from",
                                        "golden_to",   "golden_hash"};
     for (unsigned i = 0; i < header->count; i++) {
         const char *key = header->keys[i].key;
@@ -221,7 +222,8 @@ static bool store(struct campaign *campaign, const struct result_row *row)
     campaign->carried_out++;
     campaign->errors += strcmp(row->outcome, "error") == 0;
     progress_count(&campaign->progress, row->outcome);
-    if (campaign->errors == ERRORS_AT_FIRST && campaign->carried_out == ERRORS_AT_FIRST) {
+    if (campaign->errors == ERRORS_AT_FIRST &&
+        campaign->carried_out == ERRORS_AT_FIRST) {
         campaign->failed = true;
         return error_set(campaign->error,
                          "the first %d experiments have all failed; the last one: %s",
@@ -236,9 +238,9 @@ static bool store_answer(struct campaign *campaign, const struct crew_member *me
     struct row row;
     row_fill(&row, message, member->index);
     row.row.outcome = classify(campaign->golden, json_object_get(message, "result"));
-    if (json_equal(json_object_get(campaign->golden, "output_hash"),
-                   json_object_get(json_object_get(message, "result"),
-                                   "output_hash"))) {
+    if (json_equal(
+            json_object_get(campaign->golden, "output_hash"),
+            json_object_get(json_object_get(message, "result"), "output_hash"))) {
         row.row.output = NULL;
     }
     bool good = store(campaign, &row.row);
@@ -268,12 +270,12 @@ static void order_run(struct campaign *campaign, struct crew_member *member,
     }
     member->orders[member->waiting++] = number;
     campaign->running++;
-    crew_tell(member, json_pack("{s:s,s:I,s:I,s:I,s:I,s:I}", "do", "run", "number",
-                                (json_int_t)number, "campaign_seed", (json_int_t)seed,
-                                "seed", (json_int_t)campaign_trial_seed(seed, number),
-                                "end",
-                                (json_int_t)number_of(campaign->golden, "instructions"),
-                                "timeout_ns", (json_int_t)campaign->timeout_ns));
+    crew_tell(member,
+              json_pack("{s:s,s:I,s:I,s:I,s:I,s:I}", "do", "run", "number",
+                        (json_int_t)number, "campaign_seed", (json_int_t)seed, "seed",
+                        (json_int_t)campaign_trial_seed(seed, number), "end",
+                        (json_int_t)number_of(campaign->golden, "instructions"),
+                        "timeout_ns", (json_int_t)campaign->timeout_ns));
 }
 
 static void give_work(struct campaign *campaign, struct crew_member *member)
@@ -338,8 +340,8 @@ static bool hear_golden(struct campaign *campaign, struct crew_member *member,
                              detail);
         }
         campaign->golden = json_incref(golden);
-        uint64_t took_ns = number_of(golden, "virtual_ns") -
-                           number_of(campaign->ready, "begin_ns");
+        uint64_t took_ns =
+            number_of(golden, "virtual_ns") - number_of(campaign->ready, "begin_ns");
         uint64_t wanted_ns = number_of(campaign->ready, "timeout_ns");
         campaign->timeout_ns =
             wanted_ns ? wanted_ns : GOLDEN_FACTOR * took_ns + golden_grace_ns;
@@ -407,7 +409,8 @@ static bool end_the_late(struct campaign *campaign)
 
 static bool flush(struct campaign *campaign, bool now)
 {
-    if (campaign->golden && (now || crew_now_s() - campaign->flushed_s >= flush_interval_s)) {
+    if (campaign->golden &&
+        (now || crew_now_s() - campaign->flushed_s >= flush_interval_s)) {
         campaign->flushed_s = crew_now_s();
         if (!results_flush(campaign->results, campaign->error)) {
             campaign->failed = true;

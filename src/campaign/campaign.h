@@ -1,10 +1,10 @@
 /* campaign/campaign.h: a script's trial, thousands of times, each with another fault.
  *
  * Processes of their own, the workers, come to the trial of the script, carry it out
- * once without faults (the golden run), and then as often as it is wanted. What comes of
- * it is kept in a database (results.h), from which a campaign that was interrupted goes
- * on. Experiment number N is the same whoever carries it out, and when.
- * Thread: one. */
+ * once without faults (the golden run), and then as often as it is wanted. What comes
+ * of it is kept in a database (results.h), from which a campaign that was interrupted
+ * goes on. Experiment number N is the same whoever carries it out, and when. Thread:
+ * one. */
 #ifndef CAMPAIGN_CAMPAIGN_H
 #define CAMPAIGN_CAMPAIGN_H
 

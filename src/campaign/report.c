@@ -35,7 +35,7 @@ static const struct report_activation known_activations[REPORT_ACTIVATIONS] = {
     {.name = "no", .meaning = "not until the end"},
     {.name = "overwritten", .meaning = "gone before its first use"},
     {.name = "unknown", .meaning = "not tracked"},
-    {.name = "", .meaning = "not told"},
+    {.name = "not told", .meaning = "nothing is known of the fault"},
 };
 
 /* -- gathering -- */
@@ -128,12 +128,24 @@ static void add_carried_out(struct report *report, const struct result_row *row)
     report->injected += row->injected != RESULTS_NONE && row->injected > 0;
     report->host_ms += isnan(row->host_ms) ? 0 : row->host_ms;
     const char *activation = row->activation ? row->activation : "";
+    if (strcmp(row->outcome, error_outcome.name) == 0) {
+        return;
+    }
     unsigned i = 0;
     while (i + 1 < REPORT_ACTIVATIONS &&
            strcmp(activation, report->activations[i].name) != 0) {
         i++;
     }
     report->activations[i].count++;
+}
+
+static void note_error(struct report *report, const struct result_row *row)
+{
+    report->errors++;
+    if (!report->first_error) {
+        report->first_error = strdup(row->detail ? row->detail : "");
+        report->first_error_number = row->number;
+    }
 }
 
 static bool add_row(void *opaque, const struct result_row *row)
@@ -145,7 +157,9 @@ static bool add_row(void *opaque, const struct result_row *row)
     report->rows++;
     outcome->rows++;
     outcome->carried_out += carried_out;
-    report->errors += outcome->error;
+    if (outcome->error) {
+        note_error(report, row);
+    }
     report->failures += outcome->failure;
     report->failures_carried_out += outcome->failure && carried_out;
     if (carried_out) {
@@ -296,6 +310,7 @@ void report_destroy(struct report *report)
         free_groups(&report->targets);
         free_groups(&report->locations);
         free_groups(&report->detections);
+        free(report->first_error);
         free(report);
     }
 }

@@ -84,7 +84,7 @@ static void write_outcomes(const struct report *report, FILE *stream)
     const double percent = 100 * report->options.confidence;
     fprintf(stream,
             "<div class=\"scroll\"><table id=\"outcomes-table\"><thead><tr>"
-            "<th>outcome</th><th>rows</th><th>carried out</th><th>rate</th>"
+            "<th>outcome</th><th>sampled</th><th>carried out</th><th>rate</th>"
             "<th>%.6g%% interval</th>",
             percent);
     if (report->points) {
@@ -109,7 +109,7 @@ static void write_groups(const struct report *report, FILE *stream, const char *
         return;
     }
     fprintf(stream,
-            "<div class=\"scroll\"><table><thead><tr><th>%s</th><th>rows</th>"
+            "<div class=\"scroll\"><table><thead><tr><th>%s</th><th>sampled</th>"
             "<th>failures</th><th>rate</th><th>%.6g%% interval</th></tr></thead>"
             "<tbody>\n",
             label, 100 * report->options.confidence);
@@ -165,9 +165,10 @@ static void write_method(const struct report *report, FILE *stream)
 {
     fprintf(
         stream,
-        "<p class=\"soft\">Each row is a point of the fault space, drawn uniformly; it "
-        "counts once, also when it shares the experiment of its class or is known "
-        "without one. Intervals are by %s. Points are the rate times the size of the "
+        "<p class=\"soft\">Each sampled point of the fault space counts once, also "
+        "when it "
+        "shares the experiment of its class or is known without one. Intervals are by "
+        "%s. Points are the rate times the size of the "
         "fault space: compare programs by these, not by rates (Schirmeier, Borchert "
         "and "
         "Spinczyk, DSN 2015). Precision is by Leveugle et al., DATE 2009, for a rate "

@@ -71,7 +71,7 @@ static void write_outcomes(const struct report *report, FILE *stream)
     char interval[REPORT_FIGURE_BYTES], figure[REPORT_FIGURE_BYTES];
     snprintf(interval, sizeof(interval), "%.6g%% interval",
              100 * report->options.confidence);
-    fprintf(stream, "\n%-*s%10s %12s %8s   %s\n", NAME_WIDTH, "outcome", "rows",
+    fprintf(stream, "\n%-*s%10s %12s %8s   %s\n", NAME_WIDTH, "outcome", "sampled",
             "carried out", "rate", interval);
     for (unsigned i = 0; i < REPORT_OUTCOMES; i++) {
         const struct report_outcome *outcome = &report->outcomes[i];
@@ -123,7 +123,7 @@ static void write_groups(const struct report *report, FILE *stream, const char *
         return;
     }
     fprintf(stream, "\n%-*s%10s %12s %8s   %.6g%% interval\n", NAME_WIDTH, label,
-            "rows", "failures", "rate", 100 * report->options.confidence);
+            "sampled", "failures", "rate", 100 * report->options.confidence);
     for (unsigned i = 0; i < groups->count && i < REPORT_TOP; i++) {
         const struct report_group *group = &groups->items[i];
         const struct report_rate rate = report_group_rate(report, group);

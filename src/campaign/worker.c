@@ -33,14 +33,14 @@ static json_t *hash_of(uint64_t hash)
 
 static json_t *result_object(const struct experiment_result *result, double host_ms)
 {
-    return json_pack(
-        "{s:o,s:b,s:o,s:o,s:s,s:o,s:o,s:I,s:I,s:O,s:O,s:f}", "outcome",
-        text_of(result->outcome), "by_script", result->by_script, "detail",
-        text_of(result->detail), "hash", hash_of(result->trial_hash), "end",
-        result->end, "output_hash", hash_of(result->output_hash), "output",
-        text_of(result->output ? result->output : ""), "instructions",
-        (json_int_t)result->instructions, "virtual_ns", (json_int_t)result->virtual_ns,
-        "values", result->values, "faults", result->faults, "host_ms", host_ms);
+    return json_pack("{s:o,s:b,s:o,s:o,s:s,s:o,s:o,s:I,s:I,s:O,s:O,s:f}", "outcome",
+                     text_of(result->outcome), "by_script", result->by_script, "detail",
+                     text_of(result->detail), "hash", hash_of(result->trial_hash),
+                     "end", result->end, "output_hash", hash_of(result->output_hash),
+                     "output", text_of(result->output ? result->output : ""),
+                     "instructions", (json_int_t)result->instructions, "virtual_ns",
+                     (json_int_t)result->virtual_ns, "values", result->values, "faults",
+                     result->faults, "host_ms", host_ms);
 }
 
 static double now_ms(void)
@@ -86,8 +86,8 @@ static json_t *refusal(const char *why)
 static json_t *answer_run(struct experiment *experiment, const json_t *message)
 {
     uint64_t number = number_of(message, "number");
-    json_t *point = survey_point(experiment, number_of(message, "campaign_seed"), number,
-                                 number_of(message, "end"));
+    json_t *point = survey_point(experiment, number_of(message, "campaign_seed"),
+                                 number, number_of(message, "end"));
     const struct trial_order order = {
         .seed = number_of(message, "seed"),
         .faults = json_string_value(json_object_get(point, "fault")),
@@ -95,7 +95,8 @@ static json_t *answer_run(struct experiment *experiment, const json_t *message)
     };
     const char *why = json_string_value(json_object_get(point, "error"));
     return json_pack("{s:I,s:o,s:o}", "number", (json_int_t)number, "result",
-                     why ? refusal(why) : carry_out(experiment, &order), "point", point);
+                     why ? refusal(why) : carry_out(experiment, &order), "point",
+                     point);
 }
 
 static const struct {
