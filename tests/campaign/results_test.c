@@ -375,6 +375,33 @@ static void test_kill(void **state)
     free(done);
 }
 
+static bool write_meanwhile(void *opaque, const struct result_row *row)
+{
+    struct results *other = open_good(opaque, RESULTS_WRITE);
+    add(other, PLANNED + row->number);
+    assert_true(results_flush(other, &error));
+    results_close(other);
+    return row->number < 2;
+}
+
+/* Who reads slowly, as into a pager, keeps nobody from writing. */
+static void test_slow_reader(void **state)
+{
+    (void)state;
+    char *name = new_name();
+    struct seen seen = {.most = PLANNED};
+    struct results *results = open_good(name, RESULTS_CREATE);
+    for (int64_t i = 0; i < 1000; i++) {
+        add(results, i);
+    }
+    assert_true(results_flush(results, &error));
+    assert_true(results_each(results, 0, PLANNED, write_meanwhile, name, &error));
+    assert_true(results_each(results, PLANNED, INT64_MAX, note_number, &seen, &error));
+    assert_int_equal(seen.count, 3);
+    results_close(results);
+    free(name);
+}
+
 /* -- what is no such database -- */
 
 static void refused(const char *name, enum results_mode mode, const char *mentioned)
@@ -596,7 +623,8 @@ int main(void)
         cmocka_unit_test(test_keys),    cmocka_unit_test(test_order),
         cmocka_unit_test(test_resume),  cmocka_unit_test(test_first_stays),
         cmocka_unit_test(test_batches), cmocka_unit_test(test_columns),
-        cmocka_unit_test(test_writers), cmocka_unit_test(test_kill),
+        cmocka_unit_test(test_writers), cmocka_unit_test(test_slow_reader),
+        cmocka_unit_test(test_kill),
     };
     const struct CMUnitTest files[] = {
         cmocka_unit_test(test_no_files),       cmocka_unit_test(test_foreign_files),
