@@ -9,8 +9,13 @@
 
 const char *report_count(char text[REPORT_FIGURE_BYTES], double number)
 {
-    if (isnan(number) || number < 0 || number > 1e18) {
+    const double longest = 1e15;
+    if (isnan(number) || number < 0) {
         return "?";
+    }
+    if (number > longest) {
+        snprintf(text, REPORT_FIGURE_BYTES, "%.3e", number);
+        return text;
     }
     return text_number(text, (uint64_t)llround(number));
 }

@@ -92,7 +92,7 @@ void report_each_fact(const struct report *report, report_visit_fact *visit,
 
 enum { REPORT_FIGURE_BYTES = 32 };
 
-/* "1,234"; "?" of what is no number. */
+/* "1,234"; "1.234e+16" of what is very large; "?" of what is no number. */
 const char *report_count(char text[REPORT_FIGURE_BYTES], double number);
 /* Likewise, to four digits: more are not known of what is extrapolated. */
 const char *report_points(char text[REPORT_FIGURE_BYTES], double points);

@@ -7,6 +7,7 @@ What it should print is in report.txt and report.csv; REPORT_TEST_UPDATE=1 write
 """
 
 import base64
+import contextlib
 import csv
 import hashlib
 import html.parser
@@ -15,6 +16,8 @@ import json
 import os
 import pathlib
 import re
+import shutil
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -236,6 +239,21 @@ class Report(unittest.TestCase):
         self.assertIn("0 of 0 planned", text)
         self.assertEqual(self.page("none.db").data()[1], [])
         self.assertEqual(self.good("--db", "none.db", "--csv", "-").count("\n"), 1)
+
+    def test_sizes_of_spaces(self):
+        """A fault space may be larger than any integer here, or of unknown size."""
+        name = self.path("sized.db")
+        shutil.copy(self.path("small.db"), name)
+        for points, shown in (("98765432109876543210", "9.877e+19 points"),
+                              ("123456", "123,456 points"), ("0", None), ("-5", None),
+                              ("many", None), ("nan", None), ("1e999", None)):
+            with contextlib.closing(sqlite3.connect(name)) as database, database:
+                database.execute("UPDATE campaign SET value = ? WHERE key = 'points'",
+                                 (points,))
+            text = self.good("--db", name)
+            self.assertEqual("of the fault space" in text, shown is not None, points)
+            self.assertIn(shown or "fault space    ram", text)
+            self.assertEqual("points" in self.page(name).text["th"], shown is not None)
 
     def test_odd_names(self):
         """A command to be copied holds for any name of a file."""
