@@ -24,7 +24,7 @@ enum {
     ERRORS_AT_FIRST = 20, /* so many, and nothing else: something is wrong with it all */
     GOLDEN_FACTOR = 3,    /* how long a run may take, next to the golden one… */
 };
-static const uint64_t golden_grace_ns = 10000000; /* …and more than that */
+static const uint64_t golden_grace_ns = 1000000; /* …and more than that */
 static const double flush_interval_s = 1;
 
 static volatile sig_atomic_t interrupted;
@@ -142,6 +142,7 @@ static void describe(const struct campaign *campaign, struct header *header)
     add_text_of(header, "golden_end", golden, "end");
     add_text_of(header, "golden_output", golden, "output");
     add_json(header, "golden_values", json_incref(json_object_get(golden, "values")));
+    add_number(header, "timeout_ns", campaign->timeout_ns);
     add_number(header, "planned", campaign->planned);
     add_number(header, "workers", options->workers);
     add_key(header, "started", now_text());

@@ -144,18 +144,9 @@ static const struct word words[] = {
 static bool parse(struct command *this, int count, char *const arguments[],
                   struct error *error)
 {
-    for (int i = 0; i < count; i++) {
-        if (words_is_option(arguments[i])) {
-            if (!words_apply(command, words, ARRAY_LENGTH(words), this, count,
-                             arguments, &i, error)) {
-                return false;
-            }
-        } else if (this->name) {
-            return error_set(error, "%s: '%s' is one word too many", command,
-                             arguments[i]);
-        } else {
-            this->name = arguments[i];
-        }
+    if (!words_parse(command, words, ARRAY_LENGTH(words), this, count, arguments,
+                     &this->name, 1, error)) {
+        return false;
     }
     if (this->help) {
         return true;
