@@ -36,7 +36,8 @@ static json_t *drawn_point(char *texts, uint64_t instruction)
     json_t *point =
         json_pack("{s:s,s:I}", "fault", texts, "at", (json_int_t)instruction);
     if (fault_spec_parse(&spec, "fault", first, &error)) {
-        json_object_set_new(point, "target", json_string(fault_target_name(spec.target)));
+        json_object_set_new(point, "target",
+                            json_string(fault_target_name(spec.target)));
         if (*spec.name) {
             json_object_set_new(point, "location", json_string(spec.name));
         }

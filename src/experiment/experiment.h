@@ -26,7 +26,7 @@ struct experiment;
 
 /* One run of what a script repeats: trial {…}. */
 struct trial_order {
-    uint64_t seed;       /* of random() in it, and of what its faults leave to chance */
+    uint64_t seed;       /* of what its faults leave to chance */
     const char *faults;  /* texts, a line each; NULL: none */
     uint64_t timeout_ns; /* virtual; 0: none but those of the script's waits */
 };

@@ -71,6 +71,7 @@ struct trial {
     uint64_t timeout_ns;
     struct checkpoint *checkpoint;
     uint64_t begin_instructions, begin_ns;
+    uint64_t random_state;
     uint64_t deadline_ns; /* of the run that is going on; CLOCK_NEVER */
     bool begun;           /* …or was: the machine is not as it was in the beginning */
 };

@@ -113,6 +113,7 @@ static int request_trial(lua_State *lua)
     trial->put_back = refer(lua, 5);
     trial->begin_instructions = machine_cpu(machine)->retired;
     trial->begin_ns = machine_now_ns(machine);
+    trial->random_state = experiment->random_state;
     experiment->running->kind = WAIT_TRIAL;
     return lua_yield(lua, 0);
 }
@@ -312,7 +313,7 @@ void trial_run(struct experiment *experiment, const struct trial_order *order,
     if (begin_again(experiment, order->seed) &&
         (!order->faults || arm(experiment, order->faults)) &&
         start_run(experiment, script)) {
-        experiment->random_state = order->seed;
+        experiment->random_state = trial->random_state;
         trial->deadline_ns =
             order->timeout_ns ? trial->begin_ns + order->timeout_ns : CLOCK_NEVER;
         activities_run(experiment);
