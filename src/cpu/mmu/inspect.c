@@ -27,7 +27,8 @@ bool mmu_translate(struct cpu *cpu, gla_t address, gpa_t *physical, uint64_t *en
     return leaf & ENTRY_PRESENT;
 }
 
-/* Host memory of the byte, and how many follow within the page; NULL: none, or a device.
+/* Host memory of the byte, and how many follow within the page; NULL: none, or a
+ * device.
  */
 static const uint8_t *host_of(struct cpu *cpu, gla_t address, size_t *bytes)
 {
