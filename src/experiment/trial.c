@@ -275,8 +275,7 @@ static void take_output(struct experiment *experiment)
     for (unsigned i = 0; i < MACHINE_CONSOLES; i++) {
         const struct console_record *record = &experiment->consoles[i];
         uint64_t pair[] = {record->total - record->kept_total, record->hash};
-        result->output_hash =
-            state_hash_bytes(result->output_hash, pair, sizeof(pair));
+        result->output_hash = state_hash_bytes(result->output_hash, pair, sizeof(pair));
         uint64_t room = text ? EXPERIMENT_OUTPUT_BYTES - length : 0;
         uint64_t first = pair[0] > room ? record->total - room : record->kept_total;
         for (uint64_t at = first; at < record->total; at++) {
@@ -296,7 +295,9 @@ static void take_result(struct experiment *experiment)
     result->instructions = machine_cpu(machine)->retired;
     result->faults = injection_reports(experiment);
     snprintf(result->end, sizeof(result->end), "%s",
-             experiment->end ? experiment->end : experiment->halted ? "halted" : "");
+             experiment->end      ? experiment->end
+             : experiment->halted ? "halted"
+                                  : "");
     take_output(experiment);
 }
 
