@@ -50,7 +50,7 @@ enum campaign_end {
 enum campaign_end campaign_run(const struct campaign_options *options,
                                const struct campaign_host *host, struct error *error);
 
-/* The seed of random() and of faults in experiment `number`. */
+/* The seed of what faults leave to chance in experiment `number`. */
 uint64_t campaign_trial_seed(uint64_t seed, uint64_t number);
 
 #endif

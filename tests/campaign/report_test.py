@@ -295,7 +295,7 @@ class Report(unittest.TestCase):
     def test_wrong_words(self):
         """What cannot be meant."""
         self.refuse(hint="--db F")
-        self.refuse("a.db", hint="--db a.db")
+        self.refuse("a.db", hint="one word too many")
         self.refuse("--db", hint="needs a value")
         self.refuse("--db", "no.db", hint="No such file")
         self.refuse("--db", "a.db", "--xml", "x", hint="unknown option")
