@@ -148,10 +148,16 @@ static void note_access(struct access_trace *trace, gpa_t address, unsigned widt
 
 void trace_note_bytes(struct access_trace *trace, gpa_t address, uint64_t bytes)
 {
-    for (uint64_t i = 0; i < bytes; i++) {
-        struct access_list *cell = take_cell(trace, address + i);
-        if (cell) {
-            trace_note(trace, cell, false);
+    const gpa_t end = address + bytes;
+    for (unsigned i = 0; i < trace->space->row_count; i++) {
+        const struct space_row *row = &trace->space->rows[i];
+        const gpa_t row_end = row->address + row->bytes;
+        for (gpa_t at = row->address > address ? row->address : address;
+             at < end && at < row_end; at++) {
+            struct access_list *cell = take_cell(trace, at);
+            if (cell) {
+                trace_note(trace, cell, false);
+            }
         }
     }
 }

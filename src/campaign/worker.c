@@ -69,6 +69,11 @@ static uint64_t number_of(const json_t *message, const char *key)
     return (uint64_t)json_integer_value(json_object_get(message, key));
 }
 
+static void note_look(void *opaque, gpa_t address, uint64_t bytes)
+{
+    trace_note_look(opaque, address, bytes);
+}
+
 /* Where the golden run leads is where faults may come. */
 static json_t *answer_golden(struct worker *worker, const json_t *message)
 {
@@ -80,7 +85,11 @@ static json_t *answer_golden(struct worker *worker, const json_t *message)
     if (traced && survey->space) {
         survey->trace = trace_start(machine, survey->space, TRACE_MOST_BYTES, &error);
     }
+    if (survey->trace) {
+        trial_listen_to_looks(survey->experiment, note_look, survey->trace);
+    }
     json_t *result = carry_out(survey->experiment, &order);
+    trial_listen_to_looks(survey->experiment, NULL, NULL);
     survey->range = (struct instruction_range){trial_begin(survey->experiment),
                                                number_of(result, "instructions")};
     if (traced && survey->space &&
