@@ -9,7 +9,7 @@
  * several accesses under one number the first decides.
  *
  * Exact are writes: a cell that is noted as overwritten was, all of it, and nothing of
- * it was read before. Reads are on the safe side. See docs/campaigns-pruning.md.
+ * it was read before. Reads are on the safe side. See docs/campaigns.md.
  *
  * The machine runs as without a trace, and ends in the same state; but by single steps,
  * slowly. Thread: the one that runs the machine, between two runs. Saved by: nobody. */
