@@ -36,6 +36,9 @@ static const struct traced_memory *find_memory(const struct access_trace *trace,
 /* NULL: not in the space, or there is no room. */
 static struct access_list *take_cell(struct access_trace *trace, gpa_t address)
 {
+    if (trace->wants) {
+        return wanted_find_byte(trace, address);
+    }
     const struct traced_memory *memory = find_memory(trace, address);
     if (!memory || !is_in_space(trace, address)) {
         return NULL;
@@ -49,6 +52,9 @@ static struct access_list *take_cell(struct access_trace *trace, gpa_t address)
 
 const struct access_list *trace_byte(const struct access_trace *trace, gpa_t address)
 {
+    if (trace->wants) {
+        return wanted_find_byte(trace, address);
+    }
     const struct traced_memory *memory = find_memory(trace, address);
     const struct access_list *page =
         memory ? memory->cells[(address - memory->first) >> PAGE_SHIFT] : NULL;
