@@ -12,7 +12,7 @@
  * it was read before. Reads are on the safe side. See docs/campaigns.md.
  *
  * The machine runs as without a trace, and ends in the same state; but by single steps:
- * some 5 million instructions a second, or 1 million if their code is in the space.
+ * 1 to 5 million instructions a second, least if their code is in the space.
  * Thread: the one that runs the machine, between two runs. Saved by: nobody. */
 #ifndef CAMPAIGN_TRACE_H
 #define CAMPAIGN_TRACE_H
