@@ -5,6 +5,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -47,6 +48,20 @@ void ram_destroy(struct ram *ram)
         close(ram->fd);
     }
     *ram = (struct ram){.fd = -1};
+}
+
+/* A hole reads as zeros. Where the host makes none, they are written. What is a hole
+ * already does not change. */
+void ram_forget(struct ram *ram)
+{
+    for (uint64_t offset = ram->written ? ram_next_page(ram, 0) : ram->bytes;
+         offset < ram->bytes; offset = ram_next_page(ram, offset + PAGE_BYTES)) {
+        ram_note_write(ram, offset, PAGE_BYTES);
+    }
+    if (fallocate(ram->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0,
+                  (off_t)ram->bytes) < 0) {
+        memset(ram->host, 0, ram->bytes);
+    }
 }
 
 bool ram_track(struct ram *ram, struct error *error)

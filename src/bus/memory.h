@@ -47,6 +47,9 @@ uint64_t ram_next_page(const struct ram *ram, uint64_t offset);
 /* Hash of the contents. Pages of zeros, allocated or not, count alike. */
 uint64_t ram_hash(const struct ram *ram, uint64_t seed);
 
+/* All of it is zero, and the host has the pages back. */
+void ram_forget(struct ram *ram);
+
 /* From now on `written` tells which pages change; again: from now on. The CPU does not
  * run, and has to be told (mmu_protect_unwritten()). False: out of memory. */
 bool ram_track(struct ram *ram, struct error *error);

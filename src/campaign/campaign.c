@@ -68,8 +68,9 @@ static void order_survey(struct campaign *campaign)
     }
     campaign->surveying = true;
     crew_tell(member,
-              json_pack("{s:s,s:I,s:I,s:I}", "do", "survey", "campaign_seed",
-                        (json_int_t)campaign->options->seed, "first",
+              json_pack("{s:s,s:I,s:I,s:I,s:I}", "do", "survey", "campaign_seed",
+                        (json_int_t)campaign->options->seed, "total",
+                        (json_int_t)campaign->options->experiments, "first",
                         (json_int_t)campaign->ledger.classed, "count",
                         (json_int_t)(left < SURVEY_NUMBERS ? left : SURVEY_NUMBERS)));
 }
@@ -182,7 +183,6 @@ static bool hear_golden(struct campaign *campaign, struct crew_member *member,
 static bool hear_ready(struct campaign *campaign, struct crew_member *member,
                        json_t *ready)
 {
-    bool traced = campaign->options->prune && member->index == 0;
     if (!campaign->ready) {
         campaign->ready = json_incref(ready);
     }
@@ -190,7 +190,7 @@ static bool hear_ready(struct campaign *campaign, struct crew_member *member,
         return fail(campaign, "--prune needs a fault space of rows, and this script "
                               "draws its faults by a function");
     }
-    return crew_tell(member, json_pack("{s:s,s:b}", "do", "golden", "trace", traced)) ||
+    return crew_tell(member, json_pack("{s:s}", "do", "golden")) ||
            bury(campaign, member, NULL);
 }
 

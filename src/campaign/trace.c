@@ -64,6 +64,9 @@ static void visit(void *opaque)
     const struct cpu *cpu = machine_cpu(trace->machine);
     if (trace->begun) {
         finish_step(trace);
+    } else {
+        trace->range.from = cpu->retired;
+        wanted_begin(trace);
     }
     trace->begun = true;
     trace->now = cpu->retired;
@@ -106,9 +109,7 @@ struct access_trace *trace_start(struct machine *machine,
     trace->machine = machine;
     trace->space = space;
     trace->most_bytes = most_bytes;
-    trace->range.from = machine_cpu(machine)->retired;
-    trace->visitor = (struct machine_visitor){
-        .visit = visit, .opaque = trace, .at = trace->range.from};
+    trace->visitor = (struct machine_visitor){.visit = visit, .opaque = trace};
     choose_registers(trace);
     lock_take(machine_lock(machine));
     bool watches = trace_watch_memory(trace, error);
@@ -147,7 +148,9 @@ bool trace_stop(struct access_trace *trace, struct error *error)
     if (trace->begun) {
         finish_step(trace);
     }
+    wanted_finish(trace);
     trace->range.to = now;
+    trace->range.from = trace->begun ? trace->range.from : now;
     leave(trace);
     return !trace->is_full ||
            error_set(

@@ -28,45 +28,46 @@ void *trace_allocate(struct access_trace *trace, size_t count, size_t bytes)
     return memory;
 }
 
-static bool grow(struct access_trace *trace, struct access_list *list)
+bool trace_grow(struct access_trace *trace, uint64_t **numbers, uint32_t *capacity)
 {
-    enum { FIRST = 8 };
-    const size_t capacity = list->capacity ? 2 * list->capacity : FIRST;
-    const uint64_t more = (capacity - list->capacity) * sizeof(*list->items);
-    uint64_t *items = may_take(trace, more)
-                          ? realloc(list->items, capacity * sizeof(*list->items))
-                          : NULL;
-    if (!items) {
+    enum { FIRST = 4 };
+    const uint32_t wanted = *capacity ? 2 * *capacity : FIRST;
+    const uint64_t more = (uint64_t)(wanted - *capacity) * sizeof(**numbers);
+    uint64_t *grown =
+        may_take(trace, more) ? realloc(*numbers, wanted * sizeof(*grown)) : NULL;
+    if (!grown) {
         trace->is_full = true;
         return false;
     }
     trace->statistics.bytes += more;
-    list->items = items;
-    list->capacity = capacity;
+    *numbers = grown;
+    *capacity = wanted;
     return true;
 }
 
-/* Of accesses under one number the first decides; of writes one after the other only
- * the last matters. */
+void trace_keep(struct access_trace *trace, struct access_list *list, uint64_t item)
+{
+    /* The first of several under one number. */
+    if (list->count && list->items[list->count - 1] >> 1 == item >> 1) {
+        return;
+    }
+    if (list->count < list->capacity ||
+        trace_grow(trace, &list->items, &list->capacity)) {
+        list->items[list->count++] = item;
+        trace->statistics.accesses++;
+    }
+}
+
 void trace_note(struct access_trace *trace, struct access_list *list, bool write)
 {
     const uint64_t item = trace->now << 1 | write;
     if (!trace->begun || trace->is_full) {
         return;
     }
-    if (list->count) {
-        uint64_t *last = &list->items[list->count - 1];
-        if (*last >> 1 == trace->now) {
-            return;
-        }
-        if (write && (*last & 1)) {
-            *last = item;
-            return;
-        }
-    }
-    if (list->count < list->capacity || grow(trace, list)) {
-        list->items[list->count++] = item;
-        trace->statistics.accesses++;
+    if (!trace->wants) {
+        trace_keep(trace, list, item);
+    } else if (list->wanted) {
+        wanted_note(trace, list, item);
     }
 }
 
@@ -129,31 +130,67 @@ const struct access_list *trace_find(const struct access_trace *trace,
                                      const struct fault_point *point)
 {
     const struct space_row *row = &trace->space->rows[point->row];
-    if (row->target == FAULT_REGISTER) {
-        return trace_register_cell(trace, &row->registers[point->unit], point->bit);
+    const struct access_list *list =
+        row->target == FAULT_RAM
+            ? trace_byte(trace, point->unit)
+            : trace_register_cell(trace, &row->registers[point->unit], point->bit);
+    if (trace->wants) {
+        return list && wanted_has(list, point->instruction) ? list : NULL;
     }
-    const struct access_list *list = trace_byte(trace, point->unit);
-    return list ? list : &never;
+    return list || row->target == FAULT_REGISTER ? list : &never;
+}
+
+static void for_each_byte(struct access_trace *trace,
+                          void (*visit)(struct access_trace *trace,
+                                        struct access_list *list))
+{
+    for (unsigned i = 0; i < trace->memory_count; i++) {
+        const struct traced_memory *memory = &trace->memory[i];
+        for (uint64_t page = 0; memory->cells && page < memory->pages; page++) {
+            for (unsigned j = 0; memory->cells[page] && j < PAGE_BYTES; j++) {
+                visit(trace, &memory->cells[page][j]);
+            }
+        }
+    }
+    for (uint32_t i = 0; i < trace->wanted_slots; i++) {
+        visit(trace, &trace->wanted_bytes[i].list);
+    }
+}
+
+void trace_for_each_cell(struct access_trace *trace,
+                         void (*visit)(struct access_trace *trace,
+                                       struct access_list *list))
+{
+    for_each_byte(trace, visit);
+    for (unsigned number = 0; number < TRACE_GENERAL; number++) {
+        for (unsigned i = 0; i < TRACE_PARTS; i++) {
+            visit(trace, &trace->general[number][i]);
+        }
+    }
+    for (unsigned i = 0; i < TRACE_FLAGS; i++) {
+        visit(trace, &trace->flags[i]);
+    }
+}
+
+static void free_cell(struct access_trace *trace, struct access_list *list)
+{
+    (void)trace;
+    if (list->wanted) {
+        free(list->wanted->instructions);
+        free(list->wanted);
+    }
+    free(list->items);
 }
 
 void trace_free_cells(struct access_trace *trace)
 {
+    trace_for_each_cell(trace, free_cell);
     for (unsigned i = 0; i < trace->memory_count; i++) {
         struct traced_memory *memory = &trace->memory[i];
         for (uint64_t page = 0; memory->cells && page < memory->pages; page++) {
-            for (unsigned j = 0; memory->cells[page] && j < PAGE_BYTES; j++) {
-                free(memory->cells[page][j].items);
-            }
             free(memory->cells[page]);
         }
         free(memory->cells);
     }
-    for (unsigned number = 0; number < TRACE_GENERAL; number++) {
-        for (unsigned i = 0; i < TRACE_PARTS; i++) {
-            free(trace->general[number][i].items);
-        }
-    }
-    for (unsigned i = 0; i < TRACE_FLAGS; i++) {
-        free(trace->flags[i].items);
-    }
+    free(trace->wanted_bytes);
 }

@@ -35,6 +35,21 @@ struct known_uses {
     struct disassembly_all_uses uses;
 };
 
+/* Which points of a cell will be asked for, ascending once the machine runs. */
+struct wanted_points {
+    uint64_t *instructions;
+    uint32_t count, capacity;
+    uint32_t next; /* the first behind the last access */
+    uint64_t last; /* access, if there was one */
+    bool has_last;
+};
+
+/* A byte of RAM with such points; in a hash table. */
+struct wanted_byte {
+    gpa_t address;
+    struct access_list list; /* without `wanted`: the slot is free */
+};
+
 struct access_trace {
     struct machine *machine;
     const struct fault_space *space;
@@ -47,6 +62,10 @@ struct access_trace {
     unsigned memory_count;
     struct access_list general[TRACE_GENERAL][TRACE_PARTS], flags[TRACE_FLAGS];
     bool follows_general[TRACE_GENERAL], follows_flags;
+
+    bool wants; /* certain points only: then bytes are in `wanted_bytes` */
+    struct wanted_byte *wanted_bytes;
+    uint32_t wanted_count, wanted_slots; /* a power of two, or 0 */
 
     /* The instruction that is executed under that number, if nothing comes between. */
     struct disassembly_all_uses uses;
@@ -66,8 +85,12 @@ struct access_trace {
 
 /* Under the number trace->now. */
 void trace_note(struct access_trace *trace, struct access_list *list, bool write);
+/* Appends it, if it is the first of that number. */
+void trace_keep(struct access_trace *trace, struct access_list *list, uint64_t item);
 /* What may be taken of the host's memory, zeroed; NULL: no more. */
 void *trace_allocate(struct access_trace *trace, size_t count, size_t bytes);
+/* More room for numbers, the first time and from then on. False: no more. */
+bool trace_grow(struct access_trace *trace, uint64_t **numbers, uint32_t *capacity);
 /* The cell that a bit of a register belongs to; NULL: it is not known who uses that. */
 const struct access_list *trace_register_cell(const struct access_trace *trace,
                                               const struct space_register *place,
@@ -76,7 +99,23 @@ const struct access_list *trace_register_cell(const struct access_trace *trace,
 void trace_note_uses(struct access_trace *trace,
                      const struct disassembly_all_uses *uses);
 void trace_note_all_registers(struct access_trace *trace);
+/* Calls `visit` for each cell that there is. */
+void trace_for_each_cell(struct access_trace *trace,
+                         void (*visit)(struct access_trace *trace,
+                                       struct access_list *list));
 void trace_free_cells(struct access_trace *trace);
+
+/* -- trace_wanted.c -- */
+
+/* The run begins. */
+void wanted_begin(struct access_trace *trace);
+/* An access of a cell with wanted points. */
+void wanted_note(struct access_trace *trace, struct access_list *list, uint64_t item);
+/* The run is over. */
+void wanted_finish(struct access_trace *trace);
+/* NULL: no point of that byte is wanted. */
+struct access_list *wanted_find_byte(const struct access_trace *trace, gpa_t address);
+bool wanted_has(const struct access_list *list, uint64_t instruction);
 
 /* -- trace_memory.c -- */
 

@@ -36,6 +36,9 @@ static const struct traced_memory *find_memory(const struct access_trace *trace,
 /* NULL: not in the space, or there is no room. */
 static struct access_list *take_cell(struct access_trace *trace, gpa_t address)
 {
+    if (trace->wants) {
+        return wanted_find_byte(trace, address);
+    }
     const struct traced_memory *memory = find_memory(trace, address);
     if (!memory || !is_in_space(trace, address)) {
         return NULL;
@@ -49,6 +52,9 @@ static struct access_list *take_cell(struct access_trace *trace, gpa_t address)
 
 const struct access_list *trace_byte(const struct access_trace *trace, gpa_t address)
 {
+    if (trace->wants) {
+        return wanted_find_byte(trace, address);
+    }
     const struct traced_memory *memory = find_memory(trace, address);
     const struct access_list *page =
         memory ? memory->cells[(address - memory->first) >> PAGE_SHIFT] : NULL;
@@ -148,10 +154,16 @@ static void note_access(struct access_trace *trace, gpa_t address, unsigned widt
 
 void trace_note_bytes(struct access_trace *trace, gpa_t address, uint64_t bytes)
 {
-    for (uint64_t i = 0; i < bytes; i++) {
-        struct access_list *cell = take_cell(trace, address + i);
-        if (cell) {
-            trace_note(trace, cell, false);
+    const gpa_t end = address + bytes;
+    for (unsigned i = 0; i < trace->space->row_count; i++) {
+        const struct space_row *row = &trace->space->rows[i];
+        const gpa_t row_end = row->address + row->bytes;
+        for (gpa_t at = row->address > address ? row->address : address;
+             at < end && at < row_end; at++) {
+            struct access_list *cell = take_cell(trace, at);
+            if (cell) {
+                trace_note(trace, cell, false);
+            }
         }
     }
 }

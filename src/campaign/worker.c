@@ -69,36 +69,63 @@ static uint64_t number_of(const json_t *message, const char *key)
     return (uint64_t)json_integer_value(json_object_get(message, key));
 }
 
+static void note_look(void *opaque, gpa_t address, uint64_t bytes)
+{
+    trace_note_look(opaque, address, bytes);
+}
+
 /* Where the golden run leads is where faults may come. */
 static json_t *answer_golden(struct worker *worker, const json_t *message)
 {
     struct survey *survey = &worker->survey;
-    struct machine *machine = trial_machine(survey->experiment);
     const struct trial_order order = {.seed = 0};
-    struct error error;
-    bool traced = json_is_true(json_object_get(message, "trace"));
-    if (traced && survey->space) {
-        survey->trace = trace_start(machine, survey->space, TRACE_MOST_BYTES, &error);
-    }
     json_t *result = carry_out(survey->experiment, &order);
     survey->range = (struct instruction_range){trial_begin(survey->experiment),
                                                number_of(result, "instructions")};
-    if (traced && survey->space &&
-        (!survey->trace || !trace_stop(survey->trace, &error))) {
-        json_decref(result);
-        return json_pack("{s:s}", "failed", error.text);
-    }
     double points = survey->space ? space_points(survey->space, survey->range) : 0;
     return json_pack("{s:o,s:f}", "golden", result, "points", points);
 }
 
+/* The golden run once more, for the accesses around the points that have a number below
+ * `total`. */
+static bool trace_golden(struct survey *survey, uint64_t seed, uint64_t total,
+                         struct error *error)
+{
+    const struct trial_order order = {.seed = 0};
+    survey->trace = trace_start(trial_machine(survey->experiment), survey->space,
+                                TRACE_MOST_BYTES, error);
+    for (uint64_t number = 0; survey->trace && number < total; number++) {
+        struct fault_point point =
+            space_draw(survey->space, survey->range, seed, number);
+        trace_want(survey->trace, &point);
+    }
+    if (!survey->trace) {
+        return false;
+    }
+    trial_listen_to_looks(survey->experiment, note_look, survey->trace);
+    json_decref(carry_out(survey->experiment, &order));
+    trial_listen_to_looks(survey->experiment, NULL, NULL);
+    if (!trace_stop(survey->trace, error)) {
+        return false;
+    }
+    const struct instruction_range range = trace_range(survey->trace);
+    return (range.from == survey->range.from && range.to == survey->range.to) ||
+           error_set(error, "the golden run has come to another end with a trace");
+}
+
 static json_t *answer_survey(struct worker *worker, const json_t *message)
 {
-    json_t *classes = json_array();
+    struct survey *survey = &worker->survey;
     uint64_t first = number_of(message, "first"), count = number_of(message, "count");
     uint64_t seed = number_of(message, "campaign_seed");
+    struct error error;
+    if (!survey->trace &&
+        !trace_golden(survey, seed, number_of(message, "total"), &error)) {
+        return json_pack("{s:s}", "failed", error.text);
+    }
+    json_t *classes = json_array();
     for (uint64_t number = first; number < first + count; number++) {
-        json_array_append_new(classes, survey_class(&worker->survey, seed, number));
+        json_array_append_new(classes, survey_class(survey, seed, number));
     }
     return json_pack("{s:o}", "survey", classes);
 }

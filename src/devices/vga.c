@@ -1,11 +1,8 @@
-#define _GNU_SOURCE
 #include "base/pages.h"
 #include "devices/vga_internal.h"
 
 #include <assert.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <linux/falloc.h>
 #include <string.h>
 #include <sys/mman.h>
 
@@ -165,22 +162,13 @@ static void save_memory(const void *device, struct state_buffer *buffer)
     state_save_bytes(buffer, &end, sizeof(end));
 }
 
-static void clear_memory(struct vga *vga)
-{
-    if (fallocate(vga->memory.fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0,
-                  VGA_MEMORY_BYTES) < 0) {
-        memset(vga->memory.host, 0, VGA_MEMORY_BYTES);
-    }
-    ram_note_write(&vga->memory, 0, VGA_MEMORY_BYTES);
-}
-
 static bool load_memory(void *device, struct state_buffer *buffer, struct error *error)
 {
     struct vga *vga = device;
     if (buffer->memory_apart) {
         return true;
     }
-    clear_memory(vga);
+    ram_forget(&vga->memory);
     for (;;) {
         uint32_t page;
         if (!state_load_bytes(buffer, &page, sizeof(page), "vga", error)) {
@@ -221,7 +209,7 @@ static void reset(void *device)
     pci_function_reset(&vga->pci);
     vga_dispi_reset(vga);
     vga_registers_reset(vga);
-    clear_memory(vga);
+    ram_forget(&vga->memory);
     vga_memory_update(vga);
 }
 

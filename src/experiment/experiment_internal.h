@@ -74,6 +74,8 @@ struct trial {
     uint64_t random_state;
     uint64_t deadline_ns; /* of the run that is going on; CLOCK_NEVER */
     bool begun;           /* …or was: the machine is not as it was in the beginning */
+    trial_look *looked;   /* NULL: nobody */
+    void *looked_opaque;
 };
 
 struct medium {

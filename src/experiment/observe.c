@@ -22,11 +22,39 @@ static int instructions(lua_State *lua)
     return 1;
 }
 
+static void look(struct experiment *experiment, gpa_t address, uint64_t bytes)
+{
+    if (experiment->trial.looked) {
+        experiment->trial.looked(experiment->trial.looked_opaque, address, bytes);
+    }
+}
+
+static void look_at_all(struct experiment *experiment)
+{
+    look(experiment, 0, machine_ram(experiment->machine)->bytes);
+    look(experiment, 0, 0);
+}
+
+static void look_at_linear(struct experiment *experiment, gla_t address, uint64_t bytes)
+{
+    gpa_t physical;
+    while (bytes) {
+        const uint64_t in_page = PAGE_BYTES - (address & PAGE_OFFSET_MASK);
+        const uint64_t piece = bytes < in_page ? bytes : in_page;
+        if (machine_translate(experiment->machine, address, &physical, NULL, NULL)) {
+            look(experiment, physical, piece);
+        }
+        address += (gla_t)piece;
+        bytes -= piece;
+    }
+}
+
 static int state_hash_text(lua_State *lua)
 {
     char text[20];
     snprintf(text, sizeof(text), "%016llx",
              (unsigned long long)machine_hash(script_machine(lua)));
+    look_at_all(experiment_of(lua));
     lua_pushstring(lua, text);
     return 1;
 }
@@ -79,6 +107,11 @@ static int peek(lua_State *lua)
     char *data = luaL_buffinitsize(lua, &buffer, (size_t)bytes);
     lock_take(machine_lock(machine));
     size_t there = machine_peek(machine, linear, (gpa_t)address, data, (size_t)bytes);
+    if (linear) {
+        look_at_linear(experiment_of(lua), (gla_t)address, there);
+    } else if (there) {
+        look(experiment_of(lua), (gpa_t)address, there);
+    }
     lock_release(machine_lock(machine));
     luaL_pushresultsize(&buffer, there);
     if (there < (size_t)bytes) {
@@ -101,6 +134,7 @@ static int registers(lua_State *lua)
                                           "esp", "ebp", "esi", "edi"};
     static const char *const segments[] = {"es", "cs", "ss", "ds", "fs", "gs"};
     const struct cpu *cpu = machine_cpu(script_machine(lua));
+    look(experiment_of(lua), 0, 0);
     lua_newtable(lua);
     for (size_t i = 0; i < ARRAY_LENGTH(general); i++) {
         set_field(lua, general[i], cpu->regs[i]);

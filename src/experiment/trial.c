@@ -138,6 +138,13 @@ struct machine *trial_machine(struct experiment *experiment)
     return experiment->machine;
 }
 
+void trial_listen_to_looks(struct experiment *experiment, trial_look *looked,
+                           void *opaque)
+{
+    experiment->trial.looked = looked;
+    experiment->trial.looked_opaque = opaque;
+}
+
 uint64_t trial_begin(const struct experiment *experiment)
 {
     return experiment->trial.begin_instructions;

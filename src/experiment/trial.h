@@ -28,6 +28,12 @@ bool trial_draws(const struct experiment *experiment);
 char *trial_draw(struct experiment *experiment, uint64_t seed, uint64_t number,
                  uint64_t instruction, struct error *error);
 
+/* Who is told when the script looks at memory (`bytes` from a physical address on), or
+ * at registers (`bytes` is 0): what is there may then matter. NULL: nobody. */
+typedef void trial_look(void *opaque, gpa_t address, uint64_t bytes);
+void trial_listen_to_looks(struct experiment *experiment, trial_look *looked,
+                           void *opaque);
+
 /* Carries it out once more. Something that is wrong is a result, too: "error". */
 void trial_run(struct experiment *experiment, const struct trial_order *order,
                struct experiment_result *result);

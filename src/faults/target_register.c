@@ -11,7 +11,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { TRACKED_STEPS = 1000000 }; /* who does not use it for so long gets away */
+enum {
+    TRACKED_STEPS = 1000000, /* who does not use it for so long gets away */
+    KNOWN_USES_BITS = 6,
+};
+
+/* What an instruction does with the register, by its bytes: loops come again. */
+struct known_use {
+    uint8_t code[DISASSEMBLY_MOST_BYTES];
+    uint8_t bytes; /* 0: nothing is known here */
+    bool is16;
+    struct disassembly_use use;
+};
 
 struct wrong_register {
     const struct register_name *name;
@@ -19,6 +30,7 @@ struct wrong_register {
     uint32_t written; /* by the instruction that is executed now */
     uint32_t steps;
     bool is_tracked;
+    struct known_use known[1 << KNOWN_USES_BITS]; /* by the place of the instruction */
 };
 
 static bool arm_register(struct fault *fault, struct error *error)
@@ -55,12 +67,22 @@ static bool can_be_tracked(const struct fault *fault, enum disassembly_kind *kin
 
 static struct disassembly_use next_use(struct fault *fault, enum disassembly_kind kind)
 {
-    const struct wrong_register *wrong = fault->data;
+    struct wrong_register *wrong = fault->data;
     const struct cpu *cpu = fault_cpu(fault);
-    uint8_t code[DISASSEMBLY_MOST_BYTES];
+    const bool is16 = !(cpu->code_mode & CODE_MODE_32);
+    uint8_t code[DISASSEMBLY_MOST_BYTES] = {0};
     size_t bytes = machine_code(fault->owner->machine, code, sizeof(code));
-    return disassembly_use(code, bytes, !(cpu->code_mode & CODE_MODE_32), kind,
-                           register_number(wrong->name));
+    struct known_use *known =
+        &wrong->known[cpu->eip * 0x9e3779b9U >> (32 - KNOWN_USES_BITS)];
+    if (known->bytes != bytes || known->is16 != is16 ||
+        memcmp(known->code, code, sizeof(code)) != 0) {
+        known->bytes = (uint8_t)bytes;
+        known->is16 = is16;
+        memcpy(known->code, code, sizeof(code));
+        known->use =
+            disassembly_use(code, bytes, is16, kind, register_number(wrong->name));
+    }
+    return known->use;
 }
 
 static void stop_tracking(struct fault *fault)

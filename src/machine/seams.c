@@ -1,10 +1,8 @@
-#define _GNU_SOURCE /* fallocate */
 #include "machine/seams.h"
 
 #include "machine/machine_internal.h"
 #include "machine/network.h"
 
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -59,17 +57,11 @@ void machine_tap_serial(struct machine *machine, unsigned line,
     machine->consoles[line].tap = tap;
 }
 
-/* A hole reads as zeros. Where the host makes none, they are written. */
 static void forget_memory(struct machine *machine)
 {
-    struct ram *ram = &machine->ram;
-    if (fallocate(ram->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0,
-                  (off_t)ram->bytes) < 0) {
-        memset(ram->host, 0, ram->bytes);
-    }
-    ram_note_write(ram, 0, ram->bytes);
+    ram_forget(&machine->ram);
     machine->memory.listener.code_written(machine->memory.listener.opaque, 0,
-                                          ram->bytes);
+                                          machine->ram.bytes);
 }
 
 void machine_cut_power(struct machine *machine, bool restart)

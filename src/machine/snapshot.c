@@ -1,4 +1,3 @@
-#define _GNU_SOURCE
 #include "machine/snapshot.h"
 
 #include "machine/configuration.h"
@@ -7,8 +6,6 @@
 #include "state/archive.h"
 
 #include <assert.h>
-#include <fcntl.h>
-#include <linux/falloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -224,10 +221,7 @@ static void load_ram(struct machine *machine, struct run_reader reader)
     struct ram *ram = &machine->ram;
     struct run run;
     const uint8_t *bytes;
-    if (fallocate(ram->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0,
-                  (off_t)ram->bytes) < 0) {
-        memset(ram->host, 0, ram->bytes);
-    }
+    ram_forget(ram);
     while (run_reader_next(&reader, &run, &bytes)) {
         memcpy(ram->host + (run.first << PAGE_SHIFT), bytes, run.count << PAGE_SHIFT);
     }

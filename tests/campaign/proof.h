@@ -20,8 +20,8 @@ struct world {
     struct access_trace *trace;
     struct outcome golden;
     uint64_t most_instructions; /* of a run; set by the test */
-    uint64_t console; /* a hash of what was sent */
-    bool ready;       /* the first byte has been */
+    uint64_t console;           /* a hash of what was sent */
+    bool ready;                 /* the first byte has been */
     uint64_t experiments, experiments_ns;
 };
 

@@ -115,6 +115,42 @@ static void sizes_add_up(void **state)
                   bits * (range.to - range.from), classes, classes - pruned);
 }
 
+/* A trace for certain points knows of them what one of everything knows. */
+static void wanted(void **state)
+{
+    enum { WANTED = 3000 };
+    struct world *world = *state;
+    struct error error;
+    const struct instruction_range range = trace_range(world->trace);
+    proof_restore(world);
+    struct access_trace *trace =
+        trace_start(world->machine, world->space, TRACE_MOST_BYTES, &error);
+    for (unsigned i = 0; i < WANTED; i++) {
+        struct fault_point point = space_draw(world->space, range, 5, i);
+        trace_want(trace, &point);
+    }
+    proof_run(world);
+    assert_true(trace_stop(trace, &error));
+    unsigned unknown = 0;
+    for (unsigned i = 0; i < 2 * WANTED; i++) {
+        struct fault_point point = space_draw(world->space, range, 5, i);
+        struct fault_class class, expected;
+        classes_find(trace, &point, &class);
+        classes_find(world->trace, &point, &expected);
+        if (i >= WANTED && class.kind == CLASS_ALONE) {
+            unknown++;
+            continue;
+        }
+        assert_int_equal(class.kind, expected.kind);
+        assert_int_equal(class.points, expected.points);
+        assert_int_equal(class.representative.instruction,
+                         expected.representative.instruction);
+    }
+    assert_true(unknown > WANTED / 2);
+    assert_true(trace_statistics(trace).accesses < 2 * WANTED);
+    trace_free(trace);
+}
+
 /* Where it is full, it says so. */
 static void limited(void **state)
 {
@@ -171,9 +207,8 @@ int main(int argc, char **argv)
         return TEST_SKIPPED;
     }
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(same_outcome),
-        cmocka_unit_test(sizes_add_up),
-        cmocka_unit_test(limited),
+        cmocka_unit_test(same_outcome), cmocka_unit_test(sizes_add_up),
+        cmocka_unit_test(wanted),       cmocka_unit_test(limited),
         cmocka_unit_test(looks),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);

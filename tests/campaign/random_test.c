@@ -53,9 +53,8 @@ static const char rows[] = "[{\"target\": \"ram\", \"address\": 131072, \"bytes\
                            "\"edx\", \"ebx\", \"esp\","
                            "  \"ebp\", \"esi\", \"edi\", \"eflags\"]}]";
 
-/* Opcodes that have an operand by a ModR/M byte, and how many bytes follow that. The
- * first byte is 0x0f if there are two; `widths`: bit 0 of the opcode chooses between
- * bytes and words; `digit`: which values of the byte's reg field there are. */
+/* `count` opcodes that have an operand by a ModR/M byte, whose middle field is one of
+ * `digits` (a bit for each), and so many bytes of an immediate operand behind it. */
 struct form {
     uint8_t prefix, opcode, count, digits, immediate;
 };

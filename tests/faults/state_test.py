@@ -255,6 +255,36 @@ class Watched(guest.TestCase):
         self.assertEqual(program.labels["again"],
                          run.reports[1]["activated"]["eip"])
 
+    def test_watched_tables(self):
+        """What instructions do is found out while page tables are watched."""
+        program = self.guest(self.SOURCE)
+        watch = ("target=ram,address=0x101ff0,model=flip,bit=0,when=access:0x101000,"
+                 "length=4096,space=physical,count=1000000")
+        run = program.run(watch, "target=register,name=ebx,bit=4,model=flip,"
+                          "when=execute:{begin}")
+        self.assertEqual([5, 0, 0, 17], run.shown)
+        self.assertEqual(program.labels["handler"], run.reports[1]["activated"]["eip"])
+
+    def test_overwrites_itself(self):
+        """A repeated instruction ends where it has overwritten itself."""
+        source = """
+        main:
+            mov dword [DATA], 0x90909090
+            mov esi, DATA
+            mov edi, again
+            mov ecx, 4
+        again:
+            rep movsd
+            times 16 nop
+            show ecx
+            finish 1
+        """
+        program = self.guest(source)
+        self.assertEqual([3], program.run().shown)
+        run = program.run("target=ram,address=0x10fff,model=flip,bit=0,when=access:"
+                          "0x10000,length=4096,space=physical,count=1000000")
+        self.assertEqual([3], run.shown)
+
     def test_page_table(self):
         """A page walk uses the wrong entry, and that is found out."""
         program = self.guest(self.SOURCE)

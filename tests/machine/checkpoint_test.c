@@ -113,6 +113,30 @@ static void restore(struct machine *machine, const struct checkpoint *checkpoint
     assert_true(checkpoint_restore(machine, checkpoint, &error));
 }
 
+/* What forgets all of memory at once can be undone as well; what was empty before costs
+ * nothing. */
+static void power_cut(void **state)
+{
+    struct machine *machine = create(*state, true);
+    uint64_t before = run(machine);
+    struct checkpoint *checkpoint = take(machine);
+    uint64_t after = run(machine);
+    restore(machine, checkpoint);
+    for (unsigned i = 0; i < 3; i++) {
+        lock_take(&machine->lock);
+        machine_cut_power(machine, true);
+        lock_release(&machine->lock);
+        assert_true(run(machine) != after);
+        restore(machine, checkpoint);
+        assert_int_equal(machine_hash(machine), before);
+        assert_true(checkpoint_statistics(machine).pages_restored < 1000);
+        assert_int_equal(run(machine), after);
+        restore(machine, checkpoint);
+    }
+    checkpoint_free(checkpoint);
+    machine_destroy(machine);
+}
+
 /* In the order of a random walk, with checkpoints that come and go. */
 static void any_order(void **state)
 {
@@ -227,6 +251,7 @@ int main(void)
     }
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(any_order),
+        cmocka_unit_test(power_cut),
         cmocka_unit_test(disks_go_back),
         cmocka_unit_test(what_cannot_be_brought_back),
     };

@@ -253,8 +253,19 @@ void jit_forget_gs(struct jit *jit)
     jit->view_base = (uint8_t *)UINTPTR_MAX; /* no view begins there */
 }
 
+/* Where nothing would be translated signals need not be ours: who executes single
+ * instructions does so often. */
+static bool is_interpreted(const struct cpu *cpu, uint64_t budget)
+{
+    enum { FEW = 4 };
+    return cpu->debugger || budget <= FEW;
+}
+
 enum cpu_exit jit_run(struct cpu *cpu, uint64_t budget)
 {
+    if (is_interpreted(cpu, budget)) {
+        return run_loop(cpu, budget, run_loop_interpret);
+    }
     return jit_run_with(cpu, budget, jit_run_next);
 }
 
