@@ -94,7 +94,7 @@ static const char *console_specification(struct experiment *experiment,
 }
 
 static bool create(struct experiment *experiment, struct machine_config *config,
-                   struct error *error)
+                   struct faults_config *faults, struct error *error)
 {
     const struct experiment_host *host = experiment->host;
     adapt(experiment, config);
@@ -115,11 +115,9 @@ static bool create(struct experiment *experiment, struct machine_config *config,
     }
     snprintf(experiment->result->engine, sizeof(experiment->result->engine), "%s",
              config->engine);
-    if (host->injector) {
-        experiment->injections = host->injector->create(
-            experiment->machine, experiment->options->seed, error);
-    }
-    if (host->injector && !experiment->injections) {
+    faults->seed = experiment->options->seed;
+    experiment->faults = faults_create(experiment->machine, faults, error);
+    if (!experiment->faults) {
         return false;
     }
     start_timers(experiment);
@@ -168,6 +166,7 @@ static int create_machine(lua_State *lua)
     const struct experiment_host *host = experiment->host;
     const char *engine = experiment->options->engine;
     struct machine_config config;
+    struct faults_config faults;
     struct error error;
     if (experiment->machine) {
         script_raise(lua, "machine: there is one already, and an experiment has one");
@@ -181,8 +180,8 @@ static int create_machine(lua_State *lua)
         add_argument(lua, engine);
     }
     if (!host->configure(host->opaque, (int)experiment->argument_count,
-                         experiment->arguments, &config, &error) ||
-        !create(experiment, &config, &error)) {
+                         experiment->arguments, &config, &faults, &error) ||
+        !create(experiment, &config, &faults, &error)) {
         script_raise(lua, "machine: %s", error.text);
     }
     return 0;

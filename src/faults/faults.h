@@ -82,6 +82,10 @@ struct fault *faults_arm_text(struct faults *faults, const char *option,
  * run, or is held (machine/control.h). */
 void faults_disarm_all(struct faults *faults);
 
+/* Likewise, and there have never been any: what comes by chance follows from `seed`
+ * anew. */
+void faults_forget_all(struct faults *faults, uint64_t seed);
+
 /* In the order of arming; NULL: no more. */
 struct fault *faults_first(const struct faults *faults);
 struct fault *fault_next(const struct fault *fault);
