@@ -2,10 +2,11 @@
 local guest, where = setting("guest", "out"), setting("where", "stack")
 local KERNEL_BASE = 0xc0000000 -- linear address of physical address 0
 local STACK_BYTES = 8192
--- What the kernel says when it has found out that something is wrong.
+-- What the kernel says when it has found out that something is wrong, and the shell.
 local COMPLAINTS = {"BUG: ", "Oops", "WARNING: ", "general protection", "invalid opcode",
-                    "divide error", "EXT4-fs error", "EXT4-fs warning", "Call Trace",
-                    "I/O error", "Bad page", "double fault"}
+                    "divide error", "double fault", "Bad page", "EXT4-fs error",
+                    "EXT4-fs warning", "I/O error", "Segmentation fault", "Bus error",
+                    "Illegal instruction", "Aborted", "Killed", "failed: "}
 
 machine {
     memory = "64M",
@@ -25,47 +26,51 @@ local function range(name)
 end
 local spaces = {text = {range("code")}, data = {range("data")}}
 wait_for("study: ready\n")
-spaces.stack = {{target = "ram", bytes = STACK_BYTES,
-                 address = (registers().esp & -STACK_BYTES) - KERNEL_BASE}}
+-- What is in use now of this process's stack in the kernel.
+local esp = registers().esp
+spaces.stack = {{target = "ram", address = esp - KERNEL_BASE,
+                 bytes = STACK_BYTES - esp % STACK_BYTES}}
 spaces.registers = {{target = "register", name = {"eax", "ebx", "ecx", "edx", "esi",
                                                   "edi", "ebp", "esp", "eip"}}}
 expect(spaces[where], "where is text, data, stack or registers")
 
+local function without_time(line)
+    return (line:gsub("^%[[ %d.]+%] ", ""))
+end
+
 local function complaint(line)
     for _, text in ipairs(COMPLAINTS) do
         if line:find(text, 1, true) then
-            return line:gsub("^%[[ %d.]+%] ", "")
+            return without_time(line)
         end
     end
 end
 
 trial {
     faults = spaces[where],
-    timeout = "5 s",
+    timeout = "2 s",
     run = function()
-        local heard, failed
+        local heard
         repeat
-            local line, why = wait_for_line("^.*$", {timeout = "4 s", required = false})
+            local line, why = wait_for_line("^.*$", {timeout = "0.5 s", required = false})
             if not line then
-                -- What has happened, if it has said so before.
+                -- Whatever became of it, it has said so before.
                 if heard then
                     outcome("detected", heard)
                 end
                 outcome(why == "timeout" and "hang" or "crash")
             end
             if line:find("Kernel panic", 1, true) then
-                outcome("crash", line)
+                outcome("crash", without_time(line))
             end
             heard = heard or complaint(line)
-            failed = failed or line:match("^failed: .*")
             local name, sum = line:match("^result (%w+): (%x+)")
             if name then
                 record(name, sum)
-                note(name, sum)
             end
         until line == "done"
-        if heard or failed then
-            outcome("detected", heard or failed)
+        if heard then
+            outcome("detected", heard)
         end
     end,
 }
