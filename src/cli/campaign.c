@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "cli/campaign_replay.h"
 #include "cli/campaign_run.h"
 #include "cli/run.h"
 
@@ -14,6 +15,8 @@ static const struct {
 } commands[] = {
     {"run", "carry out a script's trial many times, each with another fault",
      run_campaign_run},
+    {"replay", "carry out one of its experiments again, with gdb if you like",
+     run_campaign_replay},
     {"report", "what a campaign has shown", run_campaign_report},
 };
 

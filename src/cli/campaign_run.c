@@ -30,6 +30,7 @@ static const char usage[] =
     "  --seed N             of all chance (default 1)\n"
     "  --set KEY=VALUE      what setting(\"KEY\") is in the script\n"
     "  --engine NAME        whatever the script says: jit or interpreter\n"
+    "  --prune              of faults that come to the same carry out one (def/use)\n"
     "  --shard K/N          every N-th experiment only, from the K-th on (1 to N)\n"
     "  --limit SECONDS      of host time for an experiment (default 600; 0: none)\n"
     "  --sandbox on|off     see faumachine(1)\n";
@@ -125,6 +126,13 @@ static bool apply_sandbox(void *opaque, const char *value, struct error *error)
                                     error);
 }
 
+static bool apply_prune(void *opaque, const char *value, struct error *error)
+{
+    (void)value, (void)error;
+    ((struct command *)opaque)->options.prune = true;
+    return true;
+}
+
 static bool apply_help(void *opaque, const char *value, struct error *error)
 {
     (void)value, (void)error;
@@ -137,25 +145,17 @@ static const struct word words[] = {
     {"db", false, apply_database},   {"seed", false, apply_seed},
     {"set", false, apply_set},       {"engine", false, apply_engine},
     {"shard", false, apply_shard},   {"limit", false, apply_limit},
-    {"sandbox", false, apply_sandbox}, {"help", true, apply_help},
+    {"prune", true, apply_prune},    {"sandbox", false, apply_sandbox},
+    {"help", true, apply_help},
     {"h", true, apply_help},
 };
 
 static bool parse(struct command *this, int count, char *const arguments[],
                   struct error *error)
 {
-    for (int i = 0; i < count; i++) {
-        if (words_is_option(arguments[i])) {
-            if (!words_apply(command, words, ARRAY_LENGTH(words), this, count,
-                             arguments, &i, error)) {
-                return false;
-            }
-        } else if (this->name) {
-            return error_set(error, "%s: '%s' is one word too many", command,
-                             arguments[i]);
-        } else {
-            this->name = arguments[i];
-        }
+    if (!words_parse(command, words, ARRAY_LENGTH(words), this, count, arguments,
+                     &this->name, 1, error)) {
+        return false;
     }
     if (this->help) {
         return true;

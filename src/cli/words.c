@@ -6,14 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-bool words_is_option(const char *argument)
-{
-    return argument[0] == '-' && argument[1];
-}
-
-bool words_apply(const char *command, const struct word *words, size_t word_count,
-                 void *opaque, int count, char *const arguments[], int *index,
-                 struct error *error)
+/* Applies the option at arguments[*index], and moves that to the last word it used. */
+static bool apply(const char *command, const struct word *words, size_t word_count,
+                  void *opaque, int count, char *const arguments[], int *index,
+                  struct error *error)
 {
     const char *argument = arguments[*index];
     const char *name = argument + (argument[1] == '-' ? 2 : 1);
@@ -35,6 +31,30 @@ bool words_apply(const char *command, const struct word *words, size_t word_coun
     }
     return error_set(error, "%s: %s: unknown option; -help lists them", command,
                      argument);
+}
+
+bool words_parse(const char *command, const struct word *words, size_t word_count,
+                 void *opaque, int count, char *const arguments[], const char **names,
+                 unsigned name_count, struct error *error)
+{
+    unsigned found = 0;
+    for (unsigned i = 0; i < name_count; i++) {
+        names[i] = NULL;
+    }
+    for (int i = 0; i < count; i++) {
+        if (arguments[i][0] == '-' && arguments[i][1]) { /* "-" alone is a name */
+            if (!apply(command, words, word_count, opaque, count, arguments, &i,
+                       error)) {
+                return false;
+            }
+        } else if (found == name_count) {
+            return error_set(error, "%s: '%s' is one word too many", command,
+                             arguments[i]);
+        } else {
+            names[found++] = arguments[i];
+        }
+    }
+    return true;
 }
 
 bool words_number(const char *command, const char *option, const char *text,

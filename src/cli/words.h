@@ -12,14 +12,11 @@ struct word {
     bool (*apply)(void *opaque, const char *value, struct error *error);
 };
 
-/* Applies the option at arguments[*index], and moves that to the last word it used.
- * `command`: for errors. */
-bool words_apply(const char *command, const struct word *words, size_t word_count,
-                 void *opaque, int count, char *const arguments[], int *index,
-                 struct error *error);
-
-/* Whether that is an option, not a name ("-" is a name). */
-bool words_is_option(const char *argument);
+/* Reads all arguments: options are applied, and `names` filled with the other words;
+ * NULL: there are less. */
+bool words_parse(const char *command, const struct word *words, size_t word_count,
+                 void *opaque, int count, char *const arguments[], const char **names,
+                 unsigned name_count, struct error *error);
 
 /* A number in `text`, from `least` to `most`; `option`: for the error. */
 bool words_number(const char *command, const char *option, const char *text,

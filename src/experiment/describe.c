@@ -93,6 +93,13 @@ static const char *console_specification(struct experiment *experiment,
     return experiment->arguments[experiment->argument_count++] = strdup(text);
 }
 
+static void pause_machine(void *opaque, const struct fault *fault)
+{
+    struct experiment *experiment = opaque;
+    (void)fault;
+    machine_pause(experiment->machine);
+}
+
 static bool create(struct experiment *experiment, struct machine_config *config,
                    struct faults_config *faults, struct error *error)
 {
@@ -116,6 +123,10 @@ static bool create(struct experiment *experiment, struct machine_config *config,
     snprintf(experiment->result->engine, sizeof(experiment->result->engine), "%s",
              config->engine);
     faults->seed = experiment->options->seed;
+    if (experiment->options->pause_when_injected) {
+        faults->injected = pause_machine;
+        faults->opaque = experiment;
+    }
     experiment->faults = faults_create(experiment->machine, faults, error);
     if (!experiment->faults) {
         return false;

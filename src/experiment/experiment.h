@@ -41,6 +41,7 @@ struct experiment_options {
     const char *results;    /* a file to append to; or NULL */
     unsigned limit_s;       /* of host time; 0: none */
     bool start_paused;      /* for a debugger */
+    bool pause_when_injected; /* likewise: the next instruction is not begun */
     struct trial_order trial; /* if it is carried out just once */
 };
 

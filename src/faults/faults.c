@@ -120,6 +120,8 @@ struct faults *faults_create(struct machine *machine,
     }
     faults->machine = machine;
     faults->seed = config->seed;
+    faults->injected = config->injected;
+    faults->opaque = config->opaque;
     faults->visitor =
         (struct machine_visitor){.visit = visit, .opaque = faults, .at = UINT64_MAX};
     faults->debugger.reached = reached;

@@ -64,6 +64,10 @@ struct faults_config {
     uint64_t seed;
     const char *log; /* a file for reports, as lines of JSON; NULL: standard error */
     const char *symbols; /* System.map; NULL: none */
+    /* Told of each injection, on the CPU's thread before its next instruction, lock
+     * held. May be NULL. */
+    void (*injected)(void *opaque, const struct fault *fault);
+    void *opaque;
 };
 
 /* Opens files: call it before the process is confined. NULL with a line in `error`. */
