@@ -53,16 +53,11 @@ make_guest() {
         cpio --quiet --reproducible -o -H newc -R 0:0) | gzip -9 -n >>"$out/initrd.gz"
 }
 
-# make_disk FILE MEBIBYTES [FOLDER]: with an ext4 file system, and in it the files of the
-# folder.
+# make_disk FILE MEBIBYTES: with an empty ext4 file system.
 make_disk() {
-    local folder=${3:-$work/empty}
-    mkdir -p "$folder"
-    find "$folder" -exec touch -h -d @0 {} +
+    local uuid=f00d0000-0000-4000-8000-000000000001
     rm -f "$1"
     truncate -s "$2M" "$1"
-    E2FSPROGS_FAKE_TIME=946684800 mke2fs -q -F -t ext4 -b 1024 -m 0 -L study \
-        -U f00d0000-0000-4000-8000-000000000001 -d "$folder" -O ^metadata_csum_seed \
-        -E "lazy_itable_init=0,lazy_journal_init=0,root_owner=0:0,hash_seed=f00d0000-0000-4000-8000-000000000002" \
-        "$1"
+    E2FSPROGS_FAKE_TIME=946684800 mke2fs -q -F -t ext4 -b 1024 -m 0 -L study -U $uuid \
+        -E lazy_itable_init=0,lazy_journal_init=0,root_owner=0:0,hash_seed=$uuid "$1"
 }

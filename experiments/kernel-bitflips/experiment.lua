@@ -13,7 +13,8 @@ machine {
     kernel = guest .. "/vmlinuz",
     initrd = guest .. "/initrd.gz",
     hda = guest .. "/disk.img",
-    append = "console=ttyS0 quiet nokaslr modules=ata_piix,sd_mod,ext4,crc32c_generic",
+    append = "console=ttyS0 quiet cryptomgr.notests noisapnp nokaslr "
+        .. "modules=ata_piix,sd_mod,ext4,crc32c_generic",
     no_reboot = true,
     nodefaults = true,
 }

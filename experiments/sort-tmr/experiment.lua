@@ -34,7 +34,7 @@ expect(spaces[where], "where is ram, registers or both")
 
 trial {
     faults = spaces[where],
-    timeout = "3 ms",
+    timeout = "1 ms",
     run = function()
         local sum, corrected = wait_for_line("^sum (%a+), corrected (%d+)$")
         local result = wait_for_line("^result (%x+)$")

@@ -9,11 +9,12 @@ machine {
     kernel = guest .. "/vmlinuz",
     initrd = guest .. "/initrd.gz",
     hda = guest .. "/disk.img",
-    append = "console=ttyS0 quiet modules=ata_piix,sd_mod,ext4,crc32c_generic options="
+    append = "console=ttyS0 quiet cryptomgr.notests noisapnp "
+        .. "modules=ata_piix,sd_mod,ext4,crc32c_generic options="
         .. setting("mount", "rw"),
     nodefaults = true,
 }
-wait_for("ready\n", {timeout = "30 s"})
+wait_for("ready\n")
 
 trial {
     faults = function(draw)
