@@ -67,11 +67,11 @@ static void order_survey(struct campaign *campaign)
         return;
     }
     campaign->surveying = true;
-    crew_tell(member, json_pack("{s:s,s:I,s:I,s:I}", "do", "survey", "campaign_seed",
-                                (json_int_t)campaign->options->seed, "first",
-                                (json_int_t)campaign->ledger.classed, "count",
-                                (json_int_t)(left < SURVEY_NUMBERS ? left
-                                                                   : SURVEY_NUMBERS)));
+    crew_tell(member,
+              json_pack("{s:s,s:I,s:I,s:I}", "do", "survey", "campaign_seed",
+                        (json_int_t)campaign->options->seed, "first",
+                        (json_int_t)campaign->ledger.classed, "count",
+                        (json_int_t)(left < SURVEY_NUMBERS ? left : SURVEY_NUMBERS)));
 }
 
 static void order_run(struct campaign *campaign, struct crew_member *member,
@@ -133,8 +133,7 @@ static bool bury(struct campaign *campaign, struct crew_member *member,
         }
     }
     member->waiting = 0;
-    return crew_start(&campaign->crew, campaign->error) ||
-           fail(campaign, NULL);
+    return crew_start(&campaign->crew, campaign->error) || fail(campaign, NULL);
 }
 
 /* The first worker has come to the trial, and through it. */
@@ -191,8 +190,7 @@ static bool hear_ready(struct campaign *campaign, struct crew_member *member,
         return fail(campaign, "--prune needs a fault space of rows, and this script "
                               "draws its faults by a function");
     }
-    return crew_tell(member,
-                     json_pack("{s:s,s:b}", "do", "golden", "trace", traced)) ||
+    return crew_tell(member, json_pack("{s:s,s:b}", "do", "golden", "trace", traced)) ||
            bury(campaign, member, NULL);
 }
 

@@ -109,8 +109,8 @@ static void describe(struct header *header, const struct campaign_options *optio
 static bool is_the_same(struct results *results, const struct results_key *key,
                         struct error *error)
 {
-    static const char *const same[] = {"script_hash", "settings",  "seed",
-                                       "engine",      "pruned",    "golden_from",
+    static const char *const same[] = {"script_hash", "settings",   "seed",
+                                       "engine",      "pruned",     "golden_from",
                                        "golden_to",   "golden_hash"};
     const char *before = results_get(results, key->key);
     for (size_t i = 0; i < ARRAY_LENGTH(same); i++) {
@@ -119,8 +119,8 @@ static bool is_the_same(struct results *results, const struct results_key *key,
             return error_set(error,
                              "%s has a campaign with %s %s, and this one has %s: give "
                              "that one's options, or another --db",
-                             results_name(results), key->key, before ? before : "(none)",
-                             key->value);
+                             results_name(results), key->key,
+                             before ? before : "(none)", key->value);
         }
     }
     return true;

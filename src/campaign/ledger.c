@@ -7,7 +7,8 @@
 #include <string.h>
 
 enum {
-    ERRORS_AT_FIRST = 20, /* so many, and nothing else: something is wrong with it all */
+    ERRORS_AT_FIRST =
+        20, /* so many, and nothing else: something is wrong with it all */
 };
 
 enum experiment_state {

@@ -1,5 +1,5 @@
-/* campaign/ledger.h: which experiments of a campaign are done, and which are to be; what
- * comes of them goes to the database.
+/* campaign/ledger.h: which experiments of a campaign are done, and which are to be;
+ * what comes of them goes to the database.
  *
  * With pruning the class of each is heard of first, one number after the other; of a
  * class only the first experiment is carried out, and the others get its outcome.

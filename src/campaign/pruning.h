@@ -1,5 +1,5 @@
-/* campaign/pruning.h: which experiments of a campaign need not be carried out, as one of
- * their class is (classes.h). Thread: one. */
+/* campaign/pruning.h: which experiments of a campaign need not be carried out, as one
+ * of their class is (classes.h). Thread: one. */
 #ifndef CAMPAIGN_PRUNING_H
 #define CAMPAIGN_PRUNING_H
 

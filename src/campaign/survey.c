@@ -36,7 +36,8 @@ static json_t *drawn_point(char *texts, uint64_t instruction)
     json_t *point =
         json_pack("{s:s,s:I}", "fault", texts, "at", (json_int_t)instruction);
     if (fault_spec_parse(&spec, "fault", first, &error)) {
-        json_object_set_new(point, "target", json_string(fault_target_name(spec.target)));
+        json_object_set_new(point, "target",
+                            json_string(fault_target_name(spec.target)));
         if (*spec.name) {
             json_object_set_new(point, "location", json_string(spec.name));
         }
@@ -51,8 +52,7 @@ json_t *survey_point(const struct survey *survey, uint64_t seed, uint64_t number
     struct error error;
     if (!survey->space) {
         uint64_t instruction = space_draw_instruction(survey->range, seed, number);
-        char *texts =
-            trial_draw(survey->experiment, seed, number, instruction, &error);
+        char *texts = trial_draw(survey->experiment, seed, number, instruction, &error);
         return texts ? drawn_point(texts, instruction)
                      : json_pack("{s:s}", "error", error.text);
     }
@@ -83,6 +83,6 @@ json_t *survey_class(const struct survey *survey, uint64_t seed, uint64_t number
     json_t *object = survey_point(survey, seed, number);
     json_object_set_new(object, "kind", json_string(kinds[class.kind]));
     json_object_set_new(object, "key", json_string(key));
-    json_object_set_new(object, "points", json_integer((json_int_t)class.points));
+    json_object_set_new(object, "points", json_integer((json_int_t) class.points));
     return object;
 }

@@ -1,7 +1,6 @@
-/* campaign/survey.h: which fault experiment number N of a campaign has, and which others
- * come to the same. Both follow from the campaign's seed, the number, the fault space
- * and the golden run; from nothing else.
- * Thread: the experiment's. */
+/* campaign/survey.h: which fault experiment number N of a campaign has, and which
+ * others come to the same. Both follow from the campaign's seed, the number, the fault
+ * space and the golden run; from nothing else. Thread: the experiment's. */
 #ifndef CAMPAIGN_SURVEY_H
 #define CAMPAIGN_SURVEY_H
 
@@ -10,8 +9,8 @@
 
 struct survey {
     struct experiment *experiment;
-    struct fault_space *space; /* NULL: the script draws its faults, or has none */
-    struct access_trace *trace; /* of the golden run; NULL: nobody wants classes */
+    struct fault_space *space;      /* NULL: the script draws its faults, or has none */
+    struct access_trace *trace;     /* of the golden run; NULL: nobody wants classes */
     struct instruction_range range; /* of the golden run */
 };
 

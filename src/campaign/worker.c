@@ -33,14 +33,14 @@ static json_t *hash_of(uint64_t hash)
 
 static json_t *result_object(const struct experiment_result *result, double host_ms)
 {
-    return json_pack(
-        "{s:o,s:b,s:o,s:o,s:s,s:o,s:o,s:I,s:I,s:O,s:O,s:f}", "outcome",
-        text_of(result->outcome), "by_script", result->by_script, "detail",
-        text_of(result->detail), "hash", hash_of(result->trial_hash), "end",
-        result->end, "output_hash", hash_of(result->output_hash), "output",
-        text_of(result->output ? result->output : ""), "instructions",
-        (json_int_t)result->instructions, "virtual_ns", (json_int_t)result->virtual_ns,
-        "values", result->values, "faults", result->faults, "host_ms", host_ms);
+    return json_pack("{s:o,s:b,s:o,s:o,s:s,s:o,s:o,s:I,s:I,s:O,s:O,s:f}", "outcome",
+                     text_of(result->outcome), "by_script", result->by_script, "detail",
+                     text_of(result->detail), "hash", hash_of(result->trial_hash),
+                     "end", result->end, "output_hash", hash_of(result->output_hash),
+                     "output", text_of(result->output ? result->output : ""),
+                     "instructions", (json_int_t)result->instructions, "virtual_ns",
+                     (json_int_t)result->virtual_ns, "values", result->values, "faults",
+                     result->faults, "host_ms", host_ms);
 }
 
 static double now_ms(void)

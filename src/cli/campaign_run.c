@@ -46,16 +46,16 @@ struct command {
 static bool apply_experiments(void *opaque, const char *value, struct error *error)
 {
     struct command *this = opaque;
-    return words_number(command, "-n", value, 1, 1000000000,
-                        &this->options.experiments, error);
+    return words_number(command, "-n", value, 1, 1000000000, &this->options.experiments,
+                        error);
 }
 
 static bool apply_workers(void *opaque, const char *value, struct error *error)
 {
     struct command *this = opaque;
     uint64_t number;
-    bool good = words_number(command, "-j", value, 1, CAMPAIGN_WORKERS_MAXIMUM, &number,
-                             error);
+    bool good =
+        words_number(command, "-j", value, 1, CAMPAIGN_WORKERS_MAXIMUM, &number, error);
     this->options.workers = (unsigned)number;
     return good;
 }
@@ -146,8 +146,7 @@ static const struct word words[] = {
     {"set", false, apply_set},       {"engine", false, apply_engine},
     {"shard", false, apply_shard},   {"limit", false, apply_limit},
     {"prune", true, apply_prune},    {"sandbox", false, apply_sandbox},
-    {"help", true, apply_help},
-    {"h", true, apply_help},
+    {"help", true, apply_help},      {"h", true, apply_help},
 };
 
 static bool parse(struct command *this, int count, char *const arguments[],
