@@ -68,6 +68,7 @@ trial {
             local name, sum = line:match("^result (%w+): (%x+)")
             if name then
                 record(name, sum)
+                note(name, sum)
             end
         until line == "done"
         if heard then

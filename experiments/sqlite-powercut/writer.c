@@ -122,7 +122,8 @@ static void check_notes(void)
 
 static int is_ok(void *opaque, int columns, char **values, char **names)
 {
-    (void)columns, (void)names;
+    (void)columns;
+    (void)names;
     *(int *)opaque = strcmp(values[0], "ok") == 0;
     return 0;
 }

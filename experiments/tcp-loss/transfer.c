@@ -38,7 +38,7 @@ static uint32_t add_to_sum(uint32_t sum, const uint8_t *bytes, size_t count)
     return sum;
 }
 
-enum { EMPTY_SUM = (int)2166136261U };
+static const uint32_t empty_sum = 2166136261U;
 
 static void fill(uint8_t *bytes, size_t count)
 {
@@ -73,7 +73,7 @@ static void receive(const char *port)
     if ((fd = accept(listener, NULL, NULL)) < 0) {
         fail("accept");
     }
-    uint32_t sum = (uint32_t)EMPTY_SUM;
+    uint32_t sum = empty_sum;
     ssize_t count;
     while ((count = read(fd, buffer, sizeof(buffer))) > 0) {
         sum = add_to_sum(sum, buffer, (size_t)count);
@@ -88,7 +88,7 @@ static void send_bytes(const char *address, const char *port, size_t bytes)
 {
     static uint8_t buffer[BUFFER_BYTES];
     struct sockaddr_in name;
-    uint32_t sum = (uint32_t)EMPTY_SUM, answer;
+    uint32_t sum = empty_sum, answer;
     int fd = open_socket(address, port, &name);
     uint64_t begin_us = now_us();
     if (connect(fd, (struct sockaddr *)&name, sizeof(name)) != 0) {

@@ -101,16 +101,9 @@ static const struct word words[] = {
 static bool parse(struct command *this, int count, char *const arguments[],
                   struct error *error)
 {
-    for (int i = 0; i < count && !this->help; i++) {
-        if (!words_is_option(arguments[i])) {
-            return error_set(error,
-                             "%s: '%s' is one word too many: the database is --db %s",
-                             command, arguments[i], arguments[i]);
-        }
-        if (!words_apply(command, words, ARRAY_LENGTH(words), this, count, arguments,
-                         &i, error)) {
-            return false;
-        }
+    if (!words_parse(command, words, ARRAY_LENGTH(words), this, count, arguments, NULL,
+                     0, error)) {
+        return false;
     }
     return this->help || this->database ||
            error_set(error, "%s: name the database: --db F", command);
