@@ -61,7 +61,7 @@ static bool brings_no_input(const char *option, const char *value, struct error 
     return !net_brings_input(type) ||
            error_set(error,
                      "-%s %s: input at any time is no part of a run that is to be the "
-                     "same twice; use null or none",
+                     "same twice; use hubport, null or none",
                      option, value);
 }
 

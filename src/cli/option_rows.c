@@ -310,7 +310,7 @@ static const struct option_row rows[] = {
      "the same with a device: AC97 or sb16"},
     {"nic", "TYPE[,KEY=VALUE…]", option_apply_nic,
      "network card and what it leads to: user (default), tap,\n"
-     "                       socket, null, none; model=CARD"},
+     "                       socket, hubport, null, none; model=CARD"},
     {"netdev", "TYPE,id=ID[,…]", option_apply_netdev,
      "likewise, for -device CARD,netdev=ID"},
     {"net", "none", option_apply_net, "no network"},

@@ -59,7 +59,7 @@ struct experiment_host {
     /* The script has come to its trial, which this repeats as it likes (trial.h); then
      * the experiment is over. NULL: it is carried out once, by options->trial. */
     void (*conduct)(void *opaque, struct experiment *experiment);
-    /* A line that the script wants to be seen. */
+    /* A line that the script wants to be seen. NULL: nobody looks. */
     void (*print)(void *opaque, const char *line);
     void *opaque;
 };

@@ -163,7 +163,10 @@ static int random_bits(lua_State *lua)
 static int print(lua_State *lua)
 {
     const struct experiment_host *host = experiment_of(lua)->host;
-    host->print(host->opaque, luaL_checkstring(lua, 1));
+    const char *line = luaL_checkstring(lua, 1);
+    if (host->print) {
+        host->print(host->opaque, line);
+    }
     return 0;
 }
 

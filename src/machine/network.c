@@ -125,8 +125,9 @@ static struct network *open_network(struct machine *machine,
                   properties->option, id);
         return NULL;
     }
-    network->backend =
-        net_open(properties->name, properties, machine->loop, &machine->log, error);
+    network->backend = net_open(
+        properties->name, properties, machine->loop, &machine->log,
+        networks->count ? networks->items[networks->count - 1].backend : NULL, error);
     if (!network->backend) {
         return NULL;
     }

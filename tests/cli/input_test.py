@@ -57,7 +57,7 @@ class BadInput(harness.TestCase):
         self.refuse("-device", "sb16", "-device", "sb16", disk, hint="one already")
         self.refuse("-audiodev", wav, "-audiodev", wav, disk, hint="id=w is there twice")
         self.refuse("-nographic", "-serial", "nowhere", disk, hint="nowhere")
-        for nic, hint in (("warp", "user, tap, socket and null"), ("user,model=e", "e1000"),
+        for nic, hint in (("warp", "user, tap, socket, hubport and null"), ("user,model=e", "e1000"),
                           ("user,mac=1:2:3", "mac="), ("user,hostfwd=tcp:22", "tcp::2222"),
                           ("user,net=10.0.2.0/33", "net="), ("user,dns=10.0.3.3", "dns="),
                           ("user,restrict=yes", "on or off"), ("user,colour=1", "colour"),

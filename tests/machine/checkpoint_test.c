@@ -15,6 +15,7 @@
 #include "../engine.h"
 #include "machine/checkpoint.h"
 #include "machine/machine_internal.h"
+#include "machine/seams.h"
 
 enum {
     BIOS_BYTES = 64 << 10,
@@ -216,6 +217,27 @@ static void disks_go_back(void **state)
     machine_destroy(machine);
 }
 
+/* It empties memory by another way than writing to it; what follows has not come to
+ * writing yet. */
+static void power_comes_back(void **state)
+{
+    enum { FIRST_INSTRUCTIONS = 5 };
+    struct machine *machine = create(*state, true);
+    uint64_t before = run(machine);
+    struct checkpoint *checkpoint = take(machine);
+    lock_take(&machine->lock);
+    machine_cut_power(machine, true);
+    lock_release(&machine->lock);
+    machine_run(machine, FIRST_INSTRUCTIONS);
+    restore(machine, checkpoint);
+    assert_int_equal(machine_hash(machine), before);
+    uint64_t after = run(machine);
+    restore(machine, checkpoint);
+    assert_int_equal(run(machine), after);
+    checkpoint_free(checkpoint);
+    machine_destroy(machine);
+}
+
 /* One line that says so. */
 static void assert_refuses(const struct error *error, const char *words)
 {
@@ -253,6 +275,7 @@ int main(void)
         cmocka_unit_test(any_order),
         cmocka_unit_test(power_cut),
         cmocka_unit_test(disks_go_back),
+        cmocka_unit_test(power_comes_back),
         cmocka_unit_test(what_cannot_be_brought_back),
     };
     return cmocka_run_group_tests(tests, setup, teardown);

@@ -1,4 +1,5 @@
-/* Cables, packet captures, and the back ends that are sockets, two of them joined. */
+/* Cables, packet captures, hubs, and the back ends that are sockets, two of them
+ * joined. */
 #include "host/net/net.h"
 
 #include <arpa/inet.h>
@@ -181,7 +182,7 @@ static struct net_backend *open_backend(struct fixture *fixture, const char *for
     snprintf(text, sizeof(text), format, first, second);
     assert_true(properties_parse(&properties, "-netdev", text, &error));
     struct net_backend *backend =
-        net_open("socket", &properties, fixture->loop, &fixture->log, &error);
+        net_open("socket", &properties, fixture->loop, &fixture->log, NULL, &error);
     if (!backend) {
         fail_msg("%s", error.text);
     }
@@ -297,7 +298,8 @@ static void test_null(void **state)
     struct properties properties;
     end_init(&end);
     assert_true(properties_parse(&properties, "-netdev", "id=a", &error));
-    struct net_backend *backend = net_open("null", &properties, NULL, NULL, &error);
+    struct net_backend *backend =
+        net_open("null", &properties, NULL, NULL, NULL, &error);
     assert_non_null(backend);
     network_connect(&end.port, net_port(backend));
     assert_true(network_link_is_up(&end.port));
@@ -308,6 +310,56 @@ static void test_null(void **state)
     assert_null(end.port.peer);
 }
 
+/* Three cards at one hub; a fourth at another. */
+static void test_hub(void **state)
+{
+    const char *const texts[] = {"id=a", "id=b,hubid=0", "id=c,hubid=7", "id=d"};
+    struct end ends[ARRAY_LENGTH(texts)];
+    struct net_backend *backends[ARRAY_LENGTH(texts)], *previous = NULL;
+    struct properties properties;
+    struct error error;
+    for (unsigned i = 0; i < ARRAY_LENGTH(texts); i++) {
+        assert_true(properties_parse(&properties, "-netdev", texts[i], &error));
+        backends[i] = net_open("hubport", &properties, NULL, NULL, previous, &error);
+        previous = backends[i];
+        assert_non_null(previous);
+        end_init(&ends[i]);
+        network_connect(&ends[i].port, net_port(previous));
+    }
+    assert_true(send_number(&ends[0], 0));
+    assert_int_equal(ends[0].received, 0);
+    assert_int_equal(ends[1].received, 1);
+    assert_int_equal(ends[2].received, 0);
+    assert_int_equal(ends[3].received, 1);
+    /* Who has no room holds all up; nobody gets a frame twice. */
+    ends[3].is_full = true;
+    assert_false(network_can_send(&ends[0].port));
+    assert_false(send_number(&ends[0], 1));
+    assert_int_equal(ends[1].received, 1);
+    ends[3].is_full = false;
+    ends[0].resumes = ends[2].resumes = 0;
+    network_resume(&ends[3].port);
+    assert_int_equal(ends[0].resumes, 1);
+    assert_int_equal(ends[2].resumes, 0);
+    assert_true(send_number(&ends[0], 1));
+    /* Who is unplugged, or gone, holds nobody up. */
+    ends[3].is_full = true;
+    network_set_link(net_port(backends[3]), false);
+    assert_int_equal(ends[0].resumes, 2);
+    assert_true(send_number(&ends[0], 2));
+    net_close(backends[3]);
+    assert_true(send_number(&ends[0], 3));
+    assert_int_equal(ends[1].received, 4);
+    net_close(backends[0]);
+    assert_true(send_number(&ends[1], 0)); /* to nobody */
+    assert_int_equal(ends[2].received, 0);
+    assert_false(net_brings_input("hubport"));
+    assert_true(properties_parse(&properties, "-netdev", "id=a,hubid=x", &error));
+    assert_null(net_open("hubport", &properties, NULL, NULL, NULL, &error));
+    net_close(backends[1]);
+    net_close(backends[2]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -316,6 +368,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_stream, setup, teardown),
         cmocka_unit_test_setup_teardown(test_datagrams, setup, teardown),
         cmocka_unit_test(test_null),
+        cmocka_unit_test(test_hub),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

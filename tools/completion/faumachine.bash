@@ -181,13 +181,13 @@ _faumachine()
         compopt -o nospace
         mapfile -t COMPREPLY < <(compgen \
             -W "user user,model= user,hostfwd=tcp:: tap,ifname= socket,listen=
-            socket,connect= null none" -- "$current")
+            socket,connect= hubport,hubid= null none" -- "$current")
         return
         ;;
     -netdev)
         compopt -o nospace
         mapfile -t COMPREPLY < <(compgen \
-            -W "user,id= tap,id= socket,id= null,id=" -- "$current")
+            -W "user,id= tap,id= socket,id= hubport,id= null,id=" -- "$current")
         return
         ;;
     -net)

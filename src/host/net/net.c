@@ -5,10 +5,7 @@
 #include <string.h>
 
 static const struct net_kind *const kinds[] = {
-    &net_user,
-    &net_tap,
-    &net_socket,
-    &net_null,
+    &net_user, &net_tap, &net_socket, &net_hub, &net_null,
 };
 
 static const struct net_kind *find(const char *type)
@@ -35,7 +32,7 @@ bool net_brings_input(const char *type)
 
 struct net_backend *net_open(const char *type, struct properties *properties,
                              struct event_loop *loop, struct log *log,
-                             struct error *error)
+                             struct net_backend *previous, struct error *error)
 {
     const struct net_kind *kind = find(type);
     if (!kind) {
@@ -51,6 +48,7 @@ struct net_backend *net_open(const char *type, struct properties *properties,
     backend->kind = kind;
     backend->loop = loop;
     backend->log = log;
+    backend->previous = previous;
     if (!kind->open(backend, properties, error)) {
         free(backend);
         return NULL;

@@ -1,8 +1,9 @@
 /* host/net/net.h: what a network card's cable leads to on the host.
  *
  * A back end is made from a type, as -netdev and -nic name it, and its properties:
- * user (a network of its own, by libslirp), tap, socket, or null (nobody). It opens
- * what it needs at once: a confined machine can open nothing later.
+ * user (a network of its own, by libslirp), tap, socket, hubport (other cards of the
+ * machine), or null (nobody). It opens what it needs at once: a confined machine can
+ * open nothing later.
  * Thread: any that holds the machine lock; opening and closing while nothing runs.
  * Saved by: nobody. */
 #ifndef HOST_NET_NET_H
@@ -14,14 +15,15 @@
 #include "clock/clock.h"
 #include "host/event_loop.h"
 
-#define NET_TYPES "user, tap, socket and null"
+#define NET_TYPES "user, tap, socket, hubport and null"
 
 struct net_backend;
 
-/* Takes from `properties` what is the back end's. */
+/* Takes from `properties` what is the back end's. `previous`: the one that was opened
+ * for this machine before; NULL if it is the first. */
 struct net_backend *net_open(const char *type, struct properties *properties,
                              struct event_loop *loop, struct log *log,
-                             struct error *error);
+                             struct net_backend *previous, struct error *error);
 /* NULL is fine. The cable must be out. */
 void net_close(struct net_backend *backend);
 

@@ -21,10 +21,11 @@ struct net_backend {
     struct network_port port;
     struct event_loop *loop;
     struct log *log;
+    struct net_backend *previous; /* of the machine, while it is being opened */
     void *own;
 };
 
-extern const struct net_kind net_user, net_tap, net_socket, net_null;
+extern const struct net_kind net_user, net_tap, net_socket, net_hub, net_null;
 
 enum { NET_FRAMES_AT_ONCE = 64 }; /* before others get the lock */
 
