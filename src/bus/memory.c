@@ -95,6 +95,11 @@ uint64_t ram_hash(const struct ram *ram, uint64_t seed)
 static void tell_change(struct memory_map *map)
 {
     map->generation++;
+    map->watched = 0;
+    for (unsigned i = 0; i < MEMORY_REGIONS; i++) {
+        const struct memory_region *region = &map->regions[i];
+        map->watched += region->bytes && region->priority >= MEMORY_PRIORITY_WATCH;
+    }
     if (map->listener.changed) {
         map->listener.changed(map->listener.opaque);
     }

@@ -106,6 +106,8 @@ struct memory_map {
      * no code is kept that was decoded from it. NULL: there is none. */
     const struct ram *video;
     uint32_t generation;
+    unsigned watched;                    /* regions with MEMORY_PRIORITY_WATCH */
+    const struct dma_filter *dma_filter; /* bus/dma.h; NULL: nobody */
     /* The CPU's caches; may be NULL. `changed` may be called at any time with the lock
      * held; `code_written` before the CPU goes on, for RAM only. */
     struct {
@@ -153,8 +155,9 @@ uint32_t memory_region_read(const struct memory_region *region, gpa_t address,
 void memory_region_write(const struct memory_region *region, gpa_t address,
                          uint32_t value, unsigned width);
 
-/* Any access of any length, as a bus master sees memory: DMA, loaders, firmware. Reads
- * of nothing give ones. Writes to RAM that holds code are told to the listener. */
+/* Any access of any length, as from outside the CPU: loaders, firmware; devices use
+ * bus/dma.h. Reads of nothing give ones. Writes to RAM that holds code are told to the
+ * listener. */
 void memory_read(struct memory_map *map, gpa_t address, void *bytes, uint64_t length);
 void memory_write(struct memory_map *map, gpa_t address, const void *bytes,
                   uint64_t length);

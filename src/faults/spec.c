@@ -56,10 +56,14 @@ static const struct target_row targets[FAULT_TARGETS] = {
                         "name, bit, bits, mask and value"},
     [FAULT_CODE] = {"code", M(FLIP) | M(SET), M(FLIP) | M(SET), false,
                     "width, bit, bits, mask and value"},
+    [FAULT_TLB] = {"tlb", BITS, M(FLIP) | M(SET), false,
+                   "address, bit, bits, mask and value"},
     [FAULT_PORT] = {"port", BITS | M(TOGGLE) | M(LOST), 0, true,
                     "address, on, width, bit, bits, mask and value"},
     [FAULT_MMIO] = {"mmio", BITS | M(TOGGLE) | M(LOST), 0, true,
                     "address, on, width, bit, bits, mask and value"},
+    [FAULT_DMA] = {"dma", BITS | M(TOGGLE) | M(LOST), 0, true,
+                   "name, on, address, bytes, offset, bit, bits, mask and value"},
     [FAULT_IRQ] = {"irq", M(LOST) | M(SPURIOUS) | M(DELAY), M(SPURIOUS), true,
                    "line and delay"},
     [FAULT_DISK] = {"disk",
@@ -81,7 +85,7 @@ static const struct target_row targets[FAULT_TARGETS] = {
 };
 
 #define COMMON_KEYS                                                                    \
-    "id, target, model, when, count, cr3, length, space, equals, serial, "             \
+    "id, target, model, when, count, cr3, process, length, space, equals, serial, "    \
     "duration, for, uses, period, duty, probability and seed"
 
 const char *fault_target_name(enum fault_target_kind target)

@@ -16,8 +16,10 @@ enum fault_target_kind {
     FAULT_RAM,
     FAULT_REGISTER,
     FAULT_CODE,
+    FAULT_TLB,
     FAULT_PORT,
     FAULT_MMIO,
+    FAULT_DMA,
     FAULT_IRQ,
     FAULT_DISK,
     FAULT_NETWORK,
@@ -64,10 +66,17 @@ enum fault_event {
     FAULT_OUT,
     FAULT_INTERRUPT, /* before the first instruction of the handler */
     FAULT_TEXT,      /* after the byte that completes it on a serial line */
+    FAULT_SCREEN,    /* it is on the text screen */
+    FAULT_SYMBOL,    /* FAULT_EXECUTE, by a name: becomes that when it is armed */
     FAULT_EVENTS,
 };
 
-enum { FAULT_VALUE_BYTES = 16, FAULT_NAME_BYTES = 32, FAULT_TEXT_BYTES = 64 };
+enum {
+    FAULT_VALUE_BYTES = 16,
+    FAULT_NAME_BYTES = 32,
+    FAULT_TEXT_BYTES = 64,
+    FAULT_PROCESS_BYTES = 16, /* Linux's TASK_COMM_LEN */
+};
 
 struct fault_trigger {
     enum fault_event event;
@@ -77,9 +86,10 @@ struct fault_trigger {
     bool physical;   /* the address is */
     bool has_cr3, has_equals;
     uint32_t cr3;
-    uint64_t equals; /* the value read or written */
-    unsigned line;   /* of FAULT_TEXT */
-    char text[FAULT_TEXT_BYTES];
+    uint64_t equals;                   /* the value read or written */
+    unsigned line;                     /* of FAULT_TEXT */
+    char text[FAULT_TEXT_BYTES];       /* likewise; of FAULT_SCREEN; "symbol+0x10" */
+    char process[FAULT_PROCESS_BYTES]; /* only while it runs; empty: whichever does */
 };
 
 /* Which uses of a target are meant. */
@@ -102,11 +112,12 @@ struct fault_spec {
 
     /* Where. */
     char name[FAULT_NAME_BYTES]; /* register, drive, card */
-    uint64_t address;            /* physical address, port; offset in sector or frame */
-    unsigned width;              /* bytes of what is broken */
+    uint64_t address; /* physical or linear address, port; offset in sector or frame */
+    unsigned width;   /* bytes of what is broken */
     uint64_t sector, sectors;
-    unsigned line;    /* interrupt, serial line */
-    unsigned uses_of; /* FAULT_ON_… */
+    uint64_t range_first, range_bytes; /* physical addresses */
+    unsigned line;                     /* interrupt, serial line */
+    unsigned uses_of;                  /* FAULT_ON_… */
 
     /* What. Bits that are concerned, and what they are set to, low byte first. If
      * `random_bits`, so many adjacent ones are chosen when it is injected. */

@@ -173,6 +173,25 @@ static bool take_disk(struct properties *properties, struct fault_spec *spec,
     return true;
 }
 
+static bool take_dma(struct properties *properties, struct fault_spec *spec,
+                     struct error *error)
+{
+    spec->width = 8;
+    spec->range_bytes = UINT64_MAX;
+    if (properties_take(properties, "address")) {
+        spec->range_bytes = 1;
+    } else if (properties_take(properties, "bytes")) {
+        return error_set(
+            error, "%s: target=dma: bytes= goes with address=", properties->option);
+    }
+    return take_name(properties, spec, error) && take_use(properties, spec, error) &&
+           properties_take_number(properties, "address", 0, UINT32_MAX,
+                                  &spec->range_first, error) &&
+           properties_take_size(properties, "bytes", &spec->range_bytes, error) &&
+           properties_take_number(properties, "offset", 0, UINT32_MAX, &spec->address,
+                                  error);
+}
+
 static bool take_network(struct properties *properties, struct fault_spec *spec,
                          struct error *error)
 {
@@ -250,6 +269,18 @@ static bool take_power(struct properties *properties, struct fault_spec *spec,
            properties_take_switch(properties, "restart", &spec->restart, error);
 }
 
+/* Bits are those of an entry of page tables. */
+static bool check_translation(struct properties *properties, struct fault_spec *spec,
+                              struct error *error)
+{
+    if (properties_take(properties, "width")) {
+        return error_set(
+            error, "%s: target=tlb is of a page: leave out width=", properties->option);
+    }
+    spec->width = 8;
+    return true;
+}
+
 bool fault_take_place(struct properties *properties, struct fault_spec *spec,
                       struct error *error)
 {
@@ -259,6 +290,9 @@ bool fault_take_place(struct properties *properties, struct fault_spec *spec,
     case FAULT_MMIO:
         return take_address(properties, spec, UINT32_MAX, error) &&
                take_use(properties, spec, error);
+    case FAULT_TLB:
+        return take_address(properties, spec, UINT32_MAX, error) &&
+               check_translation(properties, spec, error);
     case FAULT_PORT:
         return take_address(properties, spec, UINT16_MAX, error) &&
                take_use(properties, spec, error);
@@ -266,6 +300,8 @@ bool fault_take_place(struct properties *properties, struct fault_spec *spec,
         return take_register(properties, spec, error);
     case FAULT_CODE:
         return take_width(properties, spec, error);
+    case FAULT_DMA:
+        return take_dma(properties, spec, error);
     case FAULT_IRQ:
         return take_line(properties, spec, 15, error) &&
                take_delay(properties, spec, error);

@@ -30,7 +30,7 @@ struct block_device *machine_block_device(struct machine *machine, const char *n
             return block_device_of(machine->disks[unit]);
         }
     }
-    return NULL;
+    return media_device(machine, name);
 }
 
 struct block_device *machine_block_device_at(struct machine *machine, unsigned index)

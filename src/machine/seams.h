@@ -21,10 +21,16 @@ struct memory_map *machine_memory_to_change(struct machine *machine);
 bool machine_on_cpu_thread(const struct machine *machine);
 
 /* A disk as its controller has it, by its name ("ide0-hd0", "virtio0"); empty: the
- * first. NULL: there is none. */
+ * first; or whatever medium a drive has ("ide1-cd0", "floppy0"). NULL: there is none.
+ */
 struct block_device *machine_block_device(struct machine *machine, const char *name);
 /* Likewise, one after the other; NULL from the last on. */
 struct block_device *machine_block_device_at(struct machine *machine, unsigned index);
+
+/* The medium of a drive is gone, and its tray open; false: there is none. Until it
+ * comes back, unless there is another by then. */
+bool machine_pull_medium(struct machine *machine, const char *drive);
+void machine_return_medium(struct machine *machine, const char *drive);
 
 /* A network card's end of its cable, by the id of what that leads to (-netdev, -nic);
  * empty: the first. NULL: there is none. */

@@ -100,6 +100,56 @@ class Mmio(guest.TestCase):
             self.check_injected(run, program.labels["begin"])
 
 
+class Dma(guest.TestCase):
+    """target=dma: fw_cfg reads a descriptor, writes "QEMU" behind it, and its status."""
+
+    SOURCE = """
+    main:
+        mov dword [DATA], 0x0a000000    ; big-endian: select item 0, and read
+        mov dword [DATA + 4], 0x04000000
+        mov dword [DATA + 12], 0x00012000
+    begin:
+        mov eax, 0x00002000
+        mov dx, 0x518
+        out dx, eax
+        show [DATA + 0x100]
+        show [DATA]
+        finish 1
+    """
+
+    def test_models(self):
+        program = self.guest(self.SOURCE)
+        right = [0x554d4551, 0]
+        self.assertEqual(right, program.run().shown)
+        for fault, shown in {
+                "model=flip,bit=0,on=write": [0x554d4550, 0],
+                "model=flip,bit=0,on=write,uses=2": [0x554d4550, 1],
+                "model=flip,bit=0,offset=3,on=write,name=fw_cfg": [0x544d4551, 0],
+                "model=set,value=0x41,address=0x200102": [0x55414551, 0],
+                "model=stuck1,mask=0x8080,address=0x200100,bytes=8,"
+                "duration=permanent": [0x554dc5d1, 0],
+                "model=stuck0,bit=0,address=0x200000,bytes=4K,on=write,"
+                "duration=permanent": [0x554d4550, 0],
+                "model=toggle,bit=0,on=write,duration=permanent": [0x554d4550, 0],
+                "model=lost,on=write,address=0x200100,bytes=4": [0, 0],
+                "model=lost,on=write,uses=2": [0, 0x0a000000],
+                "model=flip,bit=2,offset=7,on=read": [0, 0],
+                "model=flip,bit=0,address=0x200103,bytes=16,offset=1": right,
+                "model=flip,bit=0,address=0x200104": right,
+                "model=flip,bit=0,name=ac97": right}.items():
+            run = program.run("target=dma,when=execute:{begin}," + fault)
+            self.assertEqual(shown, run.shown, fault)
+            self.check_injected(run, program.labels["begin"],
+                                "no" if shown == right else "yes")
+
+    def test_random(self):
+        program = self.guest(self.SOURCE)
+        fault = "target=dma,model=flip,address=0x200101,bytes=2,when=execute:{begin}"
+        run = program.run(fault)
+        self.assertEqual(1, (run.shown[0] ^ 0x554d4551).bit_count())
+        self.assertEqual(0, (run.shown[0] ^ 0x554d4551) & 0xff0000ff)
+
+
 class Serial(guest.TestCase):
     """target=serial."""
 

@@ -13,7 +13,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "bus/pci_dma.h"
 #include "faults/faults.h"
+#include "machine/inspect.h"
 #include "machine/machine_internal.h"
 
 enum { BIOS_BYTES = 64 << 10, RESET_VECTOR = 0xfff0, SECTORS = 64, FRAME_BYTES = 100 };
@@ -171,6 +173,47 @@ static const struct fault_report *arm(struct world *world, const char *text)
     assert_string_equal(error.text, "");
     pass(world, 1);
     return fault_report(fault);
+}
+
+/* -- DMA -- */
+
+static struct pci_function *card_of(struct world *world)
+{
+    const struct pci_bus *bus = machine_pci(world->machine);
+    for (unsigned i = 0; i < ARRAY_LENGTH(bus->functions); i++) {
+        if (bus->functions[i] && strcmp(bus->functions[i]->name, "e1000") == 0) {
+            return bus->functions[i];
+        }
+    }
+    return NULL;
+}
+
+static void dma_of_functions(void **state)
+{
+    struct world *world = *state;
+    struct pci_function *function = card_of(world);
+    uint8_t bytes[8] = {1, 2, 3, 4, 5, 6, 7, 8};
+    assert_non_null(function);
+    const struct fault_report *cell =
+        arm(world, "target=ram,address=0x200004,bit=0,model=flip");
+    function->config[PCI_COMMAND] |= PCI_COMMAND_MASTER;
+    pci_dma_read(function, 0x200000, bytes, 4);
+    assert_int_equal(cell->activation, FAULT_NOT_ACTIVATED);
+    pci_dma_read(function, 0x200000, bytes, sizeof(bytes));
+    assert_int_equal(bytes[4], 1);
+    assert_int_equal(cell->activation, FAULT_ACTIVATED);
+
+    const struct fault_report *passing =
+        arm(world, "target=dma,name=e1000,model=flip,bit=9,uses=2");
+    pci_dma_read(function, 0x300000, bytes, sizeof(bytes));
+    assert_int_equal(bytes[1], 2);
+    bytes[1] = 4;
+    pci_dma_write(function, 0x300000, bytes, sizeof(bytes));
+    assert_int_equal(bytes[1], 4);
+    assert_int_equal(passing->uses, 2);
+    assert_int_equal(passing->state, FAULT_OVER);
+    pci_dma_read(function, 0x300000, bytes, sizeof(bytes));
+    assert_int_equal(bytes[1], 6);
 }
 
 /* -- disks -- */
@@ -628,6 +671,7 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
+        TEST(dma_of_functions),
         TEST(bad_sectors),
         TEST(bad_for_writes_once),
         TEST(wrong_bytes),

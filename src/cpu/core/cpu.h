@@ -352,6 +352,7 @@ struct cpu {
 
     struct debugger *debugger;           /* cpu/core/debugger.h; NULL: nobody debugs */
     const struct cpu_observer *observer; /* NULL: nobody */
+    const struct translation_tap *translation_tap; /* likewise; cpu/mmu */
     struct translated_state translated;
     struct direct_state direct_state;
     struct loaded_segment loaded_segments[LOADED_SEGMENTS]; /* by index in the GDT */
