@@ -9,23 +9,15 @@
 #include <string.h>
 
 static const char *const model_names[FAULT_MODELS] = {
-    [FAULT_FLIP] = "flip",
-    [FAULT_STUCK0] = "stuck0",
-    [FAULT_STUCK1] = "stuck1",
-    [FAULT_SET] = "set",
-    [FAULT_TOGGLE] = "toggle",
-    [FAULT_LOST] = "lost",
-    [FAULT_SPURIOUS] = "spurious",
-    [FAULT_DELAY] = "delay",
-    [FAULT_ERROR] = "error",
-    [FAULT_MISDIRECT] = "misdirect",
-    [FAULT_TORN] = "torn",
-    [FAULT_VANISH] = "vanish",
-    [FAULT_DUPLICATE] = "duplicate",
-    [FAULT_REORDER] = "reorder",
-    [FAULT_RATE] = "rate",
-    [FAULT_BURST] = "burst",
-    [FAULT_CUT] = "cut",
+    [FAULT_FLIP] = "flip",         [FAULT_STUCK0] = "stuck0",
+    [FAULT_STUCK1] = "stuck1",     [FAULT_SET] = "set",
+    [FAULT_TOGGLE] = "toggle",     [FAULT_LOST] = "lost",
+    [FAULT_SPURIOUS] = "spurious", [FAULT_DELAY] = "delay",
+    [FAULT_ERROR] = "error",       [FAULT_MISDIRECT] = "misdirect",
+    [FAULT_TORN] = "torn",         [FAULT_VANISH] = "vanish",
+    [FAULT_BREAK] = "break",       [FAULT_DUPLICATE] = "duplicate",
+    [FAULT_REORDER] = "reorder",   [FAULT_RATE] = "rate",
+    [FAULT_BURST] = "burst",       [FAULT_CUT] = "cut",
     [FAULT_RESET] = "reset",
 };
 
@@ -78,7 +70,7 @@ static const struct target_row targets[FAULT_TARGETS] = {
                        0, true,
                        "name, on, delay, rate, enter, leave, good, bad, offset, bit, "
                        "bits and mask"},
-    [FAULT_SERIAL] = {"serial", BITS | M(TOGGLE) | M(LOST), 0, true,
+    [FAULT_SERIAL] = {"serial", BITS | M(TOGGLE) | M(LOST) | M(BREAK), M(BREAK), true,
                       "line, on, bit, bits, mask and value"},
     [FAULT_POWER] = {"power", M(CUT) | M(RESET), M(CUT) | M(RESET), false,
                      "cache and restart"},

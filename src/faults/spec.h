@@ -43,6 +43,7 @@ enum fault_model {
     FAULT_MISDIRECT,
     FAULT_TORN,
     FAULT_VANISH,
+    FAULT_BREAK,
     FAULT_DUPLICATE,
     FAULT_REORDER,
     FAULT_RATE,
@@ -91,6 +92,8 @@ struct fault_trigger {
     char text[FAULT_TEXT_BYTES];       /* likewise; of FAULT_SCREEN; "symbol+0x10" */
     char process[FAULT_PROCESS_BYTES]; /* only while it runs; empty: whichever does */
 };
+
+enum { FAULT_LINE_NMI = 16 };
 
 /* Which uses of a target are meant. */
 enum { FAULT_ON_READ = 1, FAULT_ON_WRITE = 2 };

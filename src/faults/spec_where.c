@@ -226,6 +226,20 @@ static bool take_line(struct properties *properties, struct fault_spec *spec,
     return true;
 }
 
+/* An ISA interrupt's number, or "nmi". */
+static bool take_interrupt(struct properties *properties, struct fault_spec *spec,
+                           struct error *error)
+{
+    const char *line = properties_take(properties, "line");
+    if (!line || strcmp(line, "nmi") != 0) {
+        return take_line(properties, spec, 15, error);
+    }
+    spec->line = FAULT_LINE_NMI;
+    return spec->model == FAULT_SPURIOUS ||
+           error_set(error, "%s: target=irq,line=nmi: the model is spurious",
+                     properties->option);
+}
+
 static bool take_register(struct properties *properties, struct fault_spec *spec,
                           struct error *error)
 {
@@ -303,7 +317,7 @@ bool fault_take_place(struct properties *properties, struct fault_spec *spec,
     case FAULT_DMA:
         return take_dma(properties, spec, error);
     case FAULT_IRQ:
-        return take_line(properties, spec, 15, error) &&
+        return take_interrupt(properties, spec, error) &&
                take_delay(properties, spec, error);
     case FAULT_DISK:
         spec->width = 8;

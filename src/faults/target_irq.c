@@ -137,6 +137,12 @@ static void wrap(struct broken_line *line)
 static bool begin_irq(struct fault *fault)
 {
     struct broken_line *line = fault->data;
+    if (fault->spec.line == FAULT_LINE_NMI) {
+        fault->present = false;
+        fault_note_use(fault);
+        machine_raise_nmi(fault->owner->machine);
+        return true;
+    }
     if (!line->wrapped) {
         wrap(line);
     }

@@ -59,6 +59,15 @@ void machine_tap_serial(struct machine *machine, unsigned line,
     machine->consoles[line].tap = tap;
 }
 
+bool machine_break_serial(struct machine *machine, unsigned line)
+{
+    if (!machine->uarts[line]) {
+        return false;
+    }
+    ns16550a_break(machine->uarts[line]);
+    return true;
+}
+
 /* A hole reads as zeros. Where the host makes none, they are written. */
 static void forget_memory(struct machine *machine)
 {

@@ -49,6 +49,9 @@ struct serial_tap {
 void machine_tap_serial(struct machine *machine, unsigned line,
                         const struct serial_tap *tap);
 
+/* The guest receives a break; false: there is no such line. */
+bool machine_break_serial(struct machine *machine, unsigned line);
+
 /* Power fails, on the CPU's thread between two instructions: memory forgets all. With
  * `restart` it comes back at once, else the run ends. */
 void machine_cut_power(struct machine *machine, bool restart);

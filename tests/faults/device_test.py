@@ -180,6 +180,63 @@ class Serial(guest.TestCase):
             self.assertEqual(text, program.run("target=serial," + fault).serial, fault)
 
 
+class Lines(guest.TestCase):
+    """A non-maskable interrupt, and a break on a serial line."""
+
+    SOURCE = """
+    main:
+        vector 2, handler
+        mov dword [0xfee000f0], 0x1ff   ; the local APIC: on
+        mov dword [0xfee00360], 0x400   ; LINT1 is NMI
+        mov dx, 0x3f8 + 3
+        mov al, 3
+        out dx, al
+        mov ecx, 5
+    begin:
+        mov dx, 0x3f8 + 5
+        in al, dx
+        and eax, 0x11           ; break, and data
+        show eax
+        mov dx, 0x3f8
+        in al, dx
+        loop begin
+        show ebx
+        finish 1
+    handler:
+        inc ebx
+        iret
+    """
+
+    def test_nmi(self):
+        program = self.guest(self.SOURCE)
+        for duration, count in (("", 1), (",duration=intermittent,period=100us", 1),
+                                (",duration=intermittent,period=50", 2)):
+            run = program.run("target=irq,line=nmi,model=spurious,when=execute:{begin},"
+                              "count=2" + duration)
+            self.assertGreaterEqual(run.shown[-1], count)
+            if count == 1:
+                report = self.check_injected(run, program.labels["begin"])
+                self.assertEqual(1, run.shown[-1])
+                self.assertEqual("over" if not duration else "present",
+                                 report["state"])
+        run = program.run("target=irq,line=nmi,model=spurious,when=execute:{begin}",
+                          "target=ram,address=0x300000,bit=0,model=flip,"
+                          "when=interrupt:2")
+        self.assertEqual(run.reports[0]["injected"]["instructions"],
+                         run.reports[1]["injected"]["instructions"])
+
+    def test_break(self):
+        program = self.guest(self.SOURCE)
+        self.assertEqual([0] * 6, program.run().shown)
+        run = program.run("target=serial,model=break,when=execute:{begin},count=3")
+        self.assertEqual([0, 0, 0x11, 0, 0, 0], run.shown)
+        self.check_injected(run, program.labels["begin"])
+        run = program.run("target=serial,line=1,model=break,when=execute:{begin}")
+        self.assertEqual([0] * 6, run.shown)
+        run = program.run("target=serial,line=2,model=break,when=execute:{begin}")
+        self.assertEqual("refused", run.report["state"])
+
+
 class Disk(guest.TestCase):
     """target=disk and target=power: a guest that writes and reads sectors by PIO."""
 

@@ -18,7 +18,13 @@
 #include "machine/inspect.h"
 #include "machine/machine_internal.h"
 
-enum { BIOS_BYTES = 64 << 10, RESET_VECTOR = 0xfff0, SECTORS = 64, FRAME_BYTES = 100 };
+enum {
+    BIOS_BYTES = 64 << 10,
+    RESET_VECTOR = 0xfff0,
+    SECTORS = 64,
+    FLOPPY_BYTES = 1440 << 10,
+    FRAME_BYTES = 100,
+};
 
 struct world {
     struct machine *machine;
@@ -103,23 +109,35 @@ static char *temporary(const void *bytes, size_t length)
 static int set_up(void **state)
 {
     static uint8_t bios[BIOS_BYTES], image[SECTORS * BLOCK_SECTOR_BYTES];
+    static uint8_t floppy[FLOPPY_BYTES];
     static const uint8_t loop[] = {0xeb, 0xfe}; /* jmp to itself */
     struct world *world = calloc(1, sizeof(*world));
     struct error error = {.text = ""};
     memcpy(bios + RESET_VECTOR, loop, sizeof(loop));
     char *bios_path = temporary(bios, sizeof(bios));
     char *image_path = temporary(image, sizeof(image));
+    char *cd_path = temporary(image, sizeof(image));
+    char *floppy_path = temporary(floppy, sizeof(floppy));
     const struct machine_config config = {
         .ram_bytes = 4 << 20,
         .bios = bios_path,
         .clock = CLOCK_KIND_COUNTED,
-        .drives = {{.image = {.file = image_path, .format = "raw"}}},
+        .drives = {{.image = {.file = image_path, .format = "raw"}},
+                   {.media = MACHINE_MEDIA_DISK},
+                   {.media = MACHINE_MEDIA_CDROM,
+                    .image = {.file = cd_path, .format = "raw", .read_only = true}}},
+        .floppies = {{.media = MACHINE_MEDIA_FLOPPY,
+                      .image = {.file = floppy_path, .format = "raw"}}},
         .nics = {"null,id=net"},
     };
     world->machine = machine_create(&config, &error);
     assert_string_equal(error.text, "");
     unlink(bios_path);
     unlink(image_path);
+    unlink(floppy_path);
+    unlink(cd_path);
+    free(cd_path);
+    free(floppy_path);
     free(bios_path);
     free(image_path);
 
@@ -438,6 +456,106 @@ static void small_cache(void **state)
     assert_true(holds(world->sectors[14], 14));
 }
 
+/* -- removable media -- */
+
+static int read_medium(struct world *world, const char *drive, uint64_t sector,
+                       uint8_t *buffer)
+{
+    int result = -1;
+    const struct block_request request = {
+        .operation = BLOCK_READ,
+        .sector = sector,
+        .count = 1,
+        .buffer = buffer,
+        .completion = completed,
+        .opaque = &result,
+    };
+    block_device_submit(machine_block_device(world->machine, drive), &request);
+    return result;
+}
+
+static struct machine_medium medium_of(struct world *world, const char *drive)
+{
+    struct machine_medium medium;
+    unsigned index = 0;
+    do {
+        assert_true(machine_media_describe(world->machine, index++, &medium));
+    } while (strcmp(medium.drive, drive) != 0);
+    return medium;
+}
+
+/* What is in the drive may change meanwhile. */
+static void bad_drive(void **state)
+{
+    struct world *world = *state;
+    uint8_t buffer[BLOCK_SECTOR_BYTES];
+    struct error error = {.text = ""};
+    static const uint8_t image[SECTORS * BLOCK_SECTOR_BYTES] = {1, 2, 3};
+    const struct fault_report *report =
+        arm(world, "target=disk,name=ide1-cd0,model=error,sector=8,sectors=4,"
+                   "duration=permanent");
+    assert_int_equal(read_medium(world, "ide1-cd0", 7, buffer), 0);
+    assert_int_equal(read_medium(world, "ide1-cd0", 11, buffer), EIO);
+    assert_int_equal(report->uses, 1);
+
+    char *path = temporary(image, sizeof(image));
+    const struct block_options options = {
+        .file = path, .format = "raw", .read_only = true};
+    assert_true(machine_media_eject(world->machine, "ide1-cd0", true, &error));
+    struct block_backend *backend = disks_open_image(world->machine, &options, &error);
+    unlink(path);
+    free(path);
+    assert_non_null(backend);
+    assert_true(machine_media_insert(world->machine, "ide1-cd0", backend, &error));
+    assert_int_equal(read_medium(world, "ide1-cd0", 0, buffer), 0);
+    assert_memory_equal(buffer, image, sizeof(buffer));
+    assert_int_equal(read_medium(world, "ide1-cd0", 8, buffer), EIO);
+    assert_int_equal(report->uses, 2);
+
+    arm(world, "target=disk,name=floppy0,model=flip,sector=3,offset=2,bit=4");
+    assert_int_equal(read_medium(world, "floppy0", 2, buffer), 0);
+    assert_int_equal(read_medium(world, "floppy0", 3, buffer), 0);
+    assert_int_equal(buffer[2], 0x10);
+    assert_int_equal(read_medium(world, "floppy0", 3, buffer), 0);
+    assert_int_equal(buffer[2], 0);
+}
+
+static void medium_gone(void **state)
+{
+    struct world *world = *state;
+    uint8_t buffer[BLOCK_SECTOR_BYTES];
+    struct error error;
+    assert_non_null(medium_of(world, "ide1-cd0").file);
+    const struct fault_report *report =
+        arm(world, "target=disk,name=ide1-cd0,model=vanish,for=1us");
+    assert_null(medium_of(world, "ide1-cd0").file);
+    assert_true(medium_of(world, "ide1-cd0").tray_open);
+    assert_non_null(medium_of(world, "floppy0").file);
+    assert_int_equal(report->activation, FAULT_ACTIVATION_UNKNOWN);
+    /* It cannot vanish twice. */
+    const struct fault_report *second =
+        arm(world, "target=disk,name=ide1-cd0,model=vanish,for=1us");
+    assert_int_equal(second->state, FAULT_REFUSED);
+    pass(world, 1000);
+    assert_non_null(medium_of(world, "ide1-cd0").file);
+    assert_false(medium_of(world, "ide1-cd0").tray_open);
+    assert_int_equal(read_medium(world, "ide1-cd0", 8, buffer), 0);
+
+    /* Somebody has put another in, or nobody has. */
+    arm(world, "target=disk,name=floppy0,model=vanish,for=1us");
+    assert_null(medium_of(world, "floppy0").file);
+    assert_true(machine_media_eject(world->machine, "floppy0", true, &error));
+    pass(world, 1000);
+    assert_non_null(medium_of(world, "floppy0").file);
+    assert_null(faults_arm_text(world->faults, "-fault",
+                                "target=disk,name=floppy0,model=vanish", &error));
+    assert_non_null(strstr(error.text, "give for=TIME"));
+    arm(world, "target=disk,name=floppy0,model=vanish,duration=permanent");
+    assert_null(medium_of(world, "floppy0").file);
+    faults_disarm_all(world->faults);
+    assert_non_null(medium_of(world, "floppy0").file);
+}
+
 /* -- networks -- */
 
 static void send_frame(struct world *world, uint8_t value)
@@ -680,6 +798,8 @@ int main(void)
         TEST(lost_and_torn),
         TEST(slow),
         TEST(vanished),
+        TEST(bad_drive),
+        TEST(medium_gone),
         TEST(power_cut),
         TEST(small_cache),
         TEST(lost_frames),

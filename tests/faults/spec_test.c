@@ -121,6 +121,11 @@ static void refuses(void **state)
         {"target=network,model=lost,probability=nan", "from 0 to 1"},
         {"target=power,model=cut,duration=permanent", "cannot be permanent"},
         {"target=irq,model=lost,line=16", "from 0 to 15"},
+        {"target=irq,model=lost,line=nmi", "the model is spurious"},
+        {"target=serial,model=break,duration=permanent", "cannot be permanent"},
+        {"target=dma,model=flip,bytes=4", "goes with address="},
+        {"target=tlb,model=flip", "say address=NUMBER"},
+        {"target=tlb,model=flip,address=0,width=4", "leave out width="},
         {"target=ram,model=flip,address=0,colour=red", "no property colour"},
         {"target=ram,model=flip,address=0,line=1", "no property line"},
     };
