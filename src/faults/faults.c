@@ -11,7 +11,8 @@ static const struct fault_target *const targets[FAULT_TARGETS] = {
     [FAULT_PORT] = &fault_port,     [FAULT_MMIO] = &fault_mmio,
     [FAULT_DMA] = &fault_dma,       [FAULT_IRQ] = &fault_irq,
     [FAULT_DISK] = &fault_disk,     [FAULT_NETWORK] = &fault_network,
-    [FAULT_SERIAL] = &fault_serial, [FAULT_POWER] = &fault_power,
+    [FAULT_SERIAL] = &fault_serial, [FAULT_CLOCK] = &fault_clock,
+    [FAULT_POWER] = &fault_power,
 };
 
 /* -- all of them -- */

@@ -36,7 +36,7 @@ struct fault_target {
 
 extern const struct fault_target fault_ram, fault_register, fault_code, fault_tlb,
     fault_port, fault_mmio, fault_dma, fault_irq, fault_disk, fault_network,
-    fault_serial, fault_power;
+    fault_serial, fault_clock, fault_power;
 
 struct fault {
     struct faults *owner;

@@ -17,8 +17,9 @@ static const char *const model_names[FAULT_MODELS] = {
     [FAULT_TORN] = "torn",         [FAULT_VANISH] = "vanish",
     [FAULT_BREAK] = "break",       [FAULT_DUPLICATE] = "duplicate",
     [FAULT_REORDER] = "reorder",   [FAULT_RATE] = "rate",
-    [FAULT_BURST] = "burst",       [FAULT_CUT] = "cut",
-    [FAULT_RESET] = "reset",
+    [FAULT_BURST] = "burst",       [FAULT_DRIFT] = "drift",
+    [FAULT_JUMP] = "jump",         [FAULT_STOP] = "stop",
+    [FAULT_CUT] = "cut",           [FAULT_RESET] = "reset",
 };
 
 static const char *const duration_names[] = {
@@ -72,6 +73,8 @@ static const struct target_row targets[FAULT_TARGETS] = {
                        "bits and mask"},
     [FAULT_SERIAL] = {"serial", BITS | M(TOGGLE) | M(LOST) | M(BREAK), M(BREAK), true,
                       "line, on, bit, bits, mask and value"},
+    [FAULT_CLOCK] = {"clock", M(DRIFT) | M(JUMP) | M(STOP), M(JUMP), false,
+                     "name, ppm and by"},
     [FAULT_POWER] = {"power", M(CUT) | M(RESET), M(CUT) | M(RESET), false,
                      "cache and restart"},
 };

@@ -24,6 +24,7 @@ enum fault_target_kind {
     FAULT_DISK,
     FAULT_NETWORK,
     FAULT_SERIAL,
+    FAULT_CLOCK,
     FAULT_POWER,
     FAULT_TARGETS,
 };
@@ -48,6 +49,9 @@ enum fault_model {
     FAULT_REORDER,
     FAULT_RATE,
     FAULT_BURST, /* losses, by Gilbert and Elliott */
+    FAULT_DRIFT,
+    FAULT_JUMP,
+    FAULT_STOP,
     FAULT_CUT,
     FAULT_RESET,
     FAULT_MODELS,
@@ -126,7 +130,8 @@ struct fault_spec {
      * `random_bits`, so many adjacent ones are chosen when it is injected. */
     unsigned random_bits;
     uint8_t mask[FAULT_VALUE_BYTES], value[FAULT_VALUE_BYTES];
-    uint64_t delay_ns, bytes_per_second, distance;
+    uint64_t delay_ns, jump_ns, bytes_per_second, distance;
+    int64_t ppm;                              /* of FAULT_DRIFT */
     double enter, leave, good_loss, bad_loss; /* of FAULT_BURST */
     uint64_t cache_bytes;                     /* of FAULT_CUT */
     bool restart;                             /* likewise: power comes back */

@@ -1,4 +1,5 @@
 /* What the text form says of places, and of bits there. */
+#include "clock/clock.h"
 #include "faults/spec_internal.h"
 
 #include <stdio.h>
@@ -264,6 +265,39 @@ static bool take_delay(struct properties *properties, struct fault_spec *spec,
            error_set(error, "%s: model=delay: say delay=TIME", properties->option);
 }
 
+/* A whole number, with its sign. */
+static bool take_drift(struct properties *properties, struct fault_spec *spec,
+                       struct error *error)
+{
+    const char *text = properties_take(properties, "ppm");
+    char *end = NULL;
+    spec->ppm = text ? strtol(text, &end, 10) : 0;
+    bool good = !text || (end != text && !*end && spec->ppm >= -CLOCK_MOST_DRIFT_PPM &&
+                          spec->ppm <= CLOCK_MOST_DRIFT_PPM);
+    if (good && (spec->model == FAULT_DRIFT) == (spec->ppm != 0)) {
+        return true;
+    }
+    return error_set(
+        error,
+        "%s: target=clock: model=drift, and no other, has ppm=N: -%d to %d "
+        "millionths, not 0",
+        properties->option, CLOCK_MOST_DRIFT_PPM, CLOCK_MOST_DRIFT_PPM);
+}
+
+static bool take_clock(struct properties *properties, struct fault_spec *spec,
+                       struct error *error)
+{
+    if (!take_name(properties, spec, error) || !take_drift(properties, spec, error) ||
+        !fault_take_time(properties, "by", &spec->jump_ns, error)) {
+        return false;
+    }
+    return (spec->model == FAULT_JUMP) == (spec->jump_ns != 0) ||
+           error_set(error,
+                     "%s: target=clock: model=jump, and no other, has by=TIME: how far "
+                     "ahead",
+                     properties->option);
+}
+
 static bool take_width(struct properties *properties, struct fault_spec *spec,
                        struct error *error)
 {
@@ -331,6 +365,8 @@ bool fault_take_place(struct properties *properties, struct fault_spec *spec,
         spec->width = 1;
         return take_line(properties, spec, 3, error) &&
                take_use(properties, spec, error);
+    case FAULT_CLOCK:
+        return take_clock(properties, spec, error);
     case FAULT_POWER:
         return take_power(properties, spec, error);
     case FAULT_TARGETS:

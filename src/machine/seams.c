@@ -53,6 +53,11 @@ struct isa_interrupts *machine_isa_interrupts(struct machine *machine)
     return &machine->isa;
 }
 
+struct clock *machine_clock_view(struct machine *machine, enum machine_clock which)
+{
+    return &machine->views[which];
+}
+
 void machine_tap_serial(struct machine *machine, unsigned line,
                         const struct serial_tap *tap)
 {

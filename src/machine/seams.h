@@ -38,6 +38,21 @@ struct network_port *machine_network_card(struct machine *machine, const char *i
 
 struct isa_interrupts *machine_isa_interrupts(struct machine *machine);
 
+/* Who tells the time by an oscillator of his own: the RTC, the 8254, the HPET, the
+ * power management timer, the local APIC's timer, and the time stamp counter. */
+enum machine_clock {
+    MACHINE_CLOCK_RTC,
+    MACHINE_CLOCK_PIT,
+    MACHINE_CLOCK_HPET,
+    MACHINE_CLOCK_PM,
+    MACHINE_CLOCK_APIC,
+    MACHINE_CLOCK_TSC,
+    MACHINE_CLOCKS,
+};
+
+/* His view of the machine's clock. */
+struct clock *machine_clock_view(struct machine *machine, enum machine_clock which);
+
 /* Between a UART and the other end of its line. False: the byte is lost. */
 struct serial_tap {
     bool (*transmits)(void *opaque, unsigned line, uint8_t *byte);

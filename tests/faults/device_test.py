@@ -237,6 +237,128 @@ class Lines(guest.TestCase):
         self.assertEqual("refused", run.report["state"])
 
 
+class Clocks(guest.TestCase):
+    """target=clock: how far each has come between two looks, 30 us apart."""
+
+    SOURCE = """
+    PM equ 0x600
+    main:
+        mov eax, 0x80000b40     ; the power management's ports
+        mov dx, 0xcf8
+        out dx, eax
+        mov eax, PM | 1
+        mov dx, 0xcfc
+        out dx, eax
+        mov eax, 0x80000b80
+        mov dx, 0xcf8
+        out dx, eax
+        mov eax, 1
+        mov dx, 0xcfc
+        out dx, eax
+        mov dword [0xfed00010], 1       ; the HPET counts
+        mov dword [0xfee000f0], 0x1ff
+        mov dword [0xfee003e0], 0xb     ; so does the local APIC, undivided
+        mov dword [0xfee00380], 0xffffffff
+        mov al, 0x34
+        out 0x43, al
+        xor al, al
+        out 0x40, al
+        out 0x40, al
+        mov edi, DATA
+        call look
+        mov ecx, 30000
+    begin:
+        loop begin
+        mov edi, DATA + 0x100
+        call look
+        mov esi, DATA
+    difference:
+        mov eax, [esi + 0x100]
+        sub eax, [esi]
+        show eax
+        add esi, 4
+        cmp esi, DATA + 24
+        jne difference
+        finish 1
+    look:
+        xor eax, eax
+        mov al, 0
+        out 0x70, al
+        in al, 0x71
+        stosd                   ; BCD seconds
+        xor eax, eax
+        out 0x43, al
+        in al, 0x40
+        mov ah, al
+        in al, 0x40
+        xchg al, ah
+        neg eax
+        movzx eax, ax
+        stosd
+        mov eax, [0xfed000f0]
+        stosd
+        mov dx, PM + 8
+        in eax, dx
+        stosd
+        mov eax, [0xfee00390]
+        neg eax
+        stosd
+        rdtsc
+        stosd
+        ret
+    """
+    NAMES = ["rtc", "pit", "hpet", "pm", "apic", "tsc"]
+    TICKS_PER_MS = [0, 1193, 100000, 3580, 1000000, 1000000]
+
+    def setUp(self):
+        super().setUp()
+        self.program = self.guest(self.SOURCE)
+        self.right = self.program.run().shown
+
+    def differences(self, name, fault):
+        """How much further than without the fault they have come."""
+        run = self.program.run(f"target=clock,name={name},when=execute:{{begin}},{fault}",
+                               options=["-rtc", "base=2024-01-01T00:00:00"])
+        self.assertEqual(self.program.labels["begin"], run.report["injected"]["eip"])
+        self.assertEqual("unknown", run.report["activation"])
+        return [here - there for here, there in zip(run.shown, self.right)]
+
+    def check_one(self, name, fault, wanted, tolerance):
+        """Only that clock."""
+        number = self.NAMES.index(name)
+        differences = self.differences(name, fault)
+        self.assertAlmostEqual(wanted, differences.pop(number), delta=tolerance,
+                               msg=f"{name} {fault}")
+        self.assertEqual([0] * 5, differences, f"{name} {fault}")
+
+    def test_jump(self):
+        for name, ticks in zip(self.NAMES, self.TICKS_PER_MS):
+            if ticks:
+                self.check_one(name, "model=jump,by=1ms", ticks, 1)
+        self.check_one("rtc", "model=jump,by=5s", 5, 0)
+
+    def test_drift_and_stop(self):
+        for name, ticks in zip(self.NAMES[1:], self.right[1:]):
+            rest = 1 + ticks / 100  # of that before the fault has come
+            self.check_one(name, "model=drift,ppm=1000000,duration=permanent", ticks,
+                           rest)
+            self.check_one(name, "model=drift,ppm=-500000,for=10us", -ticks / 6, rest)
+            self.check_one(name, "model=stop,duration=permanent", -ticks, rest)
+            self.check_one(name, "model=stop,duration=intermittent,period=3us",
+                           -ticks / 2, rest)
+
+    def test_refused(self):
+        for fault, says in (("name=watch,model=stop,for=1", "there is no such clock"),
+                            ("name=rtc,model=jump", "has by=TIME"),
+                            ("name=rtc,model=stop,for=1,ppm=3", "has ppm=N"),
+                            ("name=rtc,model=drift,ppm=2000000,for=1", "has ppm=N")):
+            run = self.program.run("target=clock," + fault)
+            self.assertIn(says, run.stderr)
+        run = self.program.run("target=clock,name=hpet,model=stop,for=1",
+                               options=["-machine", "hpet=off"])
+        self.assertIn("there is no such clock", run.stderr)
+
+
 class Disk(guest.TestCase):
     """target=disk and target=power: a guest that writes and reads sectors by PIO."""
 

@@ -211,6 +211,7 @@ struct cpu_wiring {
     struct lock *lock;
     struct log *log;
     struct clock *clock;
+    struct clock *tsc_clock; /* of the time stamp counter */
     struct memory_map *memory;
     struct port_space *ports;
     struct trace *trace;          /* cpu_trace.h; NULL: nothing is traced */
