@@ -279,6 +279,25 @@ static void write_host_memory(struct memory_map *map, uint8_t *to, const void *b
     }
 }
 
+uint32_t memory_read_below(const struct memory_map *map, gpa_t address, unsigned width,
+                           int priority)
+{
+    const struct memory_region *region = memory_find_below(map, address, priority);
+    return region ? memory_region_read(region, address, width) : width_mask(width);
+}
+
+void memory_write_below(struct memory_map *map, gpa_t address, uint32_t value,
+                        unsigned width, int priority)
+{
+    const struct memory_region *region = memory_find_below(map, address, priority);
+    if (region && region->write) {
+        write_host_memory(map, region->write + (address - region->start), &value,
+                          width);
+    } else if (region) {
+        memory_region_write(region, address, value, width);
+    }
+}
+
 void memory_write(struct memory_map *map, gpa_t address, const void *bytes,
                   uint64_t length)
 {

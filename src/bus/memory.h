@@ -126,6 +126,7 @@ enum {
     MEMORY_PRIORITY_PCI = 40,        /* base address registers above the top of RAM */
     MEMORY_PRIORITY_LOCAL_APIC = 50, /* the CPU sees it before the bus does */
     MEMORY_PRIORITY_WATCH = 60,      /* who watches or breaks what is below */
+    MEMORY_PRIORITY_TRACE = 70,      /* who notes every access */
 };
 
 /* Adds a region and returns its handle (an index); 4 KiB-aligned unless `ops`. */
@@ -148,6 +149,12 @@ const struct memory_region *memory_find_unwatched(const struct memory_map *map,
  * more; or NULL. */
 const struct memory_region *memory_find_below(const struct memory_map *map,
                                               gpa_t address, int priority);
+
+/* Aligned accesses of 1, 2 or 4 bytes to what memory_find_below() finds. */
+uint32_t memory_read_below(const struct memory_map *map, gpa_t address, unsigned width,
+                           int priority);
+void memory_write_below(struct memory_map *map, gpa_t address, uint32_t value,
+                        unsigned width, int priority);
 
 /* Register accesses: `region` must have been found at `address`. */
 uint32_t memory_region_read(const struct memory_region *region, gpa_t address,

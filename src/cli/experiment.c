@@ -10,16 +10,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "cli/options.h"
+#include "cli/experiment_host.h"
 #include "cli/run.h"
-#include "cli/sandbox.h"
-#include "cli/signals.h"
 #include "cpu/engines/engines.h"
-#include "experiment/experiment.h"
-#include "gdb/gdb.h"
 #include "host/confinement/confinement.h"
-#include "machine/control.h"
-#include "monitor/monitor.h"
 
 enum {
     EXIT_DONE = 0,
@@ -44,6 +38,7 @@ static const char usage[] =
     "  --set KEY=VALUE      what setting(\"KEY\") is in the script (run only)\n"
     "  --set-file KEY=PATH  the same, with the absolute path of a file (run only)\n"
     "  --seed N             of random() in the script (run only; default 1)\n"
+    "  --fault FAULT        break this in the script's trial, as -fault does (run only)\n"
     "  --results FILE       append the result to this file, a line of JSON\n"
     "  --engine NAME        whatever the script says: jit or interpreter\n"
     "  --log FOLDER         consoles and screenshots as files\n"
@@ -59,13 +54,10 @@ struct course {
     unsigned path_count;
     const char *names[MAXIMUM_NAMES];
     int name_count;
-    const char *gdb;
-    bool replay, sandbox, help;
+    char faults[8192]; /* of --fault, a line each */
+    bool replay, help;
     bool run_only; /* options were given that a replay has of its record */
-    struct options machine_options;
-    struct signals signals;
-    struct monitor *monitor;
-    struct gdb_server *gdb_server;
+    struct experiment_setup setup;
 };
 
 /* -- words -- */
@@ -108,6 +100,21 @@ static bool apply_set_file(struct course *course, const char *value,
     }
     course->paths[course->path_count++] = setting;
     return true;
+}
+
+/* Faults of the trial: lines. */
+static bool apply_fault(struct course *course, const char *value, struct error *error)
+{
+    size_t length = strlen(course->faults), room = sizeof(course->faults) - length;
+    struct fault_spec spec;
+    course->run_only = true;
+    if (!fault_spec_parse(&spec, "experiment: --fault", value, error)) {
+        return false;
+    }
+    course->options.trial.faults = course->faults;
+    return (size_t)snprintf(course->faults + length, room, "%s%s", length ? "\n" : "",
+                            value) < room ||
+           error_set(error, "experiment: --fault: these are too many");
 }
 
 static bool apply_seed(struct course *course, const char *value, struct error *error)
@@ -157,20 +164,14 @@ static bool apply_limit(struct course *course, const char *value, struct error *
 static bool apply_gdb(struct course *course, const char *value, struct error *error)
 {
     (void)error;
-    course->gdb = value;
+    course->setup.gdb = value;
     return true;
 }
 
 static bool apply_sandbox(struct course *course, const char *value, struct error *error)
 {
-    course->sandbox = strcmp(value, "on") == 0;
-    if (course->sandbox && !CONFINEMENT_POSSIBLE) {
-        return error_set(error,
-                         "experiment: --sandbox on: this build checks itself and "
-                         "cannot be confined; leave this out");
-    }
-    return course->sandbox || strcmp(value, "off") == 0 ||
-           error_set(error, "experiment: --sandbox %s: it can be on or off", value);
+    return experiment_setup_sandbox(&course->setup, "experiment: --sandbox", value,
+                                    error);
 }
 
 static const struct {
@@ -180,7 +181,7 @@ static const struct {
     {"set", apply_set},         {"set-file", apply_set_file},
     {"seed", apply_seed},       {"results", apply_results},
     {"engine", apply_engine},   {"log", apply_log},
-    {"limit", apply_limit},     {"gdb", apply_gdb},
+    {"fault", apply_fault},     {"limit", apply_limit},     {"gdb", apply_gdb},
     {"sandbox", apply_sandbox},
 };
 
@@ -249,72 +250,7 @@ static bool parse(struct course *course, int count, char *const arguments[],
                             "leave them out");
 }
 
-/* -- what the experiment needs -- */
-
-static bool configure(void *opaque, int count, char *const arguments[],
-                      struct machine_config *config, struct error *error)
-{
-    struct course *course = opaque;
-    if (!options_parse(&course->machine_options, count, arguments, error)) {
-        return false;
-    }
-    if (course->machine_options.action != OPTIONS_RUN) {
-        return error_set(error, "'help' is no part of a description");
-    }
-    *config = course->machine_options.machine;
-    config->escaped = sandbox_stop_escaped;
-    return true;
-}
-
-static bool start(void *opaque, struct machine *machine, struct error *error)
-{
-    struct course *course = opaque;
-    if (course->gdb) {
-        const struct monitor_config config = {.opens_files = false};
-        course->monitor = monitor_create(machine, &config, error);
-        if (!course->monitor) {
-            return false;
-        }
-        course->gdb_server =
-            gdb_server_create(machine, course->monitor, course->gdb, error);
-        if (!course->gdb_server) {
-            return false;
-        }
-        fprintf(stderr, "faumachine: waiting for gdb: %s\n", course->gdb);
-    }
-    if (!confinement_drop_privileges(error) || !machine_power_on(machine, error) ||
-        (course->sandbox && !sandbox_enter(error))) {
-        return false;
-    }
-    signals_set_machine(&course->signals, machine);
-    return true;
-}
-
-static void ended(void *opaque, struct machine *machine)
-{
-    struct course *course = opaque;
-    signals_set_machine(&course->signals, NULL);
-    machine_stop_event_loop(machine);
-    gdb_server_destroy(course->gdb_server);
-    monitor_destroy(course->monitor);
-}
-
-/* What comes of the guest must not drive the user's terminal. */
-static void print_text(FILE *stream, const char *text)
-{
-    for (; *text; text++) {
-        bool control = iscntrl((unsigned char)*text) && *text != '\n' && *text != '\t';
-        fputc(control ? '?' : *text, stream);
-    }
-    fputc('\n', stream);
-}
-
-static void print_line(void *opaque, const char *line)
-{
-    (void)opaque;
-    print_text(stdout, line);
-    fflush(stdout);
-}
+/* -- its course -- */
 
 /* A script that does not heed its limit: it is in the middle of something long. */
 static void end_at_once(int number)
@@ -383,28 +319,16 @@ static int compare(const struct experiment_record *record,
 static bool carry_out(struct course *course, struct experiment_result *result,
                       struct error *error)
 {
-    const struct experiment_host host = {
-        .configure = configure,
-        .start = start,
-        .ended = ended,
-        .print = print_line,
-        .opaque = course,
-    };
-    course->options.start_paused = course->gdb != NULL;
-    if (course->gdb) {
+    course->options.start_paused = course->setup.gdb != NULL;
+    if (course->setup.gdb) {
         course->options.limit_s = 0; /* the user takes as long as it takes */
-    }
-    sandbox_prepare();
-    if (!signals_start(&course->signals, error)) {
-        return false;
     }
     if (course->options.limit_s) {
         signal(SIGALRM, end_at_once);
         alarm(course->options.limit_s + GRACE_S);
     }
-    bool good = experiment_run(&course->options, &host, result, error);
-    signals_stop(&course->signals);
-    return good;
+    return experiment_setup_run(&course->setup, &course->options, NULL, NULL, result,
+                                error);
 }
 
 static int run(struct course *course, struct error *error)
@@ -413,8 +337,12 @@ static int run(struct course *course, struct error *error)
     int status = EXIT_PROBLEM;
     course->options.script = course->names[0];
     if (carry_out(course, &result, error)) {
+        if (course->options.trial.faults && !result.has_trial) {
+            fprintf(stderr, "faumachine: --fault: the script has not come to a trial "
+                            "{…}, so nothing was broken\n");
+        }
         if (*result.detail) {
-            print_text(result.by_script ? stdout : stderr, result.detail);
+            experiment_print_text(result.by_script ? stdout : stderr, result.detail);
         }
         print_result(course, &result);
         status = status_of(&result);
@@ -439,6 +367,7 @@ static int replay(struct course *course, struct error *error)
         course->options.settings = record.settings;
         course->options.setting_count = record.setting_count;
         course->options.seed = record.seed;
+        course->options.trial.faults = record.trial_faults;
         if (!course->options.engine) {
             course->options.engine = record.engine;
         }
@@ -449,7 +378,7 @@ static int replay(struct course *course, struct error *error)
     }
     if (good) {
         if (*result.detail) {
-            print_text(stdout, result.detail);
+            experiment_print_text(stdout, result.detail);
         }
         print_result(course, &result);
         status = compare(&record, &result);
@@ -472,7 +401,7 @@ int run_experiment(int count, char *const arguments[])
     }
     course->options = (struct experiment_options){
         .settings = course->settings, .seed = 1, .limit_s = EXPERIMENT_LIMIT_S};
-    course->sandbox = CONFINEMENT_POSSIBLE;
+    course->setup.sandbox = CONFINEMENT_POSSIBLE;
     if (!parse(course, count, arguments, &error)) {
         cli_print_error(&error);
     } else if (course->help) {

@@ -3,6 +3,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cli/campaign.h"
 #include "cli/experiment.h"
 #include "cli/image.h"
 #include "cli/lockstep.h"
@@ -35,6 +36,7 @@ static int print_help(void)
          "       faumachine lockstep [options] [DISK]\n"
          "       faumachine image create|info|commit ...\n"
          "       faumachine experiment run|replay ...\n"
+         "       faumachine campaign report ...\n"
          "\n"
          "Runs a whole i386 PC in this process. DISK is an image, the same as\n"
          "-hda DISK. Options are spelled as QEMU does, with one dash or two:\n");
@@ -73,6 +75,9 @@ int main(int argc, char *argv[])
     }
     if (argc > 1 && strcmp(argv[1], "experiment") == 0) {
         return run_experiment(argc - 2, argv + 2);
+    }
+    if (argc > 1 && strcmp(argv[1], "campaign") == 0) {
+        return run_campaign(argc - 2, argv + 2);
     }
     struct options options;
     struct error error;

@@ -110,8 +110,8 @@ void clock_view_load(struct clock *view, uint64_t offset_ns)
     if (!offset_ns && !is_disturbed(&view->view)) {
         return;
     }
-    view->view = (struct clock_view){
-        .source = source, .since_ns = now_ns, .own_ns = now_ns + offset_ns};
+    view->view.since_ns = now_ns;
+    view->view.own_ns = now_ns + offset_ns;
     move_timers(view);
 }
 

@@ -85,7 +85,8 @@ void clock_init_view(struct clock *view, struct clock *source);
 void clock_view_disturb(struct clock *view, int64_t drift_ppm, int stops,
                         uint64_t jump_ns);
 enum { CLOCK_MOST_DRIFT_PPM = 1000000 };
-/* How far it is ahead of its source, modulo 2^64; and that it is, and undisturbed. */
+/* How far it is ahead of its source, modulo 2^64; and that it is, from now on: as fast
+ * as before. */
 uint64_t clock_view_offset_ns(struct clock *view);
 void clock_view_load(struct clock *view, uint64_t offset_ns);
 

@@ -35,6 +35,9 @@ void activities_free(struct experiment *experiment)
     struct activity *next;
     for (struct activity *a = experiment->activities; a; a = next) {
         next = a->next;
+        if (!a->over) {
+            luaL_unref(experiment->lua, LUA_REGISTRYINDEX, a->reference);
+        }
         free(a);
     }
     experiment->activities = NULL;
@@ -91,6 +94,8 @@ static const char *outcome_of_wait(struct experiment *experiment,
             return "end";
         }
         break;
+    case WAIT_TRIAL:
+        return experiment->trial.exists ? NULL : "over";
     case WAIT_TIME:
         if (machine_cpu(experiment->machine)->retired >= activity->instructions) {
             return "found";
@@ -114,7 +119,7 @@ static void end_activity(struct experiment *experiment, struct activity *activit
 }
 
 /* Errors of Lua name the line of the script, even if they are found in our own part. */
-static void fail(struct experiment *experiment, lua_State *thread, int status)
+void activities_fail(struct experiment *experiment, lua_State *thread, int status)
 {
     char where[LUA_IDSIZE + 16], text[EXPERIMENT_DETAIL_BYTES];
     const char *message = lua_tostring(thread, -1);
@@ -163,7 +168,7 @@ static void resume(struct experiment *experiment, struct activity *activity,
     } else if (experiment->limit_reached) {
         give_up(experiment);
     } else {
-        fail(experiment, thread, status);
+        activities_fail(experiment, thread, status);
     }
 }
 
@@ -220,7 +225,7 @@ static bool somebody_waits_for_halt(const struct experiment *experiment)
 static void run_machine(struct experiment *experiment)
 {
     struct machine *machine = experiment->machine;
-    uint64_t deadline_ns = CLOCK_NEVER, instructions = UINT64_MAX;
+    uint64_t deadline_ns = experiment->trial.deadline_ns, instructions = UINT64_MAX;
     for (const struct activity *a = experiment->activities; a; a = a->next) {
         deadline_ns = a->deadline_ns < deadline_ns ? a->deadline_ns : deadline_ns;
         if (a->kind == WAIT_TIME && a->instructions < instructions) {
@@ -265,6 +270,24 @@ static void run_machine(struct experiment *experiment)
     }
 }
 
+/* Nobody can go on. */
+static void let_time_pass(struct experiment *experiment)
+{
+    const struct trial *trial = &experiment->trial;
+    char detail[80];
+    forget_those_over(experiment);
+    if (experiment->activities->kind == WAIT_TRIAL) {
+        trial_conduct(experiment);
+    } else if (experiment->machine &&
+               machine_now_ns(experiment->machine) >= trial->deadline_ns) {
+        snprintf(detail, sizeof(detail), "the trial is not over within %.9g s",
+                 (double)(trial->deadline_ns - trial->begin_ns) / NS_PER_SECOND);
+        experiment_finish(experiment, "timeout", detail);
+    } else {
+        run_machine(experiment);
+    }
+}
+
 void activities_run(struct experiment *experiment)
 {
     while (!experiment->finished) {
@@ -274,8 +297,7 @@ void activities_run(struct experiment *experiment)
             any |= run_activity(experiment, a);
         }
         if (!any && !experiment->finished) {
-            forget_those_over(experiment);
-            run_machine(experiment);
+            let_time_pass(experiment);
         }
     }
 }
@@ -287,11 +309,7 @@ static struct activity *begin_wait(lua_State *lua, enum wait_kind kind,
 {
     struct experiment *experiment = experiment_of(lua);
     struct activity *activity = experiment->running;
-    if (!experiment->machine) {
-        script_raise(lua,
-                     "there is no machine yet: describe one first, by machine {…}");
-    }
-    uint64_t now_ns = machine_now_ns(experiment->machine);
+    uint64_t now_ns = machine_now_ns(script_machine(lua));
     activity->kind = kind;
     activity->instructions = UINT64_MAX;
     activity->found = false;

@@ -24,6 +24,43 @@ void console_records_free(struct experiment *experiment)
 {
     for (unsigned i = 0; i < MACHINE_CONSOLES; i++) {
         free(experiment->consoles[i].bytes);
+        free(experiment->consoles[i].kept);
+    }
+}
+
+bool console_records_keep(struct experiment *experiment)
+{
+    for (unsigned i = 0; i < MACHINE_CONSOLES; i++) {
+        struct console_record *record = &experiment->consoles[i];
+        if (!record->bytes) {
+            continue;
+        }
+        record->kept = record->kept ? record->kept : malloc(CONSOLE_RECORD_BYTES);
+        if (!record->kept) {
+            return false;
+        }
+        memcpy(record->kept, record->bytes, CONSOLE_RECORD_BYTES);
+        record->kept_total = record->total;
+        record->hash = 0;
+    }
+    return true;
+}
+
+/* Only what has come since has overwritten anything. */
+void console_records_return(struct experiment *experiment)
+{
+    for (unsigned i = 0; i < MACHINE_CONSOLES; i++) {
+        struct console_record *record = &experiment->consoles[i];
+        uint64_t end = record->total;
+        if (end > record->kept_total + CONSOLE_RECORD_BYTES) {
+            end = record->kept_total + CONSOLE_RECORD_BYTES;
+        }
+        for (uint64_t at = record->kept_total; at < end; at++) {
+            record->bytes[at % CONSOLE_RECORD_BYTES] =
+                record->kept[at % CONSOLE_RECORD_BYTES];
+        }
+        record->total = record->kept_total;
+        record->hash = 0;
     }
 }
 
@@ -93,6 +130,7 @@ void console_heard(void *opaque, unsigned console, uint8_t byte)
         return;
     }
     record->bytes[record->total++ % CONSOLE_RECORD_BYTES] = (char)byte;
+    record->hash = state_hash_bytes(record->hash, &byte, 1);
     for (struct activity *a = experiment->activities; a; a = a->next) {
         if (a->console != console) {
             continue;

@@ -93,8 +93,15 @@ static const char *console_specification(struct experiment *experiment,
     return experiment->arguments[experiment->argument_count++] = strdup(text);
 }
 
+static void pause_machine(void *opaque, const struct fault *fault)
+{
+    struct experiment *experiment = opaque;
+    (void)fault;
+    machine_pause(experiment->machine);
+}
+
 static bool create(struct experiment *experiment, struct machine_config *config,
-                   struct error *error)
+                   struct faults_config *faults, struct error *error)
 {
     const struct experiment_host *host = experiment->host;
     adapt(experiment, config);
@@ -115,11 +122,13 @@ static bool create(struct experiment *experiment, struct machine_config *config,
     }
     snprintf(experiment->result->engine, sizeof(experiment->result->engine), "%s",
              config->engine);
-    if (host->injector) {
-        experiment->injections = host->injector->create(
-            experiment->machine, experiment->options->seed, error);
+    faults->seed = experiment->options->seed;
+    if (experiment->options->pause_when_injected) {
+        faults->injected = pause_machine;
+        faults->opaque = experiment;
     }
-    if (host->injector && !experiment->injections) {
+    experiment->faults = faults_create(experiment->machine, faults, error);
+    if (!experiment->faults) {
         return false;
     }
     start_timers(experiment);
@@ -168,6 +177,7 @@ static int create_machine(lua_State *lua)
     const struct experiment_host *host = experiment->host;
     const char *engine = experiment->options->engine;
     struct machine_config config;
+    struct faults_config faults;
     struct error error;
     if (experiment->machine) {
         script_raise(lua, "machine: there is one already, and an experiment has one");
@@ -181,8 +191,8 @@ static int create_machine(lua_State *lua)
         add_argument(lua, engine);
     }
     if (!host->configure(host->opaque, (int)experiment->argument_count,
-                         experiment->arguments, &config, &error) ||
-        !create(experiment, &config, &error)) {
+                         experiment->arguments, &config, &faults, &error) ||
+        !create(experiment, &config, &faults, &error)) {
         script_raise(lua, "machine: %s", error.text);
     }
     return 0;

@@ -16,15 +16,12 @@
 static struct machine *take_machine(lua_State *lua)
 {
     struct experiment *experiment = experiment_of(lua);
-    if (!experiment->machine) {
-        script_raise(lua,
-                     "there is no machine yet: describe one first, by machine {…}");
-    }
+    struct machine *machine = script_machine(lua);
     if (experiment->end) {
         script_raise(lua, "the machine has ended (%s)", experiment->end);
     }
-    lock_take(machine_lock(experiment->machine));
-    return experiment->machine;
+    lock_take(machine_lock(machine));
+    return machine;
 }
 
 static void let_go(lua_State *lua)

@@ -68,12 +68,7 @@ static void take_state(struct experiment *experiment)
     if (!experiment->started) {
         return;
     }
-    if (experiment->host->injector) {
-        result->faults = json_array();
-    }
-    for (unsigned i = 0; i < experiment->fault_count; i++) {
-        json_array_append_new(result->faults, injection_report(experiment, i));
-    }
+    result->faults = injection_reports(experiment);
     result->has_machine = true;
     result->hash = machine_hash(experiment->machine);
     result->virtual_ns = machine_now_ns(experiment->machine);
@@ -84,11 +79,10 @@ static void end(struct experiment *experiment)
 {
     const struct experiment_host *host = experiment->host;
     script_destroy(experiment);
-    if (experiment->injections) {
-        host->injector->destroy(experiment->injections);
-    }
     if (experiment->machine) {
         host->ended(host->opaque, experiment->machine);
+        trial_free(experiment);
+        faults_destroy(experiment->faults);
         machine_destroy(experiment->machine);
     }
     console_records_free(experiment);
@@ -118,6 +112,7 @@ bool experiment_run(const struct experiment_options *options,
     experiment->host = host;
     experiment->result = result;
     experiment->random_state = options->seed;
+    experiment->trial.deadline_ns = CLOCK_NEVER;
     experiment->began_s = now_s();
     bool good = begin(experiment, &results, error);
     if (good) {
@@ -138,6 +133,7 @@ bool experiment_run(const struct experiment_options *options,
 
 void experiment_result_free(struct experiment_result *result)
 {
+    free(result->output);
     json_decref(result->values);
     json_decref(result->faults);
 }

@@ -8,7 +8,7 @@
 #define EXPERIMENT_EXPERIMENT_H
 
 #include "base/error.h"
-#include "experiment/injection.h"
+#include "faults/faults.h"
 #include "machine/machine.h"
 
 #include <jansson.h>
@@ -17,7 +17,18 @@ enum {
     EXPERIMENT_ID_BYTES = 17,
     EXPERIMENT_OUTCOME_BYTES = 64,
     EXPERIMENT_DETAIL_BYTES = 8192,
+    EXPERIMENT_OUTPUT_BYTES = 4096,
+    EXPERIMENT_END_BYTES = 16,
     EXPERIMENT_LIMIT_S = 600, /* of host time, unless it is told otherwise */
+};
+
+struct experiment;
+
+/* One run of what a script repeats: trial {…}. */
+struct trial_order {
+    uint64_t seed;       /* of random() in it, and of what its faults leave to chance */
+    const char *faults;  /* texts, a line each; NULL: none */
+    uint64_t timeout_ns; /* virtual; 0: none but those of the script's waits */
 };
 
 struct experiment_options {
@@ -30,21 +41,26 @@ struct experiment_options {
     const char *results;    /* a file to append to; or NULL */
     unsigned limit_s;       /* of host time; 0: none */
     bool start_paused;      /* for a debugger */
+    bool pause_when_injected; /* likewise: the next instruction is not begun */
+    struct trial_order trial; /* if it is carried out just once */
 };
 
 /* What an experiment needs of who runs it. */
 struct experiment_host {
-    /* Reads options as the command line has them. Strings of `config` point into the
-     * arguments, or belong to the callee. */
+    /* Reads options as the command line has them. Strings point into the arguments, or
+     * belong to the callee. */
     bool (*configure)(void *opaque, int count, char *const arguments[],
-                      struct machine_config *config, struct error *error);
+                      struct machine_config *config, struct faults_config *faults,
+                      struct error *error);
     /* Everything is open: powers the machine on, and gives up what is not needed. */
     bool (*start)(void *opaque, struct machine *machine, struct error *error);
     /* The machine does not run any more, and is about to be destroyed. */
     void (*ended)(void *opaque, struct machine *machine);
+    /* The script has come to its trial, which this repeats as it likes (trial.h); then
+     * the experiment is over. NULL: it is carried out once, by options->trial. */
+    void (*conduct)(void *opaque, struct experiment *experiment);
     /* A line that the script wants to be seen. */
     void (*print)(void *opaque, const char *line);
-    const struct injector *injector; /* NULL: none */
     void *opaque;
 };
 
@@ -59,10 +75,15 @@ struct experiment_result {
     bool has_machine; /* there was one: what follows means something */
     uint64_t hash;    /* of the machine in the end: machine_hash() */
     uint64_t virtual_ns, instructions;
+    char end[EXPERIMENT_END_BYTES]; /* how the machine has ended; empty: it has not */
+    bool has_trial;                 /* the trial has been run: what follows is of it */
+    uint64_t trial_hash;  /* its end state, as far as it differs from its beginning */
+    uint64_t output_hash; /* of what all consoles have said in it */
+    char *output;         /* the last of that, EXPERIMENT_OUTPUT_BYTES at most */
     char engine[16];
     double host_s;
     json_t *values; /* what the script has recorded: an object */
-    json_t *faults; /* what is to tell of each: an array; NULL: there is no injector */
+    json_t *faults; /* what is to tell of each: an array */
 };
 
 /* Runs it to its end; that is a result, too, if it is a bad one. False, with one line
@@ -76,6 +97,7 @@ void experiment_result_free(struct experiment_result *result);
 struct experiment_record {
     json_t *json; /* owns what the others point to */
     const char *script, *script_hash, *hash, *engine, *outcome;
+    const char *trial_faults; /* NULL: none */
     const char **settings;
     unsigned setting_count;
     uint64_t seed;
@@ -86,6 +108,8 @@ bool experiment_record_find(const char *file, const char *id,
                             struct experiment_record *record, struct error *error);
 void experiment_record_free(struct experiment_record *record);
 
+/* The text of a script, to be freed; NULL if it cannot be read. */
+char *experiment_script_text(const char *file, struct error *error);
 /* Hash of a script as records have it; false if it cannot be read. */
 bool experiment_script_hash(const char *file, char text[EXPERIMENT_ID_BYTES],
                             struct error *error);

@@ -8,6 +8,8 @@
 
 #include "clock/clock.h"
 #include "experiment/experiment.h"
+#include "experiment/trial.h"
+#include "machine/checkpoint.h"
 #include "machine/consoles.h"
 #include "machine/control.h"
 #include "state/state.h"
@@ -29,7 +31,10 @@ enum {
 /* What a console has said: the last of it. Carriage returns are left out. */
 struct console_record {
     char *bytes;           /* a ring */
-    uint64_t total, lines; /* all that came */
+    uint64_t total;        /* all that came */
+    uint64_t hash;         /* of what has come since the trial began… */
+    char *kept;            /* …when there was this in the ring, */
+    uint64_t kept_total;   /* …and so much had come */
 };
 
 enum wait_kind {
@@ -38,6 +43,7 @@ enum wait_kind {
     WAIT_TEXT,
     WAIT_LINE,
     WAIT_END,
+    WAIT_TRIAL,
 };
 
 /* A coroutine of the script. */
@@ -55,6 +61,18 @@ struct activity {
     bool found;                         /* WAIT_TEXT; `cursors` is behind it */
     bool halt_is_end;                   /* WAIT_END */
     uint64_t cursors[MACHINE_CONSOLES]; /* how much of each console it has seen */
+};
+
+/* What trial {…} is to repeat. */
+struct trial {
+    bool exists;
+    int run, draw, put_back; /* references of Lua; LUA_NOREF: none */
+    json_t *space;
+    uint64_t timeout_ns;
+    struct checkpoint *checkpoint;
+    uint64_t begin_instructions, begin_ns;
+    uint64_t deadline_ns; /* of the run that is going on; CLOCK_NEVER */
+    bool begun;           /* …or was: the machine is not as it was in the beginning */
 };
 
 struct medium {
@@ -90,8 +108,8 @@ struct experiment {
     bool halted;      /* the CPU, and no interrupt can wake it */
     const char *end;  /* how the machine has ended; NULL: it has not */
     int exit_code;    /* with "debug-exit" */
-    void *injections; /* of host->injector */
-    unsigned fault_count;
+    struct faults *faults; /* with the machine */
+    struct trial trial;
 };
 
 struct experiment *experiment_of(lua_State *lua);
@@ -104,15 +122,16 @@ void script_where(lua_State *lua, char *text, size_t bytes);
 /* Ends the activity with an error at that place. */
 _Noreturn void script_raise(lua_State *lua, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
+/* An error in the script if there is none. */
+struct machine *script_machine(lua_State *lua);
 /* "1.5 s" in ns; false if it is none. */
 bool script_parse_duration(const char *text, uint64_t *duration_ns);
 
 /* Functions that prelude.lua and procedure.lua make those of that scripts have. NULL
  * ends a table. */
 extern const struct luaL_Reg script_functions[], wait_functions[], drive_functions[],
-    observe_functions[], machine_functions[];
-/* Only with an injector. */
-extern const struct luaL_Reg injection_functions[];
+    observe_functions[], machine_functions[],
+    injection_functions[], trial_functions[];
 
 /* activities.c */
 struct activity *activity_start(struct experiment *experiment, lua_State *thread,
@@ -121,6 +140,12 @@ struct activity *activity_start(struct experiment *experiment, lua_State *thread
  * finished. */
 void activities_run(struct experiment *experiment);
 void activities_free(struct experiment *experiment);
+/* An error that Lua has left on the stack is the end. */
+void activities_fail(struct experiment *experiment, lua_State *thread, int status);
+
+/* trial.c: the only activity waits for its trial to be carried out. */
+void trial_conduct(struct experiment *experiment);
+void trial_free(struct experiment *experiment);
 
 /* The experiment is over with this outcome, unless it is already. */
 void experiment_finish(struct experiment *experiment, const char *outcome,
@@ -129,6 +154,10 @@ void experiment_finish(struct experiment *experiment, const char *outcome,
 /* console.c */
 bool console_records_create(struct experiment *experiment);
 void console_records_free(struct experiment *experiment);
+/* A trial begins: what is there now is to be there again in console_records_return().
+ * False: out of memory. */
+bool console_records_keep(struct experiment *experiment);
+void console_records_return(struct experiment *experiment);
 /* For struct console_listener; `opaque`: the experiment. */
 void console_heard(void *opaque, unsigned console, uint8_t byte);
 /* Whether what the activity waits for is there already; moves its cursor behind it. */
@@ -140,8 +169,8 @@ ptrdiff_t console_take_line(const struct console_record *record, uint64_t *curso
 /* The last lines, for people: controls are shown as "\xNN". */
 void console_tail(const struct console_record *record, char *text, size_t bytes);
 
-/* inject.c: what is to tell of a fault, an object. */
-json_t *injection_report(struct experiment *experiment, unsigned fault);
+/* inject.c: what is to tell of all faults, an array. */
+json_t *injection_reports(struct experiment *experiment);
 
 /* result.c */
 /* Opens, or makes, a file to append to; -1 with an error. */

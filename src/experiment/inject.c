@@ -4,7 +4,7 @@
 
 #include <stdlib.h>
 
-json_t *injection_report(struct experiment *experiment, unsigned fault)
+static json_t *report_of(const struct fault *fault)
 {
     char *text = NULL;
     size_t bytes;
@@ -12,13 +12,23 @@ json_t *injection_report(struct experiment *experiment, unsigned fault)
     if (!stream) {
         return json_object();
     }
-    lock_take(machine_lock(experiment->machine));
-    experiment->host->injector->report(experiment->injections, fault, stream);
-    lock_release(machine_lock(experiment->machine));
+    fault_write_json(fault, stream);
     fclose(stream);
     json_t *report = json_loads(text, 0, NULL);
     free(text);
     return report ? report : json_object();
+}
+
+json_t *injection_reports(struct experiment *experiment)
+{
+    json_t *reports = json_array();
+    lock_take(machine_lock(experiment->machine));
+    for (const struct fault *fault = faults_first(experiment->faults); fault;
+         fault = fault_next(fault)) {
+        json_array_append_new(reports, report_of(fault));
+    }
+    lock_release(machine_lock(experiment->machine));
+    return reports;
 }
 
 /* inject(text): the number of the fault, from 0 on */
@@ -26,19 +36,20 @@ static int inject(lua_State *lua)
 {
     struct experiment *experiment = experiment_of(lua);
     const char *text = luaL_checkstring(lua, 1);
+    struct machine *machine = script_machine(lua);
     struct error error;
-    if (!experiment->machine) {
-        script_raise(lua,
-                     "there is no machine yet: describe one first, by machine {…}");
+    lock_take(machine_lock(machine));
+    lua_Integer number = 0;
+    for (const struct fault *fault = faults_first(experiment->faults); fault;
+         fault = fault_next(fault)) {
+        number++;
     }
-    lock_take(machine_lock(experiment->machine));
-    bool good =
-        experiment->host->injector->inject(experiment->injections, text, &error);
-    lock_release(machine_lock(experiment->machine));
+    bool good = faults_arm_text(experiment->faults, "inject", text, &error);
+    lock_release(machine_lock(machine));
     if (!good) {
-        script_raise(lua, "inject: %s", error.text);
+        script_raise(lua, "%s", error.text);
     }
-    lua_pushinteger(lua, experiment->fault_count++);
+    lua_pushinteger(lua, number);
     return 1;
 }
 
@@ -83,21 +94,23 @@ static void push_json(lua_State *lua, const json_t *json)
 }
 
 /* fault_report(number): a table */
-static int fault_report(lua_State *lua)
+static int report_fault(lua_State *lua)
 {
     struct experiment *experiment = experiment_of(lua);
-    lua_Integer fault = luaL_checkinteger(lua, 1);
-    if (fault < 0 || fault >= experiment->fault_count) {
-        script_raise(lua, "fault_report: there is no fault %d", (int)fault);
+    lua_Integer number = luaL_checkinteger(lua, 1);
+    json_t *reports = experiment->machine ? injection_reports(experiment) : NULL;
+    json_t *report = json_array_get(reports, (size_t)number); /* NULL: none such */
+    if (!report) {
+        json_decref(reports);
+        script_raise(lua, "fault_report: there is no fault %d", (int)number);
     }
-    json_t *report = injection_report(experiment, (unsigned)fault);
     push_json(lua, report);
-    json_decref(report);
+    json_decref(reports);
     return 1;
 }
 
 const struct luaL_Reg injection_functions[] = {
     {"inject", inject},
-    {"fault_report", fault_report},
+    {"fault_report", report_fault},
     {NULL, NULL},
 };

@@ -10,25 +10,15 @@
 
 enum { SCREEN_BYTES = 1 << 16, TAIL_BYTES = 4096, PEEK_MAXIMUM = 16 << 20 };
 
-static struct machine *machine_of(lua_State *lua)
-{
-    struct experiment *experiment = experiment_of(lua);
-    if (!experiment->machine) {
-        script_raise(lua,
-                     "there is no machine yet: describe one first, by machine {…}");
-    }
-    return experiment->machine;
-}
-
 static int now_ns(lua_State *lua)
 {
-    lua_pushinteger(lua, (lua_Integer)machine_now_ns(machine_of(lua)));
+    lua_pushinteger(lua, (lua_Integer)machine_now_ns(script_machine(lua)));
     return 1;
 }
 
 static int instructions(lua_State *lua)
 {
-    lua_pushinteger(lua, (lua_Integer)machine_cpu(machine_of(lua))->retired);
+    lua_pushinteger(lua, (lua_Integer)machine_cpu(script_machine(lua))->retired);
     return 1;
 }
 
@@ -36,7 +26,7 @@ static int state_hash_text(lua_State *lua)
 {
     char text[20];
     snprintf(text, sizeof(text), "%016llx",
-             (unsigned long long)machine_hash(machine_of(lua)));
+             (unsigned long long)machine_hash(script_machine(lua)));
     lua_pushstring(lua, text);
     return 1;
 }
@@ -44,7 +34,7 @@ static int state_hash_text(lua_State *lua)
 /* The text screen; nil in a graphics mode. */
 static int screen(lua_State *lua)
 {
-    struct machine *machine = machine_of(lua);
+    struct machine *machine = script_machine(lua);
     luaL_Buffer buffer;
     char *text = luaL_buffinitsize(lua, &buffer, SCREEN_BYTES);
     lock_take(machine_lock(machine));
@@ -61,7 +51,7 @@ static int screen(lua_State *lua)
 static int console_exists(lua_State *lua)
 {
     unsigned console = (unsigned)luaL_checkinteger(lua, 1);
-    lua_pushboolean(lua, machine_console_exists(machine_of(lua), console));
+    lua_pushboolean(lua, machine_console_exists(script_machine(lua), console));
     return 1;
 }
 
@@ -78,7 +68,7 @@ static int tail(lua_State *lua)
 /* peek(address, bytes, linear): the bytes; nil and how many there are. */
 static int peek(lua_State *lua)
 {
-    struct machine *machine = machine_of(lua);
+    struct machine *machine = script_machine(lua);
     lua_Integer address = luaL_checkinteger(lua, 1), bytes = luaL_checkinteger(lua, 2);
     bool linear = lua_toboolean(lua, 3);
     if (address < 0 || bytes < 0 || bytes > PEEK_MAXIMUM) {
@@ -110,7 +100,7 @@ static int registers(lua_State *lua)
     static const char *const general[] = {"eax", "ecx", "edx", "ebx",
                                           "esp", "ebp", "esi", "edi"};
     static const char *const segments[] = {"es", "cs", "ss", "ds", "fs", "gs"};
-    const struct cpu *cpu = machine_cpu(machine_of(lua));
+    const struct cpu *cpu = machine_cpu(script_machine(lua));
     lua_newtable(lua);
     for (size_t i = 0; i < ARRAY_LENGTH(general); i++) {
         set_field(lua, general[i], cpu->regs[i]);
@@ -139,7 +129,7 @@ static void screenshot_done(void *opaque, const char *path, const char *problem)
 static int screenshot(lua_State *lua)
 {
     struct experiment *experiment = experiment_of(lua);
-    struct machine *machine = machine_of(lua);
+    struct machine *machine = script_machine(lua);
     const char *name = luaL_checkstring(lua, 1);
     char path[PICTURE_PATH_BYTES];
     struct error error;

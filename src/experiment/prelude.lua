@@ -114,7 +114,7 @@ local function check_options(what, options, known)
             raise("%s: there is no option '%s'; there are %s", what, tostring(key),
                   list(known))
         end
-        if known[key] ~= "duration" then
+        if known[key] ~= "duration" and known[key] ~= "any" then
             check(what .. ": " .. key, options[key], known[key])
         end
     end
@@ -266,4 +266,5 @@ own.raise, own.check, own.check_integer = raise, check, check_integer
 own.check_duration, own.check_options = check_duration, check_options
 own.console_number, own.sorted_keys, own.list = console_number, sorted_keys, list
 own.fail, own.quote = fail, quote
+own.raw_next = raw_next
 return own

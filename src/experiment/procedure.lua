@@ -26,11 +26,11 @@ local MACHINE = {
     memory = "size",
     name = "string", netdev = "list", nic = "list", no_reboot = "boolean",
     nodefaults = "boolean", parallel = "boolean", rtc = "string",
-    watchdog_action = "string",
+    symbols = "string", watchdog_action = "string",
     media = "table", console = "string",
 }
 local WORDS = {
-    memory = "-m", no_reboot = "-no-reboot", watchdog_action = "-watchdog-action",
+    memory = "-m", symbols = "-fault-symbols", no_reboot = "-no-reboot", watchdog_action = "-watchdog-action",
 }
 local CONSOLE_WORDS = {debugcon = true, parallel = true}
 
@@ -328,14 +328,12 @@ end
 
 -- -- faults --
 
-if core.inject then
-    function inject(text)
-        return core.inject(check("inject", text, "string"))
-    end
+function inject(text)
+    return core.inject(check("inject", text, "string"))
+end
 
-    function fault_report(fault)
-        return core.fault_report(check_integer("fault_report", fault))
-    end
+function fault_report(fault)
+    return core.fault_report(check_integer("fault_report", fault))
 end
 
 -- -- the common case, without a procedure --
@@ -343,7 +341,7 @@ end
 local EXPERIMENT = {
     machine = "table", expect = "table", never = "table", timeout = "duration",
     ending = "string", outcome = "string", on = "string",
-    fault = core.inject and "string" or nil,
+    fault = "string",
 }
 
 -- A machine, what it is to say, in this order, and what never, and how it is to end.

@@ -78,6 +78,9 @@ bool result_store(int fd, const struct experiment *experiment, struct error *err
     json_object_set_new(json, "script_hash", json_string(experiment->script_hash));
     json_object_set_new(json, "settings", settings_of(options));
     json_object_set_new(json, "seed", json_integer((json_int_t)options->seed));
+    if (options->trial.faults) {
+        json_object_set_new(json, "trial_faults", text_of(options->trial.faults));
+    }
     if (result->has_machine) {
         json_object_set_new(json, "engine", json_string(result->engine));
         set_hash(json, "hash", result->hash);
@@ -111,11 +114,12 @@ static bool take_record(struct experiment_record *record, const char *file,
     json_int_t seed;
     const char *id;
     json_t *settings;
-    record->hash = record->engine = NULL;
-    if (json_unpack(json, "{s:s,s:s,s:s,s:s,s:I,s:o,s?s,s?s}", "id", &id, "outcome",
+    record->hash = record->engine = record->trial_faults = NULL;
+    if (json_unpack(json, "{s:s,s:s,s:s,s:s,s:I,s:o,s?s,s?s,s?s}", "id", &id, "outcome",
                     &record->outcome, "script", &record->script, "script_hash",
                     &record->script_hash, "seed", &seed, "settings", &settings, "hash",
-                    &record->hash, "engine", &record->engine) != 0) {
+                    &record->hash, "engine", &record->engine, "trial_faults",
+                    &record->trial_faults) != 0) {
         return error_set(error, "'%s': a line is no result of an experiment", file);
     }
     record->seed = (uint64_t)seed;

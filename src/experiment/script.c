@@ -15,8 +15,9 @@
 #include <time.h>
 
 /* Generated of the files in Lua. */
-#include "experiment/prelude.h"
-#include "experiment/procedure.h"
+#include "experiment/lua_prelude.h"
+#include "experiment/lua_procedure.h"
+#include "experiment/lua_trial.h"
 
 enum {
     MEMORY_MAXIMUM = SCRIPT_MEMORY_MIB << 20,
@@ -52,6 +53,16 @@ void script_raise(lua_State *lua, const char *format, ...)
     lua_pushfstring(lua, "%s: %s", where, text);
     lua_error(lua);
     abort(); /* lua_error() does not return */
+}
+
+struct machine *script_machine(lua_State *lua)
+{
+    struct experiment *experiment = experiment_of(lua);
+    if (!experiment->machine) {
+        script_raise(lua,
+                     "there is no machine yet: describe one first, by machine {…}");
+    }
+    return experiment->machine;
 }
 
 bool script_parse_duration(const char *text, uint64_t *duration_ns)
@@ -190,12 +201,10 @@ static void push_functions(struct experiment *experiment, lua_State *lua)
 {
     const struct luaL_Reg *const tables[] = {script_functions, wait_functions,
                                              drive_functions, observe_functions,
-                                             machine_functions};
+                                             machine_functions, injection_functions,
+                                             trial_functions};
     for (size_t i = 0; i < ARRAY_LENGTH(tables); i++) {
         luaL_setfuncs(lua, tables[i], 0);
-    }
-    if (experiment->host->injector) {
-        luaL_setfuncs(lua, injection_functions, 0);
     }
     const struct experiment_options *options = experiment->options;
     lua_pushinteger(lua, (lua_Integer)options->seed);
@@ -219,6 +228,18 @@ static void load_own(lua_State *lua, const unsigned char *text, size_t bytes)
     }
 }
 
+/* Places on the stack while a Lua is filled. */
+enum { CORE = 1, OWN = 2 };
+
+/* A part that needs what prelude.lua gives. */
+static void load_part(lua_State *lua, const unsigned char *text, size_t bytes)
+{
+    load_own(lua, text, bytes);
+    lua_pushvalue(lua, CORE);
+    lua_pushvalue(lua, OWN);
+    lua_call(lua, 2, 0);
+}
+
 /* Of an empty Lua: what computes, and what is our own. */
 static int fill(lua_State *lua)
 {
@@ -234,12 +255,13 @@ static int fill(lua_State *lua)
     }
     lua_newtable(lua);
     push_functions(experiment, lua);
+    luaL_requiref(lua, "debug", luaopen_debug, 0); /* for our own part */
+    lua_setfield(lua, -2, "debug");
     load_own(lua, prelude_lua, sizeof(prelude_lua));
-    lua_pushvalue(lua, 1);
+    lua_pushvalue(lua, CORE);
     lua_call(lua, 1, 1);
-    load_own(lua, procedure_lua, sizeof(procedure_lua));
-    lua_rotate(lua, 1, 1);
-    lua_call(lua, 2, 0);
+    load_part(lua, procedure_lua, sizeof(procedure_lua));
+    load_part(lua, trial_lua, sizeof(trial_lua));
     return 0;
 }
 
@@ -280,10 +302,10 @@ bool script_create(struct experiment *experiment, struct error *error)
 
 void script_destroy(struct experiment *experiment)
 {
+    activities_free(experiment);
     if (experiment->lua) {
         lua_close(experiment->lua);
     }
-    activities_free(experiment);
 }
 
 static char *read_script(const char *path, size_t *bytes, struct error *error)
@@ -299,6 +321,7 @@ static char *read_script(const char *path, size_t *bytes, struct error *error)
         return NULL;
     }
     *bytes = fread(text, 1, SCRIPT_BYTES, file);
+    text[*bytes < SCRIPT_BYTES ? *bytes : SCRIPT_BYTES - 1] = '\0';
     bool good = !ferror(file) && *bytes < SCRIPT_BYTES;
     fclose(file);
     if (!good) {
@@ -308,6 +331,12 @@ static char *read_script(const char *path, size_t *bytes, struct error *error)
         return NULL;
     }
     return text;
+}
+
+char *experiment_script_text(const char *file, struct error *error)
+{
+    size_t bytes;
+    return read_script(file, &bytes, error);
 }
 
 bool experiment_script_hash(const char *file, char text[EXPERIMENT_ID_BYTES],

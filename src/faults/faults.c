@@ -124,6 +124,8 @@ struct faults *faults_create(struct machine *machine,
     }
     faults->machine = machine;
     faults->seed = config->seed;
+    faults->injected = config->injected;
+    faults->opaque = config->opaque;
     faults->visitor =
         (struct machine_visitor){.visit = visit, .opaque = faults, .at = UINT64_MAX};
     faults->debugger.reached = reached;
@@ -174,21 +176,30 @@ void faults_disarm_all(struct faults *faults)
     machine_cpu_to_change(faults->machine)->observer = NULL;
 }
 
-void faults_destroy(struct faults *faults)
+void faults_forget_all(struct faults *faults, uint64_t seed)
 {
     struct fault *next;
-    if (!faults) {
-        return;
-    }
-    lock_take(machine_lock(faults->machine));
     faults_disarm_all(faults);
-    machine_remove_visitor(faults->machine, &faults->visitor);
-    lock_release(machine_lock(faults->machine));
     for (struct fault *f = faults->first; f; f = next) {
         next = f->next;
         free(f->data);
         free(f);
     }
+    faults->first = faults->last = NULL;
+    faults->armed = 0;
+    faults->seed = seed;
+    update(faults);
+}
+
+void faults_destroy(struct faults *faults)
+{
+    if (!faults) {
+        return;
+    }
+    lock_take(machine_lock(faults->machine));
+    faults_forget_all(faults, 0);
+    machine_remove_visitor(faults->machine, &faults->visitor);
+    lock_release(machine_lock(faults->machine));
     symbols_free(&faults->symbols);
     if (faults->log) {
         fclose(faults->log);

@@ -64,6 +64,10 @@ struct faults_config {
     uint64_t seed;
     const char *log; /* a file for reports, as lines of JSON; NULL: standard error */
     const char *symbols; /* System.map; NULL: none */
+    /* Told of each injection, on the CPU's thread before its next instruction, lock
+     * held. May be NULL. */
+    void (*injected)(void *opaque, const struct fault *fault);
+    void *opaque;
 };
 
 /* Opens files: call it before the process is confined. NULL with a line in `error`. */
@@ -81,6 +85,10 @@ struct fault *faults_arm_text(struct faults *faults, const char *option,
 /* Nothing is broken any more; what was changed stays. Reports stay. The CPU does not
  * run, or is held (machine/control.h). */
 void faults_disarm_all(struct faults *faults);
+
+/* Likewise, and there have never been any: what comes by chance follows from `seed`
+ * anew. */
+void faults_forget_all(struct faults *faults, uint64_t seed);
 
 /* In the order of arming; NULL: no more. */
 struct fault *faults_first(const struct faults *faults);

@@ -73,6 +73,8 @@ struct faults {
     uint64_t seed;
     unsigned armed; /* so far, for names */
     FILE *log;
+    void (*injected)(void *opaque, const struct fault *fault); /* see faults_config */
+    void *opaque;
     struct symbols symbols;
     struct linux_kernel kernel; /* if a trigger is of a process */
     struct machine_visitor visitor;

@@ -133,6 +133,9 @@ static void begin(struct fault *fault)
     if (report->injections++ == 0) {
         report->injected = place;
     }
+    if (fault->owner->injected) {
+        fault->owner->injected(fault->owner->opaque, fault);
+    }
 }
 
 /* Intermittent: the next edge, at a period's begin or at its end of duty. Periods count

@@ -7,18 +7,6 @@ static bool overlaps(const struct page_user *user, gpa_t address, unsigned width
     return address < user->first + user->bytes && user->first < address + width;
 }
 
-/* What would be there. */
-static const struct memory_region *below(const struct page_watches *watches,
-                                         gpa_t address)
-{
-    return memory_find_below(watches->map, address, MEMORY_PRIORITY_WATCH);
-}
-
-static uint32_t ones(unsigned width)
-{
-    return width == 4 ? UINT32_MAX : (1U << (8 * width)) - 1;
-}
-
 static uint32_t watch_read(void *opaque, uint64_t offset, unsigned width)
 {
     const struct page_watch *watch = opaque;
@@ -28,27 +16,14 @@ static uint32_t watch_read(void *opaque, uint64_t offset, unsigned width)
             u->reads(u->opaque, address, width);
         }
     }
-    const struct memory_region *region = below(watch->owner, address);
-    uint32_t value = region ? memory_region_read(region, address, width) : ones(width);
+    uint32_t value =
+        memory_read_below(watch->owner->map, address, width, MEMORY_PRIORITY_WATCH);
     for (struct page_user *u = watch->first; u; u = u->next) {
         if (u->has_read && overlaps(u, address, width)) {
             u->has_read(u->opaque, address, width, &value);
         }
     }
     return value;
-}
-
-static void write_below(const struct page_watches *watches, gpa_t address,
-                        uint32_t value, unsigned width)
-{
-    const struct memory_region *region = below(watches, address);
-    if (!region) {
-        return;
-    }
-    memory_region_write(region, address, value, width);
-    if (region->write) {
-        page_watch_changed(watches, region->write + (address - region->start), width);
-    }
 }
 
 static void watch_write(void *opaque, uint64_t offset, uint32_t value, unsigned width)
@@ -62,7 +37,8 @@ static void watch_write(void *opaque, uint64_t offset, uint32_t value, unsigned 
         }
     }
     if (passes) {
-        write_below(watch->owner, address, value, width);
+        memory_write_below(watch->owner->map, address, value, width,
+                           MEMORY_PRIORITY_WATCH);
     }
     for (struct page_user *u = watch->first; u; u = u->next) {
         if (u->has_written && overlaps(u, address, width)) {
@@ -144,7 +120,8 @@ void page_watch_remove(struct page_watches *watches, struct page_user *user)
 
 uint8_t *page_watch_ram(const struct page_watches *watches, gpa_t address)
 {
-    const struct memory_region *region = below(watches, address);
+    const struct memory_region *region =
+        memory_find_below(watches->map, address, MEMORY_PRIORITY_WATCH);
     const struct ram *ram = watches->map->ram;
     if (!region || !region->read || region->read != region->write) {
         return NULL;
@@ -157,10 +134,11 @@ void page_watch_changed(const struct page_watches *watches, const uint8_t *host,
                         unsigned bytes)
 {
     const struct memory_map *map = watches->map;
-    const struct ram *ram = map->ram;
-    if (host >= ram->host && host < ram->host + ram->bytes &&
-        map->listener.code_written) {
-        map->listener.code_written(map->listener.opaque, (uint64_t)(host - ram->host),
-                                   bytes);
+    uint64_t offset;
+    if (ram_finds(map->ram, host, &offset)) {
+        ram_note_write(map->ram, offset, bytes);
+        if (map->listener.code_written) {
+            map->listener.code_written(map->listener.opaque, offset, bytes);
+        }
     }
 }

@@ -47,7 +47,7 @@ void page_watch_remove(struct page_watches *watches, struct page_user *user);
 /* Host memory of RAM that is seen at `address`, watched or not, up to the page's end;
  * NULL: none, or some that cannot be written. */
 uint8_t *page_watch_ram(const struct page_watches *watches, gpa_t address);
-/* It has been changed: decoded code is forgotten. */
+/* It has been changed: decoded code is forgotten, checkpoints are told. */
 void page_watch_changed(const struct page_watches *watches, const uint8_t *host,
                         unsigned bytes);
 

@@ -90,6 +90,17 @@ unsigned register_bytes(const struct register_name *name)
     return name->bytes;
 }
 
+void register_existing_bits(const struct register_name *name,
+                            uint8_t mask[REGISTER_FILE_BYTES])
+{
+    const uint32_t flags = EFLAGS_SYSTEM | EFLAGS_ARITHMETIC, mxcsr = MXCSR_BITS;
+    memset(mask, 0, REGISTER_FILE_BYTES);
+    memset(mask, UINT8_MAX, name->bytes);
+    if (name->kind == REGISTER_EFLAGS || name->kind == REGISTER_MXCSR) {
+        memcpy(mask, name->kind == REGISTER_EFLAGS ? &flags : &mxcsr, name->bytes);
+    }
+}
+
 static uint32_t get_word(const struct cpu *cpu, const struct register_name *name)
 {
     const uint32_t controls[] = {cpu->cr0, 0, cpu->cr2, cpu->cr3, cpu->cr4};

@@ -30,6 +30,10 @@ enum register_kind register_kind(const struct register_name *name);
 unsigned register_number(const struct register_name *name);
 unsigned register_bytes(const struct register_name *name);
 
+/* Which bits it has, low byte first. */
+void register_existing_bits(const struct register_name *name,
+                            uint8_t mask[REGISTER_FILE_BYTES]);
+
 void register_get(const struct cpu *cpu, const struct register_name *name,
                   uint8_t *value);
 /* Bits that the register does not have are left out. */

@@ -262,6 +262,23 @@ bool checkpoint_restore(struct machine *machine, const struct checkpoint *checkp
     return restored;
 }
 
+uint64_t checkpoint_hash(struct machine *machine, const struct checkpoint *checkpoint)
+{
+    struct checkpoints *all = machine->checkpoints;
+    struct state_buffer state = {.memory_apart = true};
+    struct ram *rams[CHECKPOINT_RAMS];
+    assert(checkpoint->machine == machine && !machine->in_run);
+    find_rams(machine, rams);
+    lock_take(&machine->lock);
+    disks_settle(machine);
+    machine_state_save(machine, &state);
+    uint64_t hash = state_hash_bytes(0, state.bytes, state.length);
+    hash = memory_image_hash(&all->pool, rams, all->base, checkpoint->memory, hash);
+    lock_release(&machine->lock);
+    state_buffer_free(&state);
+    return hash;
+}
+
 /* -- the end -- */
 
 void checkpoint_free(struct checkpoint *checkpoint)

@@ -29,6 +29,10 @@ struct checkpoint *checkpoint_take(struct machine *machine, struct error *error)
  * if a medium has been changed in a drive since. */
 bool checkpoint_restore(struct machine *machine, const struct checkpoint *checkpoint,
                         struct error *error);
+/* Hash of the machine's state, and of the pages of memory that differ from those of the
+ * checkpoint: machines that have come from the same checkpoint to the same state have
+ * the same. Costs what has changed since, not what there is. Disks are not in it. */
+uint64_t checkpoint_hash(struct machine *machine, const struct checkpoint *checkpoint);
 /* NULL is fine. All are to be freed before the machine is destroyed. */
 void checkpoint_free(struct checkpoint *checkpoint);
 

@@ -189,6 +189,20 @@ void memory_image_free(struct page_pool *pool, struct memory_image *image)
 
 /* -- back to an image -- */
 
+/* The first page from `page` on that may differ from `pages`, as what memory held in
+ * the beginning is `before`; or the end. */
+static uint64_t next_different(const struct ram *ram, uint64_t page,
+                               const uint32_t *before, const uint32_t *pages)
+{
+    if (before == pages) {
+        return next_written(ram, page);
+    }
+    while (page < pages_of(ram) && before[page] == pages[page] && !ram->written[page]) {
+        page++;
+    }
+    return page;
+}
+
 struct restoring {
     const struct page_pool *pool;
     memory_image_listener *listener;
@@ -214,18 +228,9 @@ static void restore_page(struct restoring *restoring, struct ram *ram, uint64_t 
 static void restore_memory(struct restoring *restoring, struct ram *ram,
                            const uint32_t *before, const uint32_t *pages)
 {
-    uint64_t count = pages_of(ram);
-    if (before == pages) {
-        for (uint64_t page = next_written(ram, 0); page < count;
-             page = next_written(ram, page + 1)) {
-            restore_page(restoring, ram, page, pages[page]);
-        }
-        return;
-    }
-    for (uint64_t page = 0; page < count; page++) {
-        if (before[page] != pages[page] || ram->written[page]) {
-            restore_page(restoring, ram, page, pages[page]);
-        }
+    for (uint64_t page = next_different(ram, 0, before, pages); page < pages_of(ram);
+         page = next_different(ram, page + 1, before, pages)) {
+        restore_page(restoring, ram, page, pages[page]);
     }
 }
 
@@ -242,4 +247,42 @@ uint64_t memory_image_restore(const struct page_pool *pool,
         first += pages_of(rams[i]);
     }
     return restoring.copied;
+}
+
+/* -- and the difference to one -- */
+
+static uint64_t hash_page(uint64_t hash, const uint8_t *page)
+{
+    uint64_t words[PAGE_BYTES / sizeof(uint64_t)];
+    memcpy(words, page, sizeof(words));
+    for (size_t i = 0; i < ARRAY_LENGTH(words); i++) {
+        hash = (hash ^ words[i]) * UINT64_C(0x9e3779b97f4a7c15);
+        hash ^= hash >> 32;
+    }
+    return hash;
+}
+
+uint64_t memory_image_hash(const struct page_pool *pool,
+                           struct ram *const rams[CHECKPOINT_RAMS],
+                           const struct memory_image *base,
+                           const struct memory_image *image, uint64_t seed)
+{
+    static const uint8_t zeros[PAGE_BYTES];
+    uint64_t hash = seed, first = 0;
+    for (unsigned i = 0; i < CHECKPOINT_RAMS; i++) {
+        const struct ram *ram = rams[i];
+        const uint32_t *before = base->pages + first, *pages = image->pages + first;
+        for (uint64_t page = next_different(ram, 0, before, pages);
+             page < pages_of(ram);
+             page = next_different(ram, page + 1, before, pages)) {
+            const uint8_t *now = ram->host + (page << PAGE_SHIFT);
+            const uint8_t *then =
+                pages[page] == PAGE_OF_ZEROS ? zeros : page_at(pool, pages[page]);
+            if (memcmp(now, then, PAGE_BYTES) != 0) {
+                hash = hash_page(hash + first + page, now);
+            }
+        }
+        first += pages_of(ram);
+    }
+    return hash;
 }

@@ -47,4 +47,10 @@ uint64_t memory_image_restore(const struct page_pool *pool,
                               const struct memory_image *image,
                               memory_image_listener *listener, void *opaque);
 
+/* Hash of the pages that differ from those of the image; `base` as above. */
+uint64_t memory_image_hash(const struct page_pool *pool,
+                           struct ram *const rams[CHECKPOINT_RAMS],
+                           const struct memory_image *base,
+                           const struct memory_image *image, uint64_t seed);
+
 #endif

@@ -213,3 +213,22 @@ size_t machine_console_type(struct machine *machine, unsigned console,
                ? character_inject(machine->consoles[console].character, bytes, count)
                : 0;
 }
+
+bool machine_consoles_have_input(const struct machine *machine)
+{
+    for (unsigned i = 0; i < MACHINE_SERIAL_LINES; i++) {
+        if (machine->uarts[i] && character_input_waits(machine->consoles[i].character)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void machine_consoles_forget_input(struct machine *machine)
+{
+    for (unsigned i = 0; i < MACHINE_SERIAL_LINES; i++) {
+        if (machine->uarts[i]) {
+            character_forget_input(machine->consoles[i].character);
+        }
+    }
+}

@@ -37,4 +37,9 @@ bool machine_console_exists(const struct machine *machine, unsigned console);
 size_t machine_console_type(struct machine *machine, unsigned console,
                             const uint8_t *bytes, size_t count);
 
+/* Whether something that came in waits for a UART that has room. Lock held. */
+bool machine_consoles_have_input(const struct machine *machine);
+/* It does not come any more. Lock held. */
+void machine_consoles_forget_input(struct machine *machine);
+
 #endif

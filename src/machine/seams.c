@@ -81,6 +81,7 @@ static void forget_memory(struct machine *machine)
                   (off_t)ram->bytes) < 0) {
         memset(ram->host, 0, ram->bytes);
     }
+    ram_note_write(ram, 0, ram->bytes);
     machine->memory.listener.code_written(machine->memory.listener.opaque, 0,
                                           ram->bytes);
 }

@@ -10,7 +10,7 @@ bool mmu_translate(struct cpu *cpu, gla_t address, gpa_t *physical, uint64_t *en
     uint64_t leaf = ENTRY_PRESENT | both;
     *physical = address;
     if (cpu->cr0 & CR0_PG) {
-        mmu_peek(cpu, address, &peek);
+        mmu_peek_unwatched(cpu, address, &peek);
         leaf = mmu_peek_leaf(&peek, (address >> PAGE_SHIFT) % MMU_PEEK_ENTRIES);
         *physical = peek.large ? large_page_physical(leaf, address, peek.wide)
                                : (leaf & PAE_ADDRESS) | (address & PAGE_OFFSET_MASK);

@@ -52,6 +52,8 @@ struct mmu_peek {
 
 /* Looks only: sets no A or D, raises nothing, reads no device. */
 void mmu_peek(struct cpu *cpu, gla_t address, struct mmu_peek *out);
+/* Likewise, also in tables that somebody watches: for those who look on. */
+void mmu_peek_unwatched(struct cpu *cpu, gla_t address, struct mmu_peek *out);
 
 /* Whether instructions may be fetched at `address`, in what was peeked at, with A set
  * already; and where they are. */

@@ -153,6 +153,16 @@ size_t character_inject(struct character *character, const uint8_t *bytes, size_
     return count;
 }
 
+bool character_input_waits(const struct character *character)
+{
+    return character->input_count > 0;
+}
+
+void character_forget_input(struct character *character)
+{
+    character->input_count = 0;
+}
+
 void character_accept_input(struct character *character)
 {
     if (character->input_count > 0) {

@@ -57,6 +57,9 @@ void character_write(struct character *character, const uint8_t *bytes, size_t c
  * for. */
 size_t character_inject(struct character *character, const uint8_t *bytes,
                         size_t count);
+/* Whether some of what came from the other side waits for room, and: it is lost. */
+bool character_input_waits(const struct character *character);
+void character_forget_input(struct character *character);
 /* The receiver has room again; it is also asked when output has left. */
 void character_accept_input(struct character *character);
 

@@ -24,11 +24,10 @@ static struct segment {
     uint32_t base, limit, bits;
 } segments[SEGMENTS];
 
-static void change(struct random *random)
+static void change(struct random *random, unsigned i)
 {
     static const uint32_t types[] = {DATA_WRITE, DATA_WRITE, DATA_WRITE,  DATA_READ,
                                      CODE_READ,  CODE_READ,  CODE_EXECUTE};
-    unsigned i = random_below(random, SEGMENTS);
     struct segment *segment = &segments[i];
     bool flat = random_below(random, 3) == 0;
     segment->base = flat ? 0 : WINDOW + PAGE_BYTES * random_below(random, PAGES - 1);
@@ -114,12 +113,12 @@ static void test_ring(const char *name, unsigned ring)
     struct random random = random_new(600 + ring);
     struct tally tally = {0};
     begin(name);
-    for (unsigned i = 0; i < 4 * SEGMENTS; i++) {
-        change(&random);
+    for (unsigned i = 0; i < SEGMENTS; i++) {
+        change(&random, i);
     }
     for (unsigned n = 0; n < TRIES; n++) {
         if (random_below(&random, 4) == 0) {
-            change(&random);
+            change(&random, random_below(&random, SEGMENTS));
         }
         try_one(&tally, &random, ring);
     }

@@ -1,0 +1,43 @@
+/* campaign/crew.h: the workers of a campaign: processes that come, are given work, and
+ * may die of it.
+ * Thread: one. */
+#ifndef CAMPAIGN_CREW_H
+#define CAMPAIGN_CREW_H
+
+#include "campaign/campaign.h"
+
+#include <jansson.h>
+#include <sys/types.h>
+
+enum { CREW_PIPELINE = 2 }; /* experiments that a worker has at a time */
+
+struct crew_member {
+    pid_t pid; /* 0: it has gone */
+    int fd;
+    unsigned index;
+    bool ready;                     /* it is at the trial, and as the others are */
+    unsigned waiting;               /* orders that it has not answered… */
+    uint64_t orders[CREW_PIPELINE]; /* …their numbers, the oldest first… */
+    double since_s;                 /* …on which it has been since then */
+};
+
+struct crew {
+    const struct campaign_options *options;
+    const struct campaign_host *host;
+    struct crew_member *members;
+    unsigned count;
+};
+
+/* Begins a process for each member that has none. */
+bool crew_start(struct crew *crew, struct error *error);
+/* Takes the message; false: the worker is gone. */
+bool crew_tell(struct crew_member *member, json_t *message);
+/* The worker is gone, or is to be: says how it has ended, "killed by signal 11". */
+void crew_bury(struct crew_member *member, char *how, size_t bytes);
+/* Waits for messages, for at most `timeout_ms`. The first member that has one, or has
+ * gone; NULL: none, or a signal. */
+struct crew_member *crew_wait(struct crew *crew, int timeout_ms);
+void crew_end(struct crew *crew);
+double crew_now_s(void);
+
+#endif

@@ -1,0 +1,145 @@
+#include "campaign/worker.h"
+
+#include "campaign/message.h"
+#include "campaign/survey.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+/* What guests and scripts say may be no UTF-8, and then no text of JSON. */
+static json_t *text_of(const char *text)
+{
+    json_t *json = json_string(text);
+    if (!json) {
+        char *clean = strdup(text);
+        for (char *c = clean; *c; c++) {
+            *c = *c & 0x80 ? '?' : *c;
+        }
+        json = json_string(clean);
+        free(clean);
+    }
+    return json;
+}
+
+static json_t *hash_of(uint64_t hash)
+{
+    char text[20];
+    snprintf(text, sizeof(text), "%016" PRIx64, hash);
+    return json_string(text);
+}
+
+static json_t *result_object(const struct experiment_result *result, double host_ms)
+{
+    return json_pack(
+        "{s:o,s:b,s:o,s:o,s:s,s:o,s:o,s:I,s:I,s:O,s:O,s:f}", "outcome",
+        text_of(result->outcome), "by_script", result->by_script, "detail",
+        text_of(result->detail), "hash", hash_of(result->trial_hash), "end",
+        result->end, "output_hash", hash_of(result->output_hash), "output",
+        text_of(result->output ? result->output : ""), "instructions",
+        (json_int_t)result->instructions, "virtual_ns", (json_int_t)result->virtual_ns,
+        "values", result->values, "faults", result->faults, "host_ms", host_ms);
+}
+
+static double now_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec * 1e3 + (double)now.tv_nsec / 1e6;
+}
+
+static json_t *carry_out(struct experiment *experiment, const struct trial_order *order)
+{
+    struct experiment_result *result = malloc(sizeof(*result));
+    if (!result) {
+        return json_null();
+    }
+    double begin_ms = now_ms();
+    trial_run(experiment, order, result);
+    json_t *object = result_object(result, now_ms() - begin_ms);
+    experiment_result_free(result);
+    free(result);
+    return object;
+}
+
+static uint64_t number_of(const json_t *message, const char *key)
+{
+    return (uint64_t)json_integer_value(json_object_get(message, key));
+}
+
+static json_t *answer_golden(struct experiment *experiment, const json_t *message)
+{
+    (void)message;
+    const struct trial_order order = {.seed = 0};
+    return json_pack("{s:o}", "golden", carry_out(experiment, &order));
+}
+
+/* What could not be carried out, as a result. */
+static json_t *refusal(const char *why)
+{
+    return json_pack("{s:s,s:b,s:s,s:s}", "outcome", "error", "by_script", false,
+                     "detail", why, "end", "");
+}
+
+static json_t *answer_run(struct experiment *experiment, const json_t *message)
+{
+    uint64_t number = number_of(message, "number");
+    json_t *point = survey_point(experiment, number_of(message, "campaign_seed"), number,
+                                 number_of(message, "end"));
+    const struct trial_order order = {
+        .seed = number_of(message, "seed"),
+        .faults = json_string_value(json_object_get(point, "fault")),
+        .timeout_ns = number_of(message, "timeout_ns"),
+    };
+    const char *why = json_string_value(json_object_get(point, "error"));
+    return json_pack("{s:I,s:o,s:o}", "number", (json_int_t)number, "result",
+                     why ? refusal(why) : carry_out(experiment, &order), "point", point);
+}
+
+static const struct {
+    const char *name;
+    json_t *(*answer)(struct experiment *experiment, const json_t *message);
+} orders[] = {
+    {"golden", answer_golden},
+    {"run", answer_run},
+};
+
+static json_t *answer(struct experiment *experiment, const json_t *message)
+{
+    const char *name = json_string_value(json_object_get(message, "do"));
+    for (size_t i = 0; name && i < ARRAY_LENGTH(orders); i++) {
+        if (strcmp(orders[i].name, name) == 0) {
+            return orders[i].answer(experiment, message);
+        }
+    }
+    return json_pack("{s:s}", "failed", "an order that is not known");
+}
+
+static json_t *description(const struct experiment *experiment)
+{
+    const json_t *space = trial_space(experiment);
+    return json_pack("{s:{s:I,s:I,s:I,s:O?,s:b,s:s}}", "ready", "begin",
+                     (json_int_t)trial_begin(experiment), "begin_ns",
+                     (json_int_t)trial_begin_ns(experiment), "timeout_ns",
+                     (json_int_t)trial_timeout_ns(experiment), "space", space, "draws",
+                     trial_draws(experiment), "engine", trial_engine(experiment));
+}
+
+void worker_conduct(void *opaque, struct experiment *experiment)
+{
+    struct worker *worker = opaque;
+    json_t *message = NULL;
+    worker->came_to_trial = true;
+    bool good = message_send(worker->fd, description(experiment));
+    while (good && (message = message_receive(worker->fd))) {
+        good = message_send(worker->fd, answer(experiment, message));
+        json_decref(message);
+    }
+}
+
+void worker_fail(struct worker *worker, const char *why)
+{
+    message_send(worker->fd, json_pack("{s:o}", "failed", text_of(why)));
+}
