@@ -106,7 +106,7 @@ struct memory_map {
      * no code is kept that was decoded from it. NULL: there is none. */
     const struct ram *video;
     uint32_t generation;
-    unsigned watched;                    /* regions with MEMORY_PRIORITY_WATCH */
+    unsigned watched; /* regions with MEMORY_PRIORITY_MODULE or more */
     const struct dma_filter *dma_filter; /* bus/dma.h; NULL: nobody */
     /* The CPU's caches; may be NULL. `changed` may be called at any time with the lock
      * held; `code_written` before the CPU goes on, for RAM only. */
@@ -125,7 +125,8 @@ enum {
     MEMORY_PRIORITY_VGA = 30,        /* the legacy window at 0xa0000 */
     MEMORY_PRIORITY_PCI = 40,        /* base address registers above the top of RAM */
     MEMORY_PRIORITY_LOCAL_APIC = 50, /* the CPU sees it before the bus does */
-    MEMORY_PRIORITY_WATCH = 60,      /* who watches or breaks what is below */
+    MEMORY_PRIORITY_MODULE = 55,     /* from here on no memory: who breaks RAM… */
+    MEMORY_PRIORITY_WATCH = 60,      /* …watches or breaks what is below */
     MEMORY_PRIORITY_TRACE = 70,      /* who notes every access */
 };
 

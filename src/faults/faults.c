@@ -245,6 +245,9 @@ static struct fault *create(struct faults *faults, const struct fault_spec *spec
     fault->owner = faults;
     fault->spec = *spec;
     fault->target = targets[spec->target];
+    if (spec->module.is_meant) {
+        fault->target = &fault_module;
+    }
     if (!*spec->id) {
         snprintf(fault->spec.id, sizeof(fault->spec.id), "fault%u", faults->armed);
     }

@@ -34,8 +34,8 @@ struct fault_target {
     void (*disarm)(struct fault *fault);
 };
 
-extern const struct fault_target fault_ram, fault_register, fault_code, fault_tlb,
-    fault_port, fault_mmio, fault_dma, fault_irq, fault_disk, fault_network,
+extern const struct fault_target fault_ram, fault_module, fault_register, fault_code,
+    fault_tlb, fault_port, fault_mmio, fault_dma, fault_irq, fault_disk, fault_network,
     fault_serial, fault_clock, fault_power;
 
 struct fault {
@@ -85,6 +85,8 @@ struct faults {
     struct port_filter port_filter;
     struct dma_filter dma_filter;
     struct page_watches pages;
+    bool has_module; /* RAM is broken in parts: its region in the map */
+    unsigned module_handle;
     struct serial_tap taps[MACHINE_SERIAL_LINES];
 };
 

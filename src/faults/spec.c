@@ -43,8 +43,10 @@ struct target_row {
 };
 
 static const struct target_row targets[FAULT_TARGETS] = {
-    [FAULT_RAM] = {"ram", BITS | M(TOGGLE), M(FLIP) | M(SET), false,
-                   "address, width, bit, bits, mask and value"},
+    [FAULT_RAM] =
+        {"ram", BITS | M(TOGGLE), M(FLIP) | M(SET), false,
+         "address, width, row, column, chip, data-line, address-line, bit, bits, "
+         "mask and value"},
     [FAULT_REGISTER] = {"register", BITS, M(FLIP) | M(SET), false,
                         "name, bit, bits, mask and value"},
     [FAULT_CODE] = {"code", M(FLIP) | M(SET), M(FLIP) | M(SET), false,

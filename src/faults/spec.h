@@ -102,6 +102,16 @@ enum { FAULT_LINE_NMI = 16 };
 /* Which uses of a target are meant. */
 enum { FAULT_ON_READ = 1, FAULT_ON_WRITE = 2 };
 
+/* Cells of a memory module by its geometry, or a line to it: target_module.c. Below 0:
+ * whichever; no line. */
+struct fault_module {
+    bool is_meant;
+    int64_t row;
+    int column, chip, data_line, address_line;
+};
+
+enum { FAULT_MODULE_CHIPS = 8, FAULT_MODULE_COLUMNS = 1024 };
+
 struct fault_spec {
     char id[FAULT_NAME_BYTES]; /* empty: one is given */
     enum fault_target_kind target;
@@ -122,6 +132,7 @@ struct fault_spec {
     uint64_t address; /* physical or linear address, port; offset in sector or frame */
     unsigned width;   /* bytes of what is broken */
     uint64_t sector, sectors;
+    struct fault_module module;        /* of FAULT_RAM */
     uint64_t range_first, range_bytes; /* physical addresses */
     unsigned line;                     /* interrupt, serial line */
     unsigned uses_of;                  /* FAULT_ON_… */

@@ -48,6 +48,15 @@ static bool take_mask(struct properties *properties, struct fault_spec *spec,
     uint64_t most = spec->width >= 8 ? UINT64_MAX : (1ULL << all) - 1;
     bool has_bit = properties_take(properties, "bit");
     bool has_mask = properties_take(properties, "mask");
+    bool line = spec->module.is_meant &&
+                (spec->module.data_line >= 0 || spec->module.address_line >= 0);
+    if (line) {
+        return !(has_bit || has_mask || properties_take(properties, "bits")) ||
+               error_set(error,
+                         "%s: target=ram: a line has no bits: leave out bit=, "
+                         "bits= and mask=",
+                         properties->option);
+    }
     if (!properties_take_number(properties, "bit", 0, all - 1, &bit, error) ||
         !properties_take_number(properties, "bits", 1, all - bit, &bits, error) ||
         !properties_take_number(properties, "mask", 1, most, &mask, error)) {
@@ -145,6 +154,19 @@ static bool take_address(struct properties *properties, struct fault_spec *spec,
     return (width & (width - 1)) == 0 ||
            error_set(error, "%s: width=%u: it can be 1, 2, 4 or 8 bytes",
                      properties->option, spec->width);
+}
+
+static bool take_ram(struct properties *properties, struct fault_spec *spec,
+                     struct error *error)
+{
+    static const char *const keys[] = {"row", "column", "chip", "data-line",
+                                       "address-line"};
+    for (unsigned i = 0; i < ARRAY_LENGTH(keys); i++) {
+        if (properties_take(properties, keys[i])) {
+            return fault_take_module(properties, spec, error);
+        }
+    }
+    return take_address(properties, spec, UINT32_MAX, error);
 }
 
 static bool take_disk(struct properties *properties, struct fault_spec *spec,
@@ -334,7 +356,7 @@ bool fault_take_place(struct properties *properties, struct fault_spec *spec,
 {
     switch (spec->target) {
     case FAULT_RAM:
-        return take_address(properties, spec, UINT32_MAX, error);
+        return take_ram(properties, spec, error);
     case FAULT_MMIO:
         return take_address(properties, spec, UINT32_MAX, error) &&
                take_use(properties, spec, error);

@@ -234,6 +234,114 @@ static void dma_of_functions(void **state)
     assert_int_equal(bytes[1], 6);
 }
 
+/* -- a memory module -- */
+
+enum { ROW = 256, ROW_BYTES = 8192, ROW_START = ROW * ROW_BYTES };
+
+static void fill_memory(struct world *world)
+{
+    uint8_t *host = machine_ram(world->machine)->host;
+    for (unsigned i = 0; i < 3 * ROW_BYTES; i++) {
+        host[ROW_START - ROW_BYTES + i] = (uint8_t)(i * 7);
+    }
+}
+
+/* How many bytes of three rows are not as they were filled; all of them by `mask`. */
+static unsigned count_changed(struct world *world, uint8_t mask, unsigned *first)
+{
+    const uint8_t *host = machine_ram(world->machine)->host;
+    unsigned count = 0;
+    for (unsigned i = 3 * ROW_BYTES; i-- > 0;) {
+        uint8_t changed = host[ROW_START - ROW_BYTES + i] ^ (uint8_t)(i * 7);
+        if (changed) {
+            assert_int_equal(changed, mask);
+            *first = ROW_START - ROW_BYTES + i;
+            count++;
+        }
+    }
+    return count;
+}
+
+static void cells_of_a_module(void **state)
+{
+    static const struct {
+        const char *where;
+        unsigned count, first;
+    } rows[] = {
+        {"row=256", ROW_BYTES, ROW_START},
+        {"row=256,column=1,chip=3", 1, ROW_START + 11},
+        {"row=256,column=1023", 8, ROW_START + ROW_BYTES - 8},
+        {"row=256,chip=7", 1024, ROW_START + 7},
+        {"column=2", 3 * 8, ROW_START - ROW_BYTES + 16},
+        {"chip=1", 3 * 1024, ROW_START - ROW_BYTES + 1},
+        {"column=2,chip=1", 3, ROW_START - ROW_BYTES + 17},
+    };
+    struct world *world = *state;
+    for (unsigned i = 0; i < ARRAY_LENGTH(rows); i++) {
+        char text[128];
+        unsigned first = 0;
+        fill_memory(world);
+        snprintf(text, sizeof(text), "target=ram,model=flip,bit=4,%s", rows[i].where);
+        const struct fault_report *report = arm(world, text);
+        assert_int_equal(count_changed(world, 0x10, &first), rows[i].count);
+        assert_int_equal(first, rows[i].first);
+        assert_int_equal(report->activation, FAULT_ACTIVATION_UNKNOWN);
+    }
+    fill_memory(world);
+    arm(world, "target=ram,model=set,row=256,column=0,chip=0,value=0x5a");
+    assert_int_equal(machine_ram(world->machine)->host[ROW_START], 0x5a);
+}
+
+static void stuck_chip(void **state)
+{
+    struct world *world = *state;
+    struct memory_map *map = machine_memory_to_change(world->machine);
+    fill_memory(world);
+    memory_write32(map, ROW_START + 4, 0);
+    const struct fault_report *report =
+        arm(world, "target=ram,row=256,chip=5,model=stuck1,mask=0x81,for=1us");
+    assert_int_equal(memory_read32(map, ROW_START), 0x150e0700);
+    assert_int_equal(report->activation, FAULT_NOT_ACTIVATED);
+    assert_int_equal(memory_read32(map, ROW_START + 4), 0x8100);
+    assert_int_equal(report->activation, FAULT_ACTIVATED);
+    memory_write32(map, ROW_START + 4, 0x11111111);
+    assert_int_equal(memory_read32(map, ROW_START + 4), 0x11119111);
+    assert_int_equal(memory_read32(map, ROW_START - 4), 0xf9f2ebe4);
+    assert_int_equal(report->uses, 2);
+    /* Another fault there. */
+    arm(world, "target=ram,address=0x200004,model=flip,bit=1");
+    assert_int_equal(memory_read32(map, ROW_START + 4), 0x11119113);
+    pass(world, 1000);
+    assert_int_equal(memory_read32(map, ROW_START + 4), 0x11111113);
+    assert_int_equal(report->state, FAULT_OVER);
+}
+
+static void stuck_lines(void **state)
+{
+    struct world *world = *state;
+    struct memory_map *map = machine_memory_to_change(world->machine);
+    fill_memory(world);
+    arm(world, "target=ram,data-line=41,model=stuck1,for=1us");
+    memory_write32(map, ROW_START + 4, 0);
+    assert_int_equal(memory_read32(map, ROW_START + 4), 0x200);
+    pass(world, 1000);
+    assert_int_equal(memory_read32(map, ROW_START + 4), 0x200); /* written so */
+
+    uint32_t below = memory_read32(map, ROW_START), above;
+    above = memory_read32(map, ROW_START + 0x1000);
+    const struct fault_report *report =
+        arm(world, "target=ram,address-line=12,model=stuck0,for=1us");
+    assert_int_equal(memory_read32(map, ROW_START), below);
+    assert_int_equal(report->uses, 0);
+    assert_int_equal(memory_read32(map, ROW_START + 0x1000), below);
+    assert_int_equal(report->uses, above != below);
+    memory_write32(map, ROW_START + 0x1004, 77);
+    assert_int_equal(memory_read32(map, ROW_START + 4), 77);
+    pass(world, 1000);
+    assert_int_equal(memory_read32(map, ROW_START + 4), 77);
+    assert_int_equal(memory_read32(map, ROW_START + 0x1000), above);
+}
+
 /* -- disks -- */
 
 static void completed(void *opaque, int result)
@@ -790,6 +898,9 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         TEST(dma_of_functions),
+        TEST(cells_of_a_module),
+        TEST(stuck_chip),
+        TEST(stuck_lines),
         TEST(bad_sectors),
         TEST(bad_for_writes_once),
         TEST(wrong_bytes),
