@@ -94,6 +94,10 @@ uint64_t ram_hash(const struct ram *ram, uint64_t seed)
 
 static void tell_change(struct memory_map *map)
 {
+    map->region_end = MEMORY_REGIONS;
+    while (map->region_end && !map->regions[map->region_end - 1].bytes) {
+        map->region_end--;
+    }
     map->generation++;
     map->watched = 0;
     for (unsigned i = 0; i < MEMORY_REGIONS; i++) {
@@ -141,7 +145,7 @@ const struct memory_region *memory_find_below(const struct memory_map *map,
                                               gpa_t address, int priority)
 {
     const struct memory_region *best = NULL;
-    for (unsigned i = 0; i < MEMORY_REGIONS; i++) {
+    for (unsigned i = 0; i < map->region_end; i++) {
         const struct memory_region *region = &map->regions[i];
         if (region_covers(region, address) && region->priority < priority &&
             (!best || region->priority > best->priority)) {
@@ -157,7 +161,7 @@ const struct memory_region *memory_find(const struct memory_map *map, gpa_t addr
     const struct memory_region *best = memory_find_below(map, address, INT_MAX);
     if (last) {
         gpa_t end = best ? best->start + best->bytes - 1 : UINT64_MAX;
-        for (unsigned i = 0; i < MEMORY_REGIONS; i++) {
+        for (unsigned i = 0; i < map->region_end; i++) {
             const struct memory_region *region = &map->regions[i];
             bool hides = region->bytes && region != best && region->start > address &&
                          (!best || region->priority > best->priority);

@@ -101,6 +101,7 @@ enum { MEMORY_REGIONS = 64 };
 
 struct memory_map {
     struct memory_region regions[MEMORY_REGIONS];
+    unsigned region_end; /* behind the last one in use */
     struct ram *ram;
     /* Video memory, which the CPU may map as RAM; nobody is told when it is written, so
      * no code is kept that was decoded from it. NULL: there is none. */

@@ -1,10 +1,10 @@
 /* campaign/campaign.h: a script's trial, thousands of times, each with another fault.
  *
  * Processes of their own, the workers, come to the trial of the script, carry it out
- * once without faults (the golden run), and then as often as it is wanted. What comes of
- * it is kept in a database (results.h), from which a campaign that was interrupted goes
- * on. Experiment number N is the same whoever carries it out, and when.
- * Thread: one. */
+ * once without faults (the golden run), and then as often as it is wanted. What comes
+ * of it is kept in a database (results.h), from which a campaign that was interrupted
+ * goes on. Experiment number N is the same whoever carries it out, and when. Thread:
+ * one. */
 #ifndef CAMPAIGN_CAMPAIGN_H
 #define CAMPAIGN_CAMPAIGN_H
 
@@ -50,7 +50,7 @@ enum campaign_end {
 enum campaign_end campaign_run(const struct campaign_options *options,
                                const struct campaign_host *host, struct error *error);
 
-/* The seed of random() and of faults in experiment `number`. */
+/* The seed of what faults leave to chance in experiment `number`. */
 uint64_t campaign_trial_seed(uint64_t seed, uint64_t number);
 
 #endif

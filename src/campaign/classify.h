@@ -1,5 +1,5 @@
-/* campaign/classify.h: what a run has come to, next to the golden run. docs/campaigns.md
- * has the definitions. Thread: any. */
+/* campaign/classify.h: what a run has come to, next to the golden run.
+ * docs/campaigns.md has the definitions. Thread: any. */
 #ifndef CAMPAIGN_CLASSIFY_H
 #define CAMPAIGN_CLASSIFY_H
 

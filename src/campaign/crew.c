@@ -61,8 +61,8 @@ static _Noreturn void work(const struct crew *crew, int fd, pid_t campaign)
     if (getppid() != campaign || !result) {
         _exit(EXIT_FAILURE);
     }
-    if (!crew->host->experiment(crew->host->opaque, &experiment, worker_conduct, &worker,
-                                result, &error)) {
+    if (!crew->host->experiment(crew->host->opaque, &experiment, worker_conduct,
+                                &worker, result, &error)) {
         worker_fail(&worker, error.text);
     } else if (!worker.came_to_trial) {
         worker_fail(&worker, *result->detail
@@ -138,8 +138,8 @@ struct crew_member *crew_wait(struct crew *crew, int timeout_ms)
     struct pollfd polled[CAMPAIGN_WORKERS_MAXIMUM];
     for (unsigned i = 0; i < crew->count; i++) {
         const struct crew_member *member = &crew->members[i];
-        polled[i] = (struct pollfd){.fd = member->pid ? member->fd : -1,
-                                    .events = POLLIN};
+        polled[i] =
+            (struct pollfd){.fd = member->pid ? member->fd : -1, .events = POLLIN};
     }
     if (poll(polled, crew->count, timeout_ms) <= 0) {
         return NULL;

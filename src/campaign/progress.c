@@ -47,22 +47,22 @@ static void show(const struct progress *progress)
     uint64_t fresh = progress->done - progress->before;
     double passed_s = now_s() - progress->began_s;
     double rate = passed_s > 0 ? (double)fresh / passed_s : 0;
-    size_t length = (size_t)snprintf(
-        line, sizeof(line), "%" PRIu64 " of %" PRIu64 ", %.3g/s", progress->done,
-        progress->planned, rate);
+    size_t length =
+        (size_t)snprintf(line, sizeof(line), "%" PRIu64 " of %" PRIu64 ", %.3g/s",
+                         progress->done, progress->planned, rate);
     if (rate > 0 && progress->done < progress->planned) {
-        uint64_t left_s = (uint64_t)((double)(progress->planned - progress->done) / rate);
+        uint64_t left_s =
+            (uint64_t)((double)(progress->planned - progress->done) / rate);
         length += (size_t)snprintf(line + length, sizeof(line) - length,
                                    ", %" PRIu64 ":%02u left", left_s / 60,
                                    (unsigned)(left_s % 60));
     }
-    for (unsigned i = 0; i < PROGRESS_CLASSES && *progress->classes[i].name &&
-                         length < SHOWN_BYTES;
+    for (unsigned i = 0;
+         i < PROGRESS_CLASSES && *progress->classes[i].name && length < SHOWN_BYTES;
          i++) {
-        length += (size_t)snprintf(line + length, sizeof(line) - length,
-                                   "%s %s %" PRIu64, i ? "," : ":",
-                                   progress->classes[i].name,
-                                   progress->classes[i].count);
+        length += (size_t)snprintf(
+            line + length, sizeof(line) - length, "%s %s %" PRIu64, i ? "," : ":",
+            progress->classes[i].name, progress->classes[i].count);
     }
     fprintf(stderr, progress->terminal ? "\r%s\033[K" : "%s\n", line);
     fflush(stderr);

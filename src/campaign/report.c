@@ -19,13 +19,11 @@ static const struct report_outcome known_outcomes[] = {
     {.name = "detected", .meaning = "as the script found"},
     {.name = "sdc",
      .meaning = "silent data corruption: other output or values, and nobody noticed",
-     .always = true,
-     .failure = true},
+     .always = true},
     {.name = "crash",
      .meaning = "ended in another way: reset, triple fault, halted",
-     .always = true,
-     .failure = true},
-    {.name = "hang", .meaning = "not over in time", .always = true, .failure = true},
+     .always = true},
+    {.name = "hang", .meaning = "not over in time", .always = true},
 };
 static const struct report_outcome other_outcome = {.name = "(others)",
                                                     .meaning = "outcomes of scripts"};
@@ -37,10 +35,24 @@ static const struct report_activation known_activations[REPORT_ACTIVATIONS] = {
     {.name = "no", .meaning = "not until the end"},
     {.name = "overwritten", .meaning = "gone before its first use"},
     {.name = "unknown", .meaning = "not tracked"},
-    {.name = "", .meaning = "not told"},
+    {.name = "not told", .meaning = "nothing is known of the fault"},
 };
 
 /* -- gathering -- */
+
+/* Whether the name is in a list with commas. */
+static bool is_listed(const char *list, const char *name)
+{
+    const size_t length = strlen(name);
+    while (*list) {
+        size_t word = strcspn(list, ",");
+        if (word == length && strncmp(list, name, length) == 0) {
+            return true;
+        }
+        list += word + (list[word] == ',');
+    }
+    return false;
+}
 
 /* One place is left for the rest, and one for errors. */
 static unsigned outcome_index(struct report *report, const char *name)
@@ -58,7 +70,10 @@ static unsigned outcome_index(struct report *report, const char *name)
         return rest;
     }
     struct report_outcome *outcome = &report->outcomes[report->outcome_count];
-    *outcome = (struct report_outcome){.meaning = "as the script says"};
+    *outcome = (struct report_outcome){
+        .meaning = "as the script says",
+        .failure = is_listed(report->options.failures, name),
+    };
     strcpy(outcome->name, name);
     return report->outcome_count++;
 }
@@ -113,12 +128,24 @@ static void add_carried_out(struct report *report, const struct result_row *row)
     report->injected += row->injected != RESULTS_NONE && row->injected > 0;
     report->host_ms += isnan(row->host_ms) ? 0 : row->host_ms;
     const char *activation = row->activation ? row->activation : "";
+    if (strcmp(row->outcome, error_outcome.name) == 0) {
+        return;
+    }
     unsigned i = 0;
     while (i + 1 < REPORT_ACTIVATIONS &&
            strcmp(activation, report->activations[i].name) != 0) {
         i++;
     }
     report->activations[i].count++;
+}
+
+static void note_error(struct report *report, const struct result_row *row)
+{
+    report->errors++;
+    if (!report->first_error) {
+        report->first_error = strdup(row->detail ? row->detail : "");
+        report->first_error_number = row->number;
+    }
 }
 
 static bool add_row(void *opaque, const struct result_row *row)
@@ -130,7 +157,9 @@ static bool add_row(void *opaque, const struct result_row *row)
     report->rows++;
     outcome->rows++;
     outcome->carried_out += carried_out;
-    report->errors += outcome->error;
+    if (outcome->error) {
+        note_error(report, row);
+    }
     report->failures += outcome->failure;
     report->failures_carried_out += outcome->failure && carried_out;
     if (carried_out) {
@@ -230,6 +259,10 @@ static void prepare(struct report *report)
                                    &report->detections};
     memcpy(report->outcomes, known_outcomes, sizeof(known_outcomes));
     report->outcome_count = ARRAY_LENGTH(known_outcomes);
+    for (unsigned i = 0; i < report->outcome_count; i++) {
+        struct report_outcome *outcome = &report->outcomes[i];
+        outcome->failure = is_listed(report->options.failures, outcome->name);
+    }
     report->outcomes[REPORT_OUTCOMES - 2] = other_outcome;
     report->outcomes[REPORT_OUTCOMES - 1] = error_outcome;
     memcpy(report->activations, known_activations, sizeof(known_activations));
@@ -277,6 +310,7 @@ void report_destroy(struct report *report)
         free_groups(&report->targets);
         free_groups(&report->locations);
         free_groups(&report->detections);
+        free(report->first_error);
         free(report);
     }
 }

@@ -12,9 +12,12 @@
 /* A summary of the database, made by one pass over it. */
 struct report;
 
+#define REPORT_FAILURES "sdc,crash,hang"
+
 struct report_options {
-    double confidence; /* 0.95 */
-    bool exact;        /* intervals by Clopper and Pearson, else by Wilson */
+    double confidence;    /* 0.95 */
+    bool exact;           /* intervals by Clopper and Pearson, else by Wilson */
+    const char *failures; /* outcomes that are failures: "sdc,crash,hang" */
 };
 
 /* NULL with one line if the database cannot be read. */

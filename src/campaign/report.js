@@ -9,6 +9,7 @@
     const listed = ["number", "outcome", "target", "location", "bit", "at_instruction",
         "activation", "detected", "injected_place"];
     const searched = ["location", "injected_place", "detected", "detail", "fault"];
+    const titleOf = (name) => name === "detected" ? "exception" : name.replaceAll("_", " ");
     const rowHeight = 26;
     const element = (id) => document.getElementById(id);
     const list = element("list");
@@ -149,7 +150,8 @@
             filters.elements.target.append(option);
         }
         for (const name of listed) {
-            const head = make("th", name.replaceAll("_", " "));
+            const isNumber = ["number", "bit", "at_instruction"].includes(name);
+            const head = make("th", titleOf(name), isNumber ? "" : "text");
             head.dataset.column = name;
             list.querySelector("thead tr").append(head);
         }
@@ -178,7 +180,7 @@
         } else {
             definition.textContent = value;
         }
-        facts.append(make("dt", name.replaceAll("_", " ")), definition);
+        facts.append(make("dt", titleOf(name)), definition);
     }
 
     function valuesTable(golden, own) {
@@ -213,9 +215,6 @@
         const golden = parse(data.golden_values);
         const own = parse(row[at.values]);
         const reports = parse(row[at.faults]);
-        if (row[at.fault] !== null) {
-            addTitled(place, "Fault", make("pre", row[at.fault]));
-        }
         if (own !== null && typeof own === "object") {
             addTitled(place, "Values", valuesTable(golden || {}, own));
         }
@@ -241,45 +240,62 @@
                 addFact(facts, name, row[at[name]]);
             }
         }
-        place.replaceChildren(title, facts);
-        addTexts(place, row);
+        place.replaceChildren(title);
+        if (row[at.fault] !== null) {
+            place.append(make("pre", row[at.fault]));
+        }
+        place.append(facts);
         addCommand(place, row);
+        addTexts(place, row);
         place.scrollTop = 0;
         chosen = row;
         draw();
     }
 
+    function scrollTo(index) {
+        const y = index * rowHeight;
+        if (y < list.scrollTop) {
+            list.scrollTop = y;
+        } else if (y > list.scrollTop + list.clientHeight - 3 * rowHeight) {
+            list.scrollTop = y - list.clientHeight + 3 * rowHeight;
+        }
+    }
+
     function move(step) {
         const index = found.indexOf(chosen) + step;
         if (index >= 0 && index < found.length) {
-            const y = index * rowHeight;
-            if (y < list.scrollTop) {
-                list.scrollTop = y;
-            } else if (y > list.scrollTop + list.clientHeight - 3 * rowHeight) {
-                list.scrollTop = y - list.clientHeight + 3 * rowHeight;
-            }
+            scrollTo(index);
             show(found[index]);
         }
     }
 
-    /* -- links into the list: #outcome=, #target=, #text=, #experiment= -- */
+    /* -- links into the list: #outcome=, #target=, #place=, #text=, #experiment= -- */
+
+    /* Of all experiments, those of which the link tells. */
+    function filterBy(key, value) {
+        const [target, place] = key === "place" ? value.split(" ", 2) : ["", value];
+        filters.reset();
+        for (const box of outcomes()) {
+            box.checked = key !== "outcome" || box.value === value;
+        }
+        filters.elements.target.value = key === "target" ? value : target;
+        filters.elements.text.value = ["place", "text"].includes(key) ? place : "";
+        filter();
+    }
 
     function followLink() {
         const [key, text] = location.hash.slice(1).split("=", 2);
         const value = decodeURIComponent(text || "");
         if (key === "experiment" && byNumber.has(Number(value))) {
-            show(byNumber.get(Number(value)));
-            element("experiments").scrollIntoView();
+            const row = byNumber.get(Number(value));
+            scrollTo(Math.max(0, found.indexOf(row)));
+            show(row);
         } else if (["outcome", "target", "place", "text"].includes(key)) {
-            const [target, place] = value.split(" ", 2);
-            for (const box of outcomes()) {
-                box.checked = key !== "outcome" || box.value === value;
-            }
-            filters.elements.target.value = key === "outcome" ? "" : target;
-            filters.elements.text.value = key === "place" ? place : "";
-            filter();
-            element("experiments").scrollIntoView();
+            filterBy(key, value);
+        } else {
+            return;
         }
+        element("experiments").scrollIntoView();
     }
 
     prepareFilters();

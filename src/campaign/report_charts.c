@@ -7,7 +7,7 @@
 #include <stdlib.h>
 
 enum {
-    CHART_WIDTH = 760,
+    CHART_WIDTH = 960,
     LABEL_WIDTH = 190,
     FIGURE_WIDTH = 150, /* to the right of bars */
     BAR_WIDTH = CHART_WIDTH - LABEL_WIDTH - FIGURE_WIDTH,
@@ -105,17 +105,19 @@ static uint64_t sum_of(const uint64_t counts[REPORT_OUTCOMES])
     return sum;
 }
 
-/* 1, 2 or 5 times a power of ten, not below the number. */
+/* Not below the number, and such that four steps are round. */
 static double round_up(double number)
 {
+    static const double round[] = {1, 2, 4, 6, 8, 10};
     double power = 1;
+    unsigned i = 0;
     while (power * 10 < number) {
         power *= 10;
     }
-    return number <= power       ? power
-           : number <= 2 * power ? 2 * power
-           : number <= 5 * power ? 5 * power
-                                 : 10 * power;
+    while (round[i] * power < number) {
+        i++;
+    }
+    return round[i] * power;
 }
 
 static void write_column(const struct report *report, unsigned bin, double most,

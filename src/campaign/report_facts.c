@@ -3,6 +3,7 @@
 #include "campaign/text.h"
 
 #include <assert.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -22,6 +23,15 @@ const char *report_percent(char text[REPORT_FIGURE_BYTES], double rate)
     snprintf(text, REPORT_FIGURE_BYTES, "%.*f%%", rate > 0 && rate < 0.01 ? 3 : 2,
              100 * rate);
     return text;
+}
+
+const char *report_points(char text[REPORT_FIGURE_BYTES], double points)
+{
+    if (points >= 1e4) {
+        double unit = pow(10, floor(log10(points)) - 3);
+        points = round(points / unit) * unit;
+    }
+    return report_count(text, points);
 }
 
 /* -- the campaign -- */
@@ -137,8 +147,10 @@ static void write_experiments(const struct report *report, FILE *stream)
     fprintf(stream, "%s of %s planned", text_number(rows, report->rows),
             report_count(planned, report_number(report, "planned")));
     if (report->errors) {
-        fprintf(stream, "; %s ended in errors, and are in no rate",
-                text_number(errors, report->errors));
+        fprintf(stream,
+                "; %s ended in errors, and are in no rate (number %" PRId64 ": %s)",
+                text_number(errors, report->errors), report->first_error_number,
+                report->first_error);
     }
 }
 
@@ -160,13 +172,14 @@ static void write_carried_out(const struct report *report, FILE *stream)
 
 static void write_injected(const struct report *report, FILE *stream)
 {
-    char figure[REPORT_FIGURE_BYTES];
+    char figure[REPORT_FIGURE_BYTES], all[REPORT_FIGURE_BYTES];
     const char *before = ": ";
-    if (!report->carried_out) {
+    if (!report->injected) {
         return;
     }
-    fprintf(stream, "%s of those carried out; wrong value used",
-            text_number(figure, report->injected));
+    fprintf(stream, "%s of %s carried out; wrong value used",
+            text_number(figure, report->injected),
+            text_number(all, report->carried_out));
     for (unsigned i = 0; i < REPORT_ACTIVATIONS; i++) {
         const struct report_activation *row = &report->activations[i];
         if (row->count) {
@@ -177,16 +190,27 @@ static void write_injected(const struct report *report, FILE *stream)
     }
 }
 
-static void write_margin(const struct report *report, FILE *stream)
+static void write_failures(const struct report *report, FILE *stream)
+{
+    for (const char *c = report->options.failures; *c; c++) {
+        fputs(*c == ',' ? ", " : (const char[]){*c, '\0'}, stream);
+    }
+}
+
+static void write_precision(const struct report *report, FILE *stream)
 {
     const double confidence = report->options.confidence, wanted = 0.01;
     char figure[REPORT_FIGURE_BYTES];
     double margin =
         statistics_margin(report->points, report_counted(report), confidence, 0.5);
-    fprintf(stream, "any rate to %.2g percentage points (confidence %.4g%%)",
-            100 * margin, 100 * confidence);
+    fprintf(stream, "%.6g%% intervals by %s", 100 * confidence,
+            report->options.exact ? "Clopper and Pearson (exact)" : "Wilson (score)");
+    if (report_counted(report)) {
+        fprintf(stream, "; any rate is known to %.*f percentage points",
+                margin < wanted ? 2 : 1, 100 * margin);
+    }
     if (margin > wanted) {
-        fprintf(stream, "; 1 takes %s experiments",
+        fprintf(stream, "; to 1 with %s experiments",
                 text_number(figure, statistics_sample_size(report->points, wanted,
                                                            confidence, 0.5)));
     }
@@ -202,7 +226,8 @@ void report_each_fact(const struct report *report, report_visit_fact *visit,
         {"campaign", write_campaign},       {"database", write_database},
         {"golden run", write_golden},       {"fault space", write_space},
         {"experiments", write_experiments}, {"carried out", write_carried_out},
-        {"injected", write_injected},       {"precision", write_margin},
+        {"injected", write_injected},       {"failures", write_failures},
+        {"precision", write_precision},
     };
     for (size_t i = 0; i < ARRAY_LENGTH(facts); i++) {
         char *text = NULL;

@@ -55,10 +55,10 @@ static void write_figures(const struct report *report, FILE *stream, uint64_t ro
     write_cell(stream, report_percent(text, rate.rate));
     write_interval(stream, rate.interval);
     if (report->points) {
-        write_cell(stream, report_count(text, rate.points));
+        write_cell(stream, report_points(text, rate.points));
         fprintf(stream, "<td>%s – %s</td>",
-                report_count(text, rate.points_interval.low),
-                report_count(high, rate.points_interval.high));
+                report_points(text, rate.points_interval.low),
+                report_points(high, rate.points_interval.high));
     }
 }
 
@@ -76,9 +76,7 @@ static void write_outcome_row(const struct report *report, unsigned index, FILE 
     } else {
         write_figures(report, stream, outcome->rows, outcome->carried_out);
     }
-    fputs("<td class=\"wide\">", stream);
-    text_write_html(stream, outcome->meaning);
-    fputs("</td></tr>\n", stream);
+    fputs("</tr>\n", stream);
 }
 
 static void write_outcomes(const struct report *report, FILE *stream)
@@ -86,13 +84,13 @@ static void write_outcomes(const struct report *report, FILE *stream)
     const double percent = 100 * report->options.confidence;
     fprintf(stream,
             "<div class=\"scroll\"><table id=\"outcomes-table\"><thead><tr>"
-            "<th>outcome</th><th>rows</th><th>carried out</th><th>rate</th>"
-            "<th>%.4g%% interval</th>",
+            "<th>outcome</th><th>sampled</th><th>carried out</th><th>rate</th>"
+            "<th>%.6g%% interval</th>",
             percent);
     if (report->points) {
-        fprintf(stream, "<th>points</th><th>%.4g%% interval</th>", percent);
+        fprintf(stream, "<th>points</th><th>%.6g%% interval</th>", percent);
     }
-    fputs("<th class=\"text\">meaning</th></tr></thead><tbody>\n", stream);
+    fputs("</tr></thead><tbody>\n", stream);
     for (unsigned i = 0; i < REPORT_OUTCOMES; i++) {
         if (report_outcome_is_shown(&report->outcomes[i])) {
             write_outcome_row(report, i, stream);
@@ -100,8 +98,7 @@ static void write_outcomes(const struct report *report, FILE *stream)
     }
     fputs("<tr class=\"sum\"><td>failures</td>", stream);
     write_figures(report, stream, report->failures, report->failures_carried_out);
-    fputs("<td class=\"wide\">sdc + crash + hang</td></tr>\n</tbody></table></div>\n",
-          stream);
+    fputs("</tr>\n</tbody></table></div>\n", stream);
 }
 
 static void write_groups(const struct report *report, FILE *stream, const char *label,
@@ -112,8 +109,8 @@ static void write_groups(const struct report *report, FILE *stream, const char *
         return;
     }
     fprintf(stream,
-            "<div class=\"scroll\"><table><thead><tr><th>%s</th><th>rows</th>"
-            "<th>failures</th><th>rate</th><th>%.4g%% interval</th></tr></thead>"
+            "<div class=\"scroll\"><table><thead><tr><th>%s</th><th>sampled</th>"
+            "<th>failures</th><th>rate</th><th>%.6g%% interval</th></tr></thead>"
             "<tbody>\n",
             label, 100 * report->options.confidence);
     for (unsigned i = 0; i < groups->count && i < REPORT_TOP; i++) {
@@ -150,13 +147,28 @@ static void write_legend(const struct report *report, FILE *stream)
     fputs("</ul>\n", stream);
 }
 
+static void write_meanings(const struct report *report, FILE *stream)
+{
+    fputs("<details><summary>What the outcomes mean</summary><dl class=\"facts\">",
+          stream);
+    for (unsigned i = 0; i < REPORT_OUTCOMES; i++) {
+        if (report_outcome_is_shown(&report->outcomes[i])) {
+            fputs("<dt>", stream);
+            text_write_html(stream, report->outcomes[i].name);
+            fprintf(stream, "</dt><dd>%s</dd>\n", report->outcomes[i].meaning);
+        }
+    }
+    fputs("</dl></details>\n", stream);
+}
+
 static void write_method(const struct report *report, FILE *stream)
 {
     fprintf(
         stream,
-        "<p class=\"soft\">Each row is a point of the fault space, drawn uniformly; it "
-        "counts once, also when it shares the experiment of its class or is known "
-        "without one. Intervals are by %s. Points are the rate times the size of the "
+        "<p class=\"soft\">Each sampled point of the fault space counts once, also "
+        "when it "
+        "shares the experiment of its class or is known without one. Intervals are by "
+        "%s. Points are the rate times the size of the "
         "fault space: compare programs by these, not by rates (Schirmeier, Borchert "
         "and "
         "Spinczyk, DSN 2015). Precision is by Leveugle et al., DATE 2009, for a rate "
@@ -174,6 +186,7 @@ static void write_summary(const struct report *report, FILE *stream)
     fputs("</dl>\n<h2>Outcomes</h2>\n", stream);
     report_chart_outcomes(report, stream);
     write_outcomes(report, stream);
+    write_meanings(report, stream);
     write_method(report, stream);
     if (report->binned) {
         fputs("<h2>Time of injection</h2>\n", stream);
@@ -216,10 +229,11 @@ static void write_browser(FILE *stream)
         "<form id=\"filters\" class=\"filters\"><fieldset id=\"outcomes\"></fieldset>"
         "<label>target <select name=\"target\"><option value=\"\">all</option>"
         "</select></label>"
-        "<label>text <input name=\"text\" type=\"search\" "
+        "<label>text <input name=\"text\" type=\"search\" size=\"32\" "
         "placeholder=\"location, place, exception, fault\"></label>"
         "<label><input name=\"carried\" type=\"checkbox\"> carried out only</label>"
-        "<button type=\"reset\">All</button> <span id=\"count\" class=\"soft\"></span>"
+        "<button type=\"reset\">Reset</button> <span id=\"count\" "
+        "class=\"soft\"></span>"
         "</form>\n<div class=\"browser\"><div id=\"list\" class=\"list\" "
         "tabindex=\"0\"><table><thead><tr></tr></thead><tbody></tbody></table></div>\n"
         "<section id=\"detail\" class=\"detail\"><p class=\"soft\">Choose an "

@@ -52,10 +52,12 @@ struct report {
     struct report_outcome outcomes[REPORT_OUTCOMES];
     unsigned outcome_count;
     uint64_t rows, errors, failures, failures_carried_out;
-    uint64_t carried_out, shared, known;                      /* together: rows */
-    uint64_t injected;                                        /* of those carried out */
+    uint64_t carried_out, shared, known; /* together: rows */
+    uint64_t injected;                   /* of those carried out without an error */
     struct report_activation activations[REPORT_ACTIVATIONS]; /* likewise */
     double host_ms;
+    char *first_error; /* what it says; NULL: there is none */
+    int64_t first_error_number;
     struct report_groups targets, locations, detections;
     uint64_t bins[REPORT_BINS][REPORT_OUTCOMES]; /* by time of injection */
     uint64_t binned;
@@ -92,6 +94,8 @@ enum { REPORT_FIGURE_BYTES = 32 };
 
 /* "1,234"; "?" of what is no number. */
 const char *report_count(char text[REPORT_FIGURE_BYTES], double number);
+/* Likewise, to four digits: more are not known of what is extrapolated. */
+const char *report_points(char text[REPORT_FIGURE_BYTES], double points);
 /* "12.34%" */
 const char *report_percent(char text[REPORT_FIGURE_BYTES], double rate);
 

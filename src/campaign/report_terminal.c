@@ -69,9 +69,9 @@ static void write_outcome(const struct report *report, FILE *stream, const char 
 static void write_outcomes(const struct report *report, FILE *stream)
 {
     char interval[REPORT_FIGURE_BYTES], figure[REPORT_FIGURE_BYTES];
-    snprintf(interval, sizeof(interval), "%.4g%% interval",
+    snprintf(interval, sizeof(interval), "%.6g%% interval",
              100 * report->options.confidence);
-    fprintf(stream, "\n%-*s%10s %12s %8s   %s\n", NAME_WIDTH, "outcome", "rows",
+    fprintf(stream, "\n%-*s%10s %12s %8s   %s\n", NAME_WIDTH, "outcome", "sampled",
             "carried out", "rate", interval);
     for (unsigned i = 0; i < REPORT_OUTCOMES; i++) {
         const struct report_outcome *outcome = &report->outcomes[i];
@@ -80,7 +80,7 @@ static void write_outcomes(const struct report *report, FILE *stream)
                           outcome->carried_out);
         }
     }
-    write_outcome(report, stream, "sdc + crash + hang", report->failures,
+    write_outcome(report, stream, "failures", report->failures,
                   report->failures_carried_out);
     if (report->errors) {
         fprintf(stream, "%-*s%10s\n", NAME_WIDTH, "error",
@@ -94,9 +94,9 @@ static void write_points(const struct report *report, FILE *stream, const char *
     char figure[REPORT_FIGURE_BYTES];
     const struct report_rate rate = report_rate(report, rows);
     write_name(stream, name);
-    fprintf(stream, "%20s", report_count(figure, rate.points));
-    fprintf(stream, "   %s", report_count(figure, rate.points_interval.low));
-    fprintf(stream, " to %s\n", report_count(figure, rate.points_interval.high));
+    fprintf(stream, "%20s", report_points(figure, rate.points));
+    fprintf(stream, "   %s", report_points(figure, rate.points_interval.low));
+    fprintf(stream, " to %s\n", report_points(figure, rate.points_interval.high));
 }
 
 static void write_extrapolation(const struct report *report, FILE *stream)
@@ -104,7 +104,7 @@ static void write_extrapolation(const struct report *report, FILE *stream)
     if (!report->points || !report_counted(report)) {
         return;
     }
-    fprintf(stream, "\n%-*s%20s   %.4g%% interval\n", NAME_WIDTH, "of the fault space",
+    fprintf(stream, "\n%-*s%20s   %.6g%% interval\n", NAME_WIDTH, "of the fault space",
             "points", 100 * report->options.confidence);
     for (unsigned i = 0; i < REPORT_OUTCOMES; i++) {
         const struct report_outcome *outcome = &report->outcomes[i];
@@ -112,7 +112,7 @@ static void write_extrapolation(const struct report *report, FILE *stream)
             write_points(report, stream, outcome->name, outcome->rows);
         }
     }
-    write_points(report, stream, "sdc + crash + hang", report->failures);
+    write_points(report, stream, "failures", report->failures);
 }
 
 static void write_groups(const struct report *report, FILE *stream, const char *label,
@@ -122,8 +122,8 @@ static void write_groups(const struct report *report, FILE *stream, const char *
     if (!groups->count) {
         return;
     }
-    fprintf(stream, "\n%-*s%10s %12s %8s   %.4g%% interval\n", NAME_WIDTH, label,
-            "rows", "failures", "rate", 100 * report->options.confidence);
+    fprintf(stream, "\n%-*s%10s %12s %8s   %.6g%% interval\n", NAME_WIDTH, label,
+            "sampled", "failures", "rate", 100 * report->options.confidence);
     for (unsigned i = 0; i < groups->count && i < REPORT_TOP; i++) {
         const struct report_group *group = &groups->items[i];
         const struct report_rate rate = report_group_rate(report, group);

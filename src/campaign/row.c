@@ -42,19 +42,36 @@ static void fill_injection(struct row *row, const json_t *faults)
     row->row.detected = text_of(json_object_get(fault, "detected"), "exception");
 }
 
+static void fill_point(struct result_row *row, const json_t *point)
+{
+    row->fault = text_of(point, "fault");
+    row->target = text_of(point, "target");
+    row->location = text_of(point, "location");
+    row->bit = integer_of(point, "bit");
+    row->at_instruction = integer_of(point, "at");
+    row->class_points = integer_of(point, "points");
+}
+
+void row_fill_point(struct row *row, uint64_t number, const json_t *point)
+{
+    const char *kind = text_of(point, "kind");
+    *row = (struct row){.values = NULL};
+    result_row_clear(&row->row);
+    row->row.number = (int64_t)number;
+    fill_point(&row->row, point);
+    row->row.activation = strcmp(kind, "overwritten") == 0 ? "overwritten"
+                          : strcmp(kind, "unused") == 0    ? "no"
+                                                           : NULL;
+}
+
 void row_fill(struct row *row, const json_t *message, unsigned worker)
 {
-    const json_t *point = json_object_get(message, "point");
     const json_t *result = json_object_get(message, "result");
     *row = (struct row){.values = json_text(json_object_get(result, "values")),
                         .faults = json_text(json_object_get(result, "faults"))};
     result_row_clear(&row->row);
     row->row.number = integer_of(message, "number");
-    row->row.fault = text_of(point, "fault");
-    row->row.target = text_of(point, "target");
-    row->row.location = text_of(point, "location");
-    row->row.bit = integer_of(point, "bit");
-    row->row.at_instruction = integer_of(point, "at");
+    fill_point(&row->row, json_object_get(message, "point"));
     fill_injection(row, json_object_get(result, "faults"));
     row->row.detail = text_of(result, "detail");
     row->row.hash = text_of(result, "hash");

@@ -14,6 +14,8 @@ struct row {
 
 /* Of {"number", "point", "result"}; all but the outcome. */
 void row_fill(struct row *row, const json_t *message, unsigned worker);
+/* Of one that is not carried out: {"fault", …, "kind", "points"}. */
+void row_fill_point(struct row *row, uint64_t number, const json_t *point);
 void row_free(struct row *row);
 
 #endif

@@ -33,14 +33,14 @@ static json_t *hash_of(uint64_t hash)
 
 static json_t *result_object(const struct experiment_result *result, double host_ms)
 {
-    return json_pack(
-        "{s:o,s:b,s:o,s:o,s:s,s:o,s:o,s:I,s:I,s:O,s:O,s:f}", "outcome",
-        text_of(result->outcome), "by_script", result->by_script, "detail",
-        text_of(result->detail), "hash", hash_of(result->trial_hash), "end",
-        result->end, "output_hash", hash_of(result->output_hash), "output",
-        text_of(result->output ? result->output : ""), "instructions",
-        (json_int_t)result->instructions, "virtual_ns", (json_int_t)result->virtual_ns,
-        "values", result->values, "faults", result->faults, "host_ms", host_ms);
+    return json_pack("{s:o,s:b,s:o,s:o,s:s,s:o,s:o,s:I,s:I,s:O,s:O,s:f}", "outcome",
+                     text_of(result->outcome), "by_script", result->by_script, "detail",
+                     text_of(result->detail), "hash", hash_of(result->trial_hash),
+                     "end", result->end, "output_hash", hash_of(result->output_hash),
+                     "output", text_of(result->output ? result->output : ""),
+                     "instructions", (json_int_t)result->instructions, "virtual_ns",
+                     (json_int_t)result->virtual_ns, "values", result->values, "faults",
+                     result->faults, "host_ms", host_ms);
 }
 
 static double now_ms(void)
@@ -69,11 +69,38 @@ static uint64_t number_of(const json_t *message, const char *key)
     return (uint64_t)json_integer_value(json_object_get(message, key));
 }
 
-static json_t *answer_golden(struct experiment *experiment, const json_t *message)
+/* Where the golden run leads is where faults may come. */
+static json_t *answer_golden(struct worker *worker, const json_t *message)
 {
-    (void)message;
+    struct survey *survey = &worker->survey;
+    struct machine *machine = trial_machine(survey->experiment);
     const struct trial_order order = {.seed = 0};
-    return json_pack("{s:o}", "golden", carry_out(experiment, &order));
+    struct error error;
+    bool traced = json_is_true(json_object_get(message, "trace"));
+    if (traced && survey->space) {
+        survey->trace = trace_start(machine, survey->space, TRACE_MOST_BYTES, &error);
+    }
+    json_t *result = carry_out(survey->experiment, &order);
+    survey->range = (struct instruction_range){trial_begin(survey->experiment),
+                                               number_of(result, "instructions")};
+    if (traced && survey->space &&
+        (!survey->trace || !trace_stop(survey->trace, &error))) {
+        json_decref(result);
+        return json_pack("{s:s}", "failed", error.text);
+    }
+    double points = survey->space ? space_points(survey->space, survey->range) : 0;
+    return json_pack("{s:o,s:f}", "golden", result, "points", points);
+}
+
+static json_t *answer_survey(struct worker *worker, const json_t *message)
+{
+    json_t *classes = json_array();
+    uint64_t first = number_of(message, "first"), count = number_of(message, "count");
+    uint64_t seed = number_of(message, "campaign_seed");
+    for (uint64_t number = first; number < first + count; number++) {
+        json_array_append_new(classes, survey_class(&worker->survey, seed, number));
+    }
+    return json_pack("{s:o}", "survey", classes);
 }
 
 /* What could not be carried out, as a result. */
@@ -83,11 +110,11 @@ static json_t *refusal(const char *why)
                      "detail", why, "end", "");
 }
 
-static json_t *answer_run(struct experiment *experiment, const json_t *message)
+static json_t *answer_run(struct worker *worker, const json_t *message)
 {
     uint64_t number = number_of(message, "number");
-    json_t *point = survey_point(experiment, number_of(message, "campaign_seed"), number,
-                                 number_of(message, "end"));
+    json_t *point =
+        survey_point(&worker->survey, number_of(message, "campaign_seed"), number);
     const struct trial_order order = {
         .seed = number_of(message, "seed"),
         .faults = json_string_value(json_object_get(point, "fault")),
@@ -95,23 +122,25 @@ static json_t *answer_run(struct experiment *experiment, const json_t *message)
     };
     const char *why = json_string_value(json_object_get(point, "error"));
     return json_pack("{s:I,s:o,s:o}", "number", (json_int_t)number, "result",
-                     why ? refusal(why) : carry_out(experiment, &order), "point", point);
+                     why ? refusal(why) : carry_out(worker->survey.experiment, &order),
+                     "point", point);
 }
 
 static const struct {
     const char *name;
-    json_t *(*answer)(struct experiment *experiment, const json_t *message);
+    json_t *(*answer)(struct worker *worker, const json_t *message);
 } orders[] = {
     {"golden", answer_golden},
+    {"survey", answer_survey},
     {"run", answer_run},
 };
 
-static json_t *answer(struct experiment *experiment, const json_t *message)
+static json_t *answer(struct worker *worker, const json_t *message)
 {
     const char *name = json_string_value(json_object_get(message, "do"));
     for (size_t i = 0; name && i < ARRAY_LENGTH(orders); i++) {
         if (strcmp(orders[i].name, name) == 0) {
-            return orders[i].answer(experiment, message);
+            return orders[i].answer(worker, message);
         }
     }
     return json_pack("{s:s}", "failed", "an order that is not known");
@@ -131,12 +160,18 @@ void worker_conduct(void *opaque, struct experiment *experiment)
 {
     struct worker *worker = opaque;
     json_t *message = NULL;
+    struct error error;
     worker->came_to_trial = true;
+    if (!survey_create(&worker->survey, experiment, &error)) {
+        worker_fail(worker, error.text);
+        return;
+    }
     bool good = message_send(worker->fd, description(experiment));
     while (good && (message = message_receive(worker->fd))) {
-        good = message_send(worker->fd, answer(experiment, message));
+        good = message_send(worker->fd, answer(worker, message));
         json_decref(message);
     }
+    survey_destroy(&worker->survey);
 }
 
 void worker_fail(struct worker *worker, const char *why)

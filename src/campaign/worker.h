@@ -5,19 +5,23 @@
  *
  *     -> {"ready": {"begin", "begin_ns", "timeout_ns", "space", "draws", "engine"}}
  *     -> {"failed": "one line"}                the script has no trial, or a mistake
- *     {"do": "golden"} -> {"golden": result}
- *     {"do": "run", "number", "campaign_seed", "seed", "end", "timeout_ns"}
+ *     {"do": "golden", "trace"} -> {"golden": result, "points"}
+ *     {"do": "survey", "campaign_seed", "first", "count"} -> {"survey": [class, …]}
+ *     {"do": "run", "number", "campaign_seed", "seed", "timeout_ns"}
  *                      -> {"number", "point", "result"}
+ *
+ * Points and classes are survey.h's. A survey needs a golden run that was traced.
  *
  * Thread: the experiment's. */
 #ifndef CAMPAIGN_WORKER_H
 #define CAMPAIGN_WORKER_H
 
-#include "experiment/trial.h"
+#include "campaign/survey.h"
 
 struct worker {
     int fd;
     bool came_to_trial;
+    struct survey survey;
 };
 
 /* For struct experiment_host: `opaque` is a struct worker. */

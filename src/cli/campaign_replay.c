@@ -32,7 +32,8 @@ static const char usage[] =
     "\n"
     "  --db FILE        the database; or postgresql://…\n"
     "  --log FOLDER     consoles and screenshots as files\n"
-    "  --gdb DEV        wait for gdb: tcp::PORT, tcp:HOST:PORT, unix:FILE; the machine\n"
+    "  --gdb DEV        wait for gdb: tcp::PORT, tcp:HOST:PORT, unix:FILE; the "
+    "machine\n"
     "                   stands still at power-on, and right after the injection\n"
     "  --engine NAME    another one: jit or interpreter\n"
     "  --sandbox on|off see faumachine(1)\n";

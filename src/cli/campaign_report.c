@@ -7,8 +7,11 @@
 #include "campaign/output_file.h"
 #include "campaign/report.h"
 #include "cli/run.h"
+#include "cli/words.h"
 
 enum { EXIT_PROBLEM = 1 };
+
+static const char command[] = "campaign report";
 
 static const char usage[] =
     "Usage: faumachine campaign report --db F [options]\n"
@@ -21,110 +24,96 @@ static const char usage[] =
     "  --csv FILE            also write a table, a line an experiment (-: standard\n"
     "                        output, and no summary)\n"
     "  --confidence PERCENT  of intervals (default 95)\n"
-    "  --interval KIND       wilson (the default) or exact (Clopper and Pearson)\n";
+    "  --interval KIND       wilson (the default) or exact (Clopper and Pearson)\n"
+    "  --failures NAMES      outcomes that are failures (default " REPORT_FAILURES
+    ")\n";
 
-struct words {
+struct command {
     const char *database, *html, *csv;
     struct report_options report;
     bool help;
 };
 
-typedef bool word_apply(struct words *words, const char *value, struct error *error);
-
-static bool apply_database(struct words *words, const char *value, struct error *error)
+static bool apply_database(void *opaque, const char *value, struct error *error)
 {
     (void)error;
-    words->database = value;
+    ((struct command *)opaque)->database = value;
     return true;
 }
 
-static bool apply_html(struct words *words, const char *value, struct error *error)
+static bool apply_html(void *opaque, const char *value, struct error *error)
 {
     (void)error;
-    words->html = value;
+    ((struct command *)opaque)->html = value;
     return true;
 }
 
-static bool apply_csv(struct words *words, const char *value, struct error *error)
+static bool apply_csv(void *opaque, const char *value, struct error *error)
 {
     (void)error;
-    words->csv = value;
+    ((struct command *)opaque)->csv = value;
     return true;
 }
 
-static bool apply_confidence(struct words *words, const char *value,
-                             struct error *error)
+static bool apply_confidence(void *opaque, const char *value, struct error *error)
 {
     char *end;
     double percent = strtod(value, &end);
-    words->report.confidence = percent / 100;
+    ((struct command *)opaque)->report.confidence = percent / 100;
     return (*value && (!*end || strcmp(end, "%") == 0) && percent >= 50 &&
             percent <= 99.9999) ||
-           error_set(error,
-                     "campaign report: --confidence %s: give a number from 50 to "
-                     "99.9999",
-                     value);
+           error_set(error, "%s: --confidence %s: give a number from 50 to 99.9999",
+                     command, value);
 }
 
-static bool apply_interval(struct words *words, const char *value, struct error *error)
+static bool apply_interval(void *opaque, const char *value, struct error *error)
 {
-    words->report.exact = strcmp(value, "exact") == 0;
-    return words->report.exact || strcmp(value, "wilson") == 0 ||
-           error_set(error,
-                     "campaign report: --interval %s: there are wilson and exact",
+    struct command *this = opaque;
+    this->report.exact = strcmp(value, "exact") == 0;
+    return this->report.exact || strcmp(value, "wilson") == 0 ||
+           error_set(error, "%s: --interval %s: there are wilson and exact", command,
                      value);
 }
 
-static const struct {
-    const char *name;
-    word_apply *apply;
-} options[] = {
-    {"db", apply_database},           {"html", apply_html},         {"csv", apply_csv},
-    {"confidence", apply_confidence}, {"interval", apply_interval},
+static bool apply_failures(void *opaque, const char *value, struct error *error)
+{
+    ((struct command *)opaque)->report.failures = value;
+    return *value || error_set(error,
+                               "%s: --failures: give names of outcomes, as in "
+                               "--failures " REPORT_FAILURES,
+                               command);
+}
+
+static bool apply_help(void *opaque, const char *value, struct error *error)
+{
+    (void)value, (void)error;
+    ((struct command *)opaque)->help = true;
+    return true;
+}
+
+static const struct word words[] = {
+    {"db", false, apply_database},       {"html", false, apply_html},
+    {"csv", false, apply_csv},           {"confidence", false, apply_confidence},
+    {"interval", false, apply_interval}, {"failures", false, apply_failures},
+    {"help", true, apply_help},          {"h", true, apply_help},
 };
 
-/* Reads one option at arguments[*index]; moves that to the last word used. */
-static bool parse_option(struct words *words, int count, char *const arguments[],
-                         int *index, struct error *error)
-{
-    const char *argument = arguments[*index];
-    const char *name = argument + (argument[1] == '-' ? 2 : 1);
-    size_t length = strcspn(name, "=");
-    if (strcmp(name, "h") == 0 || strcmp(name, "help") == 0) {
-        words->help = true;
-        return true;
-    }
-    for (size_t i = 0; i < ARRAY_LENGTH(options); i++) {
-        if (strlen(options[i].name) != length ||
-            strncmp(options[i].name, name, length) != 0) {
-            continue;
-        }
-        const char *value = name[length] ? name + length + 1 : NULL;
-        if (!value && ++*index == count) {
-            return error_set(error, "campaign report: %s needs a value", argument);
-        }
-        return options[i].apply(words, value ? value : arguments[*index], error);
-    }
-    return error_set(error, "campaign report: %s: unknown option; -help lists them",
-                     argument);
-}
-
-static bool parse(struct words *words, int count, char *const arguments[],
+static bool parse(struct command *this, int count, char *const arguments[],
                   struct error *error)
 {
-    for (int i = 0; i < count && !words->help; i++) {
-        if (arguments[i][0] != '-' || !arguments[i][1]) {
+    for (int i = 0; i < count && !this->help; i++) {
+        if (!words_is_option(arguments[i])) {
             return error_set(error,
-                             "campaign report: '%s' is one word too many: the database "
-                             "is --db %s",
-                             arguments[i], arguments[i]);
+                             "%s: '%s' is one word too many: the database is --db %s",
+                             command, arguments[i], arguments[i]);
         }
-        if (!parse_option(words, count, arguments, &i, error)) {
+        if (!words_apply(command, words, ARRAY_LENGTH(words), this, count, arguments,
+                         &i, error)) {
             return false;
         }
     }
-    return words->help || words->database ||
-           error_set(error, "campaign report: name the database: --db F");
+    return this->help || this->database ||
+           error_set(error, "%s: name the database: --db F", command);
 }
 
 static bool write_html(const char *path, const struct report *report,
@@ -153,36 +142,36 @@ static bool is_standard_output(const char *path)
     return path && strcmp(path, "-") == 0;
 }
 
-static bool write_all(const struct words *words, struct results *results,
+static bool write_all(const struct command *this, struct results *results,
                       struct error *error)
 {
-    struct report *report = report_create(results, &words->report, error);
+    struct report *report = report_create(results, &this->report, error);
     if (!report) {
         return false;
     }
-    if (!is_standard_output(words->html) && !is_standard_output(words->csv)) {
+    if (!is_standard_output(this->html) && !is_standard_output(this->csv)) {
         report_write_terminal(report, stdout);
     }
-    bool good = (!words->html || write_html(words->html, report, results, error)) &&
-                (!words->csv || write_csv(words->csv, results, error));
+    bool good = (!this->html || write_html(this->html, report, results, error)) &&
+                (!this->csv || write_csv(this->csv, results, error));
     report_destroy(report);
     return good;
 }
 
 int run_campaign_report(int count, char *const arguments[])
 {
-    struct words words = {.report = {.confidence = 0.95}};
+    struct command this = {.report = {.confidence = 0.95, .failures = REPORT_FAILURES}};
     struct error error;
-    if (!parse(&words, count, arguments, &error)) {
+    if (!parse(&this, count, arguments, &error)) {
         cli_print_error(&error);
         return EXIT_PROBLEM;
     }
-    if (words.help) {
+    if (this.help) {
         fputs(usage, stdout);
         return cli_flush_output();
     }
-    struct results *results = results_open(words.database, RESULTS_READ, &error);
-    bool good = results && write_all(&words, results, &error);
+    struct results *results = results_open(this.database, RESULTS_READ, &error);
+    bool good = results && write_all(&this, results, &error);
     results_close(results);
     if (!good) {
         cli_print_error(&error);

@@ -30,6 +30,7 @@ static const char usage[] =
     "  --seed N             of all chance (default 1)\n"
     "  --set KEY=VALUE      what setting(\"KEY\") is in the script\n"
     "  --engine NAME        whatever the script says: jit or interpreter\n"
+    "  --prune              of faults that come to the same carry out one (def/use)\n"
     "  --shard K/N          every N-th experiment only, from the K-th on (1 to N)\n"
     "  --limit SECONDS      of host time for an experiment (default 600; 0: none)\n"
     "  --sandbox on|off     see faumachine(1)\n";
@@ -45,16 +46,16 @@ struct command {
 static bool apply_experiments(void *opaque, const char *value, struct error *error)
 {
     struct command *this = opaque;
-    return words_number(command, "-n", value, 1, 1000000000,
-                        &this->options.experiments, error);
+    return words_number(command, "-n", value, 1, 1000000000, &this->options.experiments,
+                        error);
 }
 
 static bool apply_workers(void *opaque, const char *value, struct error *error)
 {
     struct command *this = opaque;
     uint64_t number;
-    bool good = words_number(command, "-j", value, 1, CAMPAIGN_WORKERS_MAXIMUM, &number,
-                             error);
+    bool good =
+        words_number(command, "-j", value, 1, CAMPAIGN_WORKERS_MAXIMUM, &number, error);
     this->options.workers = (unsigned)number;
     return good;
 }
@@ -125,6 +126,13 @@ static bool apply_sandbox(void *opaque, const char *value, struct error *error)
                                     error);
 }
 
+static bool apply_prune(void *opaque, const char *value, struct error *error)
+{
+    (void)value, (void)error;
+    ((struct command *)opaque)->options.prune = true;
+    return true;
+}
+
 static bool apply_help(void *opaque, const char *value, struct error *error)
 {
     (void)value, (void)error;
@@ -137,8 +145,8 @@ static const struct word words[] = {
     {"db", false, apply_database},   {"seed", false, apply_seed},
     {"set", false, apply_set},       {"engine", false, apply_engine},
     {"shard", false, apply_shard},   {"limit", false, apply_limit},
-    {"sandbox", false, apply_sandbox}, {"help", true, apply_help},
-    {"h", true, apply_help},
+    {"prune", true, apply_prune},    {"sandbox", false, apply_sandbox},
+    {"help", true, apply_help},      {"h", true, apply_help},
 };
 
 static bool parse(struct command *this, int count, char *const arguments[],

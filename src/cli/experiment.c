@@ -38,7 +38,8 @@ static const char usage[] =
     "  --set KEY=VALUE      what setting(\"KEY\") is in the script (run only)\n"
     "  --set-file KEY=PATH  the same, with the absolute path of a file (run only)\n"
     "  --seed N             of random() in the script (run only; default 1)\n"
-    "  --fault FAULT        break this in the script's trial, as -fault does (run only)\n"
+    "  --fault FAULT        break this in the script's trial, as -fault does (run "
+    "only)\n"
     "  --results FILE       append the result to this file, a line of JSON\n"
     "  --engine NAME        whatever the script says: jit or interpreter\n"
     "  --log FOLDER         consoles and screenshots as files\n"
@@ -178,10 +179,9 @@ static const struct {
     const char *name;
     word_apply *apply;
 } words[] = {
-    {"set", apply_set},         {"set-file", apply_set_file},
-    {"seed", apply_seed},       {"results", apply_results},
-    {"engine", apply_engine},   {"log", apply_log},
-    {"fault", apply_fault},     {"limit", apply_limit},     {"gdb", apply_gdb},
+    {"set", apply_set},         {"set-file", apply_set_file}, {"seed", apply_seed},
+    {"results", apply_results}, {"engine", apply_engine},     {"log", apply_log},
+    {"fault", apply_fault},     {"limit", apply_limit},       {"gdb", apply_gdb},
     {"sandbox", apply_sandbox},
 };
 

@@ -1,5 +1,6 @@
-/* cli/experiment_host.h: the machine of an experiment, as the command line has machines:
- * its options, its sandbox, gdb. For `faumachine experiment` and `campaign`. */
+/* cli/experiment_host.h: the machine of an experiment, as the command line has
+ * machines: its options, its sandbox, gdb. For `faumachine experiment` and `campaign`.
+ */
 #ifndef CLI_EXPERIMENT_HOST_H
 #define CLI_EXPERIMENT_HOST_H
 

@@ -65,7 +65,6 @@ bool words_number(const char *command, const char *option, const char *text,
     *number = strtoull(text, &end, 0);
     return (isdigit((unsigned char)*text) && !*end && !errno && *number >= least &&
             *number <= most) ||
-           error_set(error,
-                     "%s: %s %s: give a number from %" PRIu64 " to %" PRIu64, command,
-                     option, text, least, most);
+           error_set(error, "%s: %s %s: give a number from %" PRIu64 " to %" PRIu64,
+                     command, option, text, least, most);
 }

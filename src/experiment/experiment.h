@@ -26,7 +26,7 @@ struct experiment;
 
 /* One run of what a script repeats: trial {…}. */
 struct trial_order {
-    uint64_t seed;       /* of random() in it, and of what its faults leave to chance */
+    uint64_t seed;       /* of what its faults leave to chance */
     const char *faults;  /* texts, a line each; NULL: none */
     uint64_t timeout_ns; /* virtual; 0: none but those of the script's waits */
 };
@@ -36,11 +36,11 @@ struct experiment_options {
     const char *const *settings; /* "KEY=VALUE" */
     unsigned setting_count;
     uint64_t seed;
-    const char *engine;     /* NULL: as the script says */
-    const char *log_folder; /* made if it is not there; NULL: nothing is logged */
-    const char *results;    /* a file to append to; or NULL */
-    unsigned limit_s;       /* of host time; 0: none */
-    bool start_paused;      /* for a debugger */
+    const char *engine;       /* NULL: as the script says */
+    const char *log_folder;   /* made if it is not there; NULL: nothing is logged */
+    const char *results;      /* a file to append to; or NULL */
+    unsigned limit_s;         /* of host time; 0: none */
+    bool start_paused;        /* for a debugger */
     bool pause_when_injected; /* likewise: the next instruction is not begun */
     struct trial_order trial; /* if it is carried out just once */
 };

@@ -30,11 +30,11 @@ enum {
 
 /* What a console has said: the last of it. Carriage returns are left out. */
 struct console_record {
-    char *bytes;           /* a ring */
-    uint64_t total;        /* all that came */
-    uint64_t hash;         /* of what has come since the trial began… */
-    char *kept;            /* …when there was this in the ring, */
-    uint64_t kept_total;   /* …and so much had come */
+    char *bytes;         /* a ring */
+    uint64_t total;      /* all that came */
+    uint64_t hash;       /* of what has come since the trial began… */
+    char *kept;          /* …when there was this in the ring, */
+    uint64_t kept_total; /* …and so much had come */
 };
 
 enum wait_kind {
@@ -71,6 +71,7 @@ struct trial {
     uint64_t timeout_ns;
     struct checkpoint *checkpoint;
     uint64_t begin_instructions, begin_ns;
+    uint64_t random_state;
     uint64_t deadline_ns; /* of the run that is going on; CLOCK_NEVER */
     bool begun;           /* …or was: the machine is not as it was in the beginning */
 };
@@ -105,9 +106,9 @@ struct experiment {
     struct timer wait_timer, limit_timer;
     struct machine_observer observer;
     bool limit_reached;
-    bool halted;      /* the CPU, and no interrupt can wake it */
-    const char *end;  /* how the machine has ended; NULL: it has not */
-    int exit_code;    /* with "debug-exit" */
+    bool halted;           /* the CPU, and no interrupt can wake it */
+    const char *end;       /* how the machine has ended; NULL: it has not */
+    int exit_code;         /* with "debug-exit" */
     struct faults *faults; /* with the machine */
     struct trial trial;
 };
@@ -130,8 +131,7 @@ bool script_parse_duration(const char *text, uint64_t *duration_ns);
 /* Functions that prelude.lua and procedure.lua make those of that scripts have. NULL
  * ends a table. */
 extern const struct luaL_Reg script_functions[], wait_functions[], drive_functions[],
-    observe_functions[], machine_functions[],
-    injection_functions[], trial_functions[];
+    observe_functions[], machine_functions[], injection_functions[], trial_functions[];
 
 /* activities.c */
 struct activity *activity_start(struct experiment *experiment, lua_State *thread,

@@ -199,10 +199,9 @@ const struct luaL_Reg script_functions[] = {
 
 static void push_functions(struct experiment *experiment, lua_State *lua)
 {
-    const struct luaL_Reg *const tables[] = {script_functions, wait_functions,
-                                             drive_functions, observe_functions,
-                                             machine_functions, injection_functions,
-                                             trial_functions};
+    const struct luaL_Reg *const tables[] = {
+        script_functions,  wait_functions,      drive_functions, observe_functions,
+        machine_functions, injection_functions, trial_functions};
     for (size_t i = 0; i < ARRAY_LENGTH(tables); i++) {
         luaL_setfuncs(lua, tables[i], 0);
     }

@@ -113,6 +113,7 @@ static int request_trial(lua_State *lua)
     trial->put_back = refer(lua, 5);
     trial->begin_instructions = machine_cpu(machine)->retired;
     trial->begin_ns = machine_now_ns(machine);
+    trial->random_state = experiment->random_state;
     experiment->running->kind = WAIT_TRIAL;
     return lua_yield(lua, 0);
 }
@@ -274,8 +275,7 @@ static void take_output(struct experiment *experiment)
     for (unsigned i = 0; i < MACHINE_CONSOLES; i++) {
         const struct console_record *record = &experiment->consoles[i];
         uint64_t pair[] = {record->total - record->kept_total, record->hash};
-        result->output_hash =
-            state_hash_bytes(result->output_hash, pair, sizeof(pair));
+        result->output_hash = state_hash_bytes(result->output_hash, pair, sizeof(pair));
         uint64_t room = text ? EXPERIMENT_OUTPUT_BYTES - length : 0;
         uint64_t first = pair[0] > room ? record->total - room : record->kept_total;
         for (uint64_t at = first; at < record->total; at++) {
@@ -295,7 +295,9 @@ static void take_result(struct experiment *experiment)
     result->instructions = machine_cpu(machine)->retired;
     result->faults = injection_reports(experiment);
     snprintf(result->end, sizeof(result->end), "%s",
-             experiment->end ? experiment->end : experiment->halted ? "halted" : "");
+             experiment->end      ? experiment->end
+             : experiment->halted ? "halted"
+                                  : "");
     take_output(experiment);
 }
 
@@ -312,7 +314,7 @@ void trial_run(struct experiment *experiment, const struct trial_order *order,
     if (begin_again(experiment, order->seed) &&
         (!order->faults || arm(experiment, order->faults)) &&
         start_run(experiment, script)) {
-        experiment->random_state = order->seed;
+        experiment->random_state = trial->random_state;
         trial->deadline_ns =
             order->timeout_ns ? trial->begin_ns + order->timeout_ns : CLOCK_NEVER;
         activities_run(experiment);

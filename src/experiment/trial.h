@@ -15,7 +15,8 @@ struct machine *trial_machine(struct experiment *experiment);
 uint64_t trial_begin(const struct experiment *experiment);
 uint64_t trial_begin_ns(const struct experiment *experiment);
 const char *trial_engine(const struct experiment *experiment);
-/* Virtual time after which the script wants a run to be given up; 0: it does not say. */
+/* Virtual time after which the script wants a run to be given up; 0: it does not say.
+ */
 uint64_t trial_timeout_ns(const struct experiment *experiment);
 /* The rows of the fault space that the script describes, an array; NULL: none. */
 const json_t *trial_space(const struct experiment *experiment);

@@ -31,6 +31,35 @@ _faumachine_experiment()
     compopt -o filenames
 }
 
+_faumachine_campaign()
+{
+    case $previous in
+    campaign)
+        mapfile -t COMPREPLY < <(compgen -W "report" -- "$current")
+        return
+        ;;
+    --interval)
+        mapfile -t COMPREPLY < <(compgen -W "wilson exact" -- "$current")
+        return
+        ;;
+    --confidence)
+        mapfile -t COMPREPLY < <(compgen -W "90 95 99" -- "$current")
+        return
+        ;;
+    --failures)
+        mapfile -t COMPREPLY < <(compgen -W "sdc,crash,hang" -- "$current")
+        return
+        ;;
+    esac
+    if [[ $current == -* ]]; then
+        mapfile -t COMPREPLY < <(compgen -W "--db --html --csv --confidence --interval
+            --failures" -- "$current")
+        return
+    fi
+    mapfile -t COMPREPLY < <(compgen -f -- "$current")
+    compopt -o filenames
+}
+
 _faumachine()
 {
     local current=${COMP_WORDS[COMP_CWORD]}
@@ -60,6 +89,10 @@ _faumachine()
     fi
     if [[ ${COMP_WORDS[1]} == experiment ]]; then
         _faumachine_experiment
+        return
+    fi
+    if [[ ${COMP_WORDS[1]} == campaign ]]; then
+        _faumachine_campaign
         return
     fi
     # One dash or two; the words are the same.
@@ -233,8 +266,8 @@ _faumachine()
     mapfile -t COMPREPLY < <(compgen -f -- "$current")
     compopt -o filenames
     if ((COMP_CWORD == 1)); then
-        mapfile -t -O "${#COMPREPLY[@]}" COMPREPLY < <(compgen -W "run lockstep image experiment" \
-            -- "$current")
+        mapfile -t -O "${#COMPREPLY[@]}" COMPREPLY < <(compgen \
+            -W "run lockstep image experiment campaign" -- "$current")
     fi
 }
 

@@ -166,7 +166,7 @@ typedef void string_iteration(struct cpu *cpu, const struct instruction *instruc
 static bool must_look_up(const struct cpu *cpu, uint64_t kills)
 {
     return cpu->stepping || cpu_retired(cpu) >= cpu->budget_end ||
-           cpu->code_cache->kills != kills ||
+           cpu->code_cache->kills != kills || string_is_transient(cpu) ||
            atomic_load_explicit(&cpu->request, memory_order_relaxed);
 }
 

@@ -33,6 +33,13 @@ static inline uint64_t string_allowance(const struct cpu *cpu)
     return cpu->budget_end - retired;
 }
 
+/* Whether it comes from a place where nobody tells that it is overwritten: then its
+ * bytes are fetched for each iteration. */
+static inline bool string_is_transient(const struct cpu *cpu)
+{
+    return cpu->block_start == cpu->code_cache->single->instructions;
+}
+
 /* `register_number` += distance, in the width of addresses. */
 static inline void string_advance(struct cpu *cpu, const struct instruction *i,
                                   unsigned register_number, uint32_t distance)

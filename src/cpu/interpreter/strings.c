@@ -128,7 +128,7 @@ static uint32_t no_stretch(struct cpu *cpu, const struct instruction *i, unsigne
 static inline bool must_pause(const struct cpu *cpu, unsigned done, uint64_t kills)
 {
     return cpu->stepping || cpu_retired(cpu) >= cpu->budget_end ||
-           cpu->code_cache->kills != kills ||
+           cpu->code_cache->kills != kills || string_is_transient(cpu) ||
            (done % UNINTERRUPTED == 0 &&
             atomic_load_explicit(&cpu->request, memory_order_relaxed));
 }

@@ -27,8 +27,10 @@ bool mmu_translate(struct cpu *cpu, gla_t address, gpa_t *physical, uint64_t *en
     return leaf & ENTRY_PRESENT;
 }
 
-/* Host memory of one byte; NULL: none, or a device. */
-static const uint8_t *host_of(struct cpu *cpu, gla_t address)
+/* Host memory of the byte, and how many follow within the page; NULL: none, or a
+ * device.
+ */
+static const uint8_t *host_of(struct cpu *cpu, gla_t address, size_t *bytes)
 {
     gpa_t physical, last;
     if (!mmu_translate(cpu, address, &physical, NULL, NULL)) {
@@ -36,17 +38,24 @@ static const uint8_t *host_of(struct cpu *cpu, gla_t address)
     }
     const struct memory_region *region =
         memory_find_unwatched(cpu->wiring.memory, physical, &last);
+    const size_t in_page = PAGE_BYTES - (address & PAGE_OFFSET_MASK);
+    *bytes = last - physical < in_page ? last - physical + 1 : in_page;
     return region && region->read ? region->read + (physical - region->start) : NULL;
 }
 
 size_t mmu_inspect(struct cpu *cpu, gla_t address, uint8_t *bytes, size_t most)
 {
-    for (size_t i = 0; i < most; i++) {
-        const uint8_t *host = host_of(cpu, address + (gla_t)i);
+    size_t done = 0, piece;
+    while (done < most) {
+        const uint8_t *host = host_of(cpu, address + (gla_t)done, &piece);
         if (!host) {
-            return i;
+            break;
         }
-        bytes[i] = *host;
+        piece = piece < most - done ? piece : most - done;
+        for (size_t i = 0; i < piece; i++) {
+            bytes[done + i] = host[i];
+        }
+        done += piece;
     }
-    return most;
+    return done;
 }

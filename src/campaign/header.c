@@ -1,0 +1,165 @@
+#include "campaign/header.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+enum { HEADER_KEYS = 32 };
+
+static char *json_text(const json_t *json)
+{
+    return json_dumps(json ? json : json_null(), JSON_COMPACT | JSON_ENCODE_ANY);
+}
+
+static json_t *settings_array(const struct campaign_options *options)
+{
+    json_t *settings = json_array();
+    for (unsigned i = 0; i < options->setting_count; i++) {
+        json_array_append_new(settings, json_string(options->settings[i]));
+    }
+    return settings;
+}
+
+struct header {
+    struct results_key keys[HEADER_KEYS];
+    char *values[HEADER_KEYS];
+    unsigned count;
+};
+
+/* Takes `value`. */
+static void add_key(struct header *header, const char *key, char *value)
+{
+    header->values[header->count] = value;
+    header->keys[header->count++] = (struct results_key){key, value ? value : ""};
+}
+
+static void add_number(struct header *header, const char *key, uint64_t number)
+{
+    char text[24];
+    snprintf(text, sizeof(text), "%" PRIu64, number);
+    add_key(header, key, strdup(text));
+}
+
+static void add_points(struct header *header, double points)
+{
+    char text[32];
+    snprintf(text, sizeof(text), "%.0f", points);
+    add_key(header, "points", strdup(text));
+}
+
+static void add_json(struct header *header, const char *key, json_t *json)
+{
+    add_key(header, key, json_text(json));
+    json_decref(json);
+}
+
+static void add_text_of(struct header *header, const char *key, const json_t *object,
+                        const char *member)
+{
+    const char *text = json_string_value(json_object_get(object, member));
+    add_key(header, key, strdup(text ? text : ""));
+}
+
+static char *now_text(void)
+{
+    char text[32];
+    time_t now = time(NULL);
+    struct tm parts;
+    strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&now, &parts));
+    return strdup(text);
+}
+
+static uint64_t number_of(const json_t *object, const char *key)
+{
+    return (uint64_t)json_integer_value(json_object_get(object, key));
+}
+
+static void describe(struct header *header, const struct campaign_options *options,
+                     const struct campaign_facts *facts)
+{
+    const json_t *ready = facts->ready, *golden = facts->golden;
+    char *script = realpath(options->script, NULL), hash[EXPERIMENT_ID_BYTES] = "";
+    struct error ignored;
+    experiment_script_hash(options->script, hash, &ignored);
+    add_key(header, "version", strdup(FAUMACHINE_VERSION));
+    add_key(header, "script", script ? script : strdup(options->script));
+    add_key(header, "script_hash", strdup(hash));
+    add_key(header, "script_text", experiment_script_text(options->script, &ignored));
+    add_json(header, "settings", settings_array(options));
+    add_number(header, "seed", options->seed);
+    add_text_of(header, "engine", ready, "engine");
+    add_json(header, "space", json_incref(json_object_get(ready, "space")));
+    add_points(header, facts->points);
+    add_number(header, "pruned", options->prune);
+    add_number(header, "golden_from", number_of(ready, "begin"));
+    add_number(header, "golden_to", number_of(golden, "instructions"));
+    add_number(header, "golden_ns", number_of(golden, "virtual_ns"));
+    add_text_of(header, "golden_hash", golden, "hash");
+    add_text_of(header, "golden_end", golden, "end");
+    add_text_of(header, "golden_output", golden, "output");
+    add_json(header, "golden_values", json_incref(json_object_get(golden, "values")));
+    add_number(header, "timeout_ns", facts->timeout_ns);
+    add_number(header, "planned", options->experiments);
+    add_number(header, "workers", options->workers);
+    add_key(header, "started", now_text());
+}
+
+static bool is_the_same(struct results *results, const struct results_key *key,
+                        struct error *error)
+{
+    static const char *const same[] = {"script_hash", "settings",   "seed",
+                                       "engine",      "pruned",     "golden_from",
+                                       "golden_to",   "golden_hash"};
+    const char *before = results_get(results, key->key);
+    for (size_t i = 0; i < ARRAY_LENGTH(same); i++) {
+        if (strcmp(same[i], key->key) == 0 &&
+            (!before || strcmp(before, key->value) != 0)) {
+            return error_set(error,
+                             "%s has a campaign with %s %s, and this one has %s: give "
+                             "that one's options, or another --db",
+                             results_name(results), key->key,
+                             before ? before : "(none)", key->value);
+        }
+    }
+    return true;
+}
+
+/* A campaign goes on only as what it was; it may become longer. */
+static bool go_on(struct results *results, const struct header *header,
+                  const struct campaign_options *options, struct error *error)
+{
+    for (unsigned i = 0; i < header->count; i++) {
+        if (!is_the_same(results, &header->keys[i], error)) {
+            return false;
+        }
+    }
+    const char *planned = results_get(results, "planned");
+    char text[24];
+    snprintf(text, sizeof(text), "%" PRIu64, options->experiments);
+    return (planned && options->experiments <= strtoull(planned, NULL, 10)) ||
+           results_set(results, "planned", text, error);
+}
+
+bool header_store(struct results *results, const struct campaign_options *options,
+                  const struct campaign_facts *facts, struct error *error)
+{
+    struct header header = {.count = 0};
+    bool resumed = false;
+    describe(&header, options, facts);
+    bool good = results_begin(results, header.keys, header.count, &resumed, error) &&
+                (!resumed || go_on(results, &header, options, error));
+    for (unsigned i = 0; i < header.count; i++) {
+        free(header.values[i]);
+    }
+    return good;
+}
+
+bool header_finish(struct results *results, struct error *error)
+{
+    char *now = now_text();
+    bool good = results_set(results, "finished", now, error);
+    free(now);
+    return good;
+}
