@@ -77,7 +77,7 @@ static void changed(struct broken_line *line, bool level)
     bool changes = level != line->level;
     line->level = level;
     if (fault->spec.model == FAULT_DELAY) {
-        bool late = rises ? fault_strikes(fault) : line->queued > 0;
+        bool late = (rises && fault_strikes(fault)) || line->queued > 0;
         if (changes && late) {
             pass_later(line, level);
         } else if (!line->queued) {

@@ -1,7 +1,7 @@
 ; The guest of combinations_test.c, a Multiboot kernel: something for each trigger, and
 ; behind each of these an instruction for faults in code; then looks at all that can be
-; broken. Bytes at port 0x402 tell the test: 0 when all is set up, 1 after each look. An
-; NMI asks for one more.
+; broken. Bytes to the fourth serial line tell the test: 0 when all is set up, 1 after
+; each look. An NMI asks for one more.
 bits 32
 org 0x100000
 
@@ -14,7 +14,7 @@ CELL equ 0x200000               ; of target=ram; what triggers watch is behind i
 WATCHED equ 0x210000
 LOOKS equ 0x220000              ; results, of 64 bytes each
 PAGE equ 0x300000               ; of target=tlb, and the next
-SIGNAL equ 0x402
+SIGNAL equ 0x2e8                ; the fourth serial line
 SECOND_LINE equ 0x2f8
 
 header:
