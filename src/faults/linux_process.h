@@ -2,8 +2,9 @@
  *
  * The kernel's `current_task`, of the first CPU, leads to a task_struct; where in that
  * the name is (`comm`) follows from where it is in `init_task`, whose name is known. So
- * all that is needed are symbols of that kernel, which has not been moved at its start. Source: include/linux/sched.h, arch/x86/include/asm/current.h,
- * arch/x86/kernel/setup_percpu.c, 4.x to 6.x.
+ * all that is needed are symbols of that kernel, which has not been moved at its start.
+ * Source: include/linux/sched.h, arch/x86/include/asm/current.h and
+ * arch/x86/kernel/setup_percpu.c of Linux, 4.x to 6.x.
  * Thread: the CPU's own, machine lock held. */
 #ifndef FAULTS_LINUX_PROCESS_H
 #define FAULTS_LINUX_PROCESS_H
