@@ -114,6 +114,11 @@ static void tell_change(struct memory_map *map)
         map->region_end--;
     }
     map->generation++;
+    map->watched = 0;
+    for (unsigned i = 0; i < MEMORY_REGIONS; i++) {
+        const struct memory_region *region = &map->regions[i];
+        map->watched += region->bytes && region->priority >= MEMORY_PRIORITY_MODULE;
+    }
     if (map->listener.changed) {
         map->listener.changed(map->listener.opaque);
     }
@@ -188,8 +193,8 @@ const struct memory_region *memory_find_unwatched(const struct memory_map *map,
                                                   gpa_t address, gpa_t *last)
 {
     const struct memory_region *region = memory_find(map, address, last);
-    return region && region->priority >= MEMORY_PRIORITY_WATCH
-               ? memory_find_below(map, address, MEMORY_PRIORITY_WATCH)
+    return region && region->priority >= MEMORY_PRIORITY_MODULE
+               ? memory_find_below(map, address, MEMORY_PRIORITY_MODULE)
                : region;
 }
 

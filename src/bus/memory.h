@@ -110,6 +110,8 @@ struct memory_map {
      * no code is kept that was decoded from it. NULL: there is none. */
     const struct ram *video;
     uint32_t generation;
+    unsigned watched; /* regions with MEMORY_PRIORITY_MODULE or more */
+    const struct dma_filter *dma_filter; /* bus/dma.h; NULL: nobody */
     /* The CPU's caches; may be NULL. `changed` may be called at any time with the lock
      * held; `code_written` before the CPU goes on, for RAM only. */
     struct {
@@ -127,7 +129,8 @@ enum {
     MEMORY_PRIORITY_VGA = 30,        /* the legacy window at 0xa0000 */
     MEMORY_PRIORITY_PCI = 40,        /* base address registers above the top of RAM */
     MEMORY_PRIORITY_LOCAL_APIC = 50, /* the CPU sees it before the bus does */
-    MEMORY_PRIORITY_WATCH = 60,      /* who watches or breaks what is below */
+    MEMORY_PRIORITY_MODULE = 55,     /* from here on no memory: who breaks RAM… */
+    MEMORY_PRIORITY_WATCH = 60,      /* …watches or breaks what is below */
     MEMORY_PRIORITY_TRACE = 70,      /* who notes every access */
 };
 
@@ -164,8 +167,9 @@ uint32_t memory_region_read(const struct memory_region *region, gpa_t address,
 void memory_region_write(const struct memory_region *region, gpa_t address,
                          uint32_t value, unsigned width);
 
-/* Any access of any length, as a bus master sees memory: DMA, loaders, firmware. Reads
- * of nothing give ones. Writes to RAM that holds code are told to the listener. */
+/* Any access of any length, as from outside the CPU: loaders, firmware; devices use
+ * bus/dma.h. Reads of nothing give ones. Writes to RAM that holds code are told to the
+ * listener. */
 void memory_read(struct memory_map *map, gpa_t address, void *bytes, uint64_t length);
 void memory_write(struct memory_map *map, gpa_t address, const void *bytes,
                   uint64_t length);

@@ -1,15 +1,17 @@
 #include "bus/pci_dma.h"
 
+#include "bus/dma.h"
+
 #include <string.h>
 
 enum { ONE_MEBIBYTE = 1 << 20 };
 
-/* Above the first MiB, where windows of devices cover some of it, nothing hides RAM:
- * base address registers that would are not decoded. */
+/* Above the first MiB, where windows of devices cover some of it, nothing hides RAM but
+ * who watches it: base address registers that would are not decoded. */
 static bool is_plain_ram(const struct memory_map *map, gpa_t address, uint64_t length)
 {
     const struct ram *ram = map->ram;
-    return ram && address >= ONE_MEBIBYTE && address < ram->bytes &&
+    return ram && !map->watched && address >= ONE_MEBIBYTE && address < ram->bytes &&
            length <= ram->bytes - address;
 }
 
@@ -20,21 +22,16 @@ static uint64_t find_part(const struct memory_map *map, gpa_t address, uint64_t 
 {
     gpa_t last;
     *region = memory_find(map, address, &last);
-    if (*region && !(*region)->read && !(*region)->write) {
+    const struct memory_region *memory = memory_find_unwatched(map, address, NULL);
+    if (memory && !memory->read && !memory->write) {
         *region = NULL;
     }
     return last - address < length - 1 ? last - address + 1 : length;
 }
 
-void pci_dma_read(const struct pci_function *function, gpa_t address, void *bytes,
-                  uint64_t length)
+static void read_bytes(struct memory_map *map, gpa_t address, uint8_t *to,
+                       uint64_t length)
 {
-    struct memory_map *map = function->bus->memory;
-    uint8_t *to = bytes;
-    if (!pci_is_bus_master(function)) {
-        memset(to, 0xff, length);
-        return;
-    }
     if (is_plain_ram(map, address, length)) {
         memcpy(to, map->ram->host + address, length);
         return;
@@ -53,14 +50,21 @@ void pci_dma_read(const struct pci_function *function, gpa_t address, void *byte
     }
 }
 
-void pci_dma_write(const struct pci_function *function, gpa_t address,
-                   const void *bytes, uint64_t length)
+void pci_dma_read(const struct pci_function *function, gpa_t address, void *bytes,
+                  uint64_t length)
 {
     struct memory_map *map = function->bus->memory;
-    const uint8_t *from = bytes;
     if (!pci_is_bus_master(function)) {
+        memset(bytes, 0xff, length);
         return;
     }
+    read_bytes(map, address, bytes, length);
+    dma_note_read(map, function->name, address, bytes, length);
+}
+
+static void write_bytes(struct memory_map *map, gpa_t address, const uint8_t *from,
+                        uint64_t length)
+{
     if (is_plain_ram(map, address, length)) {
         memcpy(map->ram->host + address, from, length);
         ram_note_write(map->ram, address, length);
@@ -78,5 +82,17 @@ void pci_dma_write(const struct pci_function *function, gpa_t address,
         from += part;
         address += part;
         length -= part;
+    }
+}
+
+void pci_dma_write(const struct pci_function *function, gpa_t address,
+                   const void *bytes, uint64_t length)
+{
+    struct memory_map *map = function->bus->memory;
+    if (pci_is_bus_master(function)) {
+        const void *passed =
+            dma_begin_write(map, function->name, address, bytes, length);
+        write_bytes(map, address, passed, length);
+        dma_end_write(bytes, passed);
     }
 }

@@ -342,7 +342,8 @@ static const struct option_row rows[] = {
     {"fault-log", "FILE", option_apply_fault_log,
      "what became of the faults, as lines of JSON"},
     {"fault-symbols", "FILE", option_apply_fault_symbols,
-     "a System.map, to name places in these reports"},
+     "a System.map or an ELF file, to name places in these\n"
+     "                       reports, and for when=symbol:"},
     {"seed", "N", option_apply_seed,
      "of what faults leave to chance, and of RDRAND with a counted clock"},
     {"sandbox", "on|off", apply_sandbox,

@@ -5,6 +5,8 @@
  * host's monotonic clock; CLOCK_KIND_COUNTED follows a counter of retired instructions
  * (one instruction is one nanosecond) plus the time skipped while the CPU was halted,
  * so that the same input gives the same run; CLOCK_KIND_MANUAL is for unit tests.
+ * CLOCK_KIND_VIEW is another clock as one chip sees it, by an oscillator of its own: it
+ * shows the same time unless somebody disturbs it.
  *
  * Timers fire in order of their deadline, and where deadlines are equal in the order in
  * which timer_init() made them: so a machine that was loaded, whose timers were armed
@@ -19,7 +21,12 @@
 
 #include <stdatomic.h>
 
-enum clock_kind { CLOCK_KIND_HOST, CLOCK_KIND_COUNTED, CLOCK_KIND_MANUAL };
+enum clock_kind {
+    CLOCK_KIND_HOST,
+    CLOCK_KIND_COUNTED,
+    CLOCK_KIND_MANUAL,
+    CLOCK_KIND_VIEW,
+};
 
 #define CLOCK_NEVER UINT64_MAX
 
@@ -32,8 +39,17 @@ struct timer {
     timer_callback *callback;
     void *opaque;
     uint64_t deadline_ns; /* CLOCK_NEVER: not armed */
+    uint64_t due_ns;      /* when that is: another time if the clock is a view */
     unsigned rank;        /* how many of this clock were made before */
-    struct timer *next;   /* the clock's list, sorted */
+    struct timer *next;   /* the clock's list, sorted by due_ns */
+};
+
+/* What a view shows: since its source showed `since_ns` that began with `own_ns`. */
+struct clock_view {
+    struct clock *source; /* no view */
+    uint64_t since_ns, own_ns;
+    int64_t drift_ppm; /* it goes so much faster */
+    unsigned stops;    /* so many hold it */
 };
 
 struct clock {
@@ -44,6 +60,7 @@ struct clock {
     /* counted: how many instructions have been retired, asked of the CPU */
     uint64_t (*retired)(void *opaque);
     void *retired_opaque;
+    struct clock_view view;
     bool paused;
     uint64_t paused_ns; /* where time stands still */
     /* host: the time that somebody was told last */
@@ -59,6 +76,19 @@ struct clock {
 
 /* `epoch_s`: seconds since 1970-01-01 UTC that virtual time 0 stands for. */
 void clock_init(struct clock *clock, enum clock_kind kind, int64_t epoch_s);
+
+/* The source outlives it, and has its timers. */
+void clock_init_view(struct clock *view, struct clock *source);
+
+/* From now on a view goes faster by so many millionths than it did (slower, if below
+ * 0; it never goes back), or is held by one more, or less; and it jumps ahead. */
+void clock_view_disturb(struct clock *view, int64_t drift_ppm, int stops,
+                        uint64_t jump_ns);
+enum { CLOCK_MOST_DRIFT_PPM = 1000000 };
+/* How far it is ahead of its source, modulo 2^64; and that it is, from now on: as fast
+ * as before. */
+uint64_t clock_view_offset_ns(struct clock *view);
+void clock_view_load(struct clock *view, uint64_t offset_ns);
 
 /* Virtual time in ns. Never goes back. The thread that skips time need not hold the
  * lock for this. */

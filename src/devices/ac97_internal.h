@@ -5,7 +5,7 @@
 #ifndef DEVICES_AC97_INTERNAL_H
 #define DEVICES_AC97_INTERNAL_H
 
-#include "bus/memory.h"
+#include "bus/dma.h"
 #include "clock/clock.h"
 #include "devices/ac97.h"
 #include "devices/sound_level.h"

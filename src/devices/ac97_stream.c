@@ -84,8 +84,8 @@ static void arm(struct ac97_stream *stream)
 static void fetch_entry(struct ac97_stream *stream)
 {
     gpa_t entry = stream->base + (gpa_t)stream->current * ENTRY_BYTES;
-    uint32_t second = memory_read32(stream->memory, entry + 4);
-    stream->address = memory_read32(stream->memory, entry) & ~1U;
+    uint32_t second = dma_read32(stream->memory, "ac97", entry + 4);
+    stream->address = dma_read32(stream->memory, "ac97", entry) & ~1U;
     stream->left = (uint16_t)second;
     stream->flags = (uint8_t)(second >> 24);
     stream->prefetched = (stream->current + 1) % ENTRIES;
@@ -119,10 +119,10 @@ static void move_frames(struct ac97_stream *stream, unsigned count, unsigned sam
     unsigned bytes = samples * SAMPLE_BYTES;
     memset(frames, 0, sizeof(frames));
     if (stream->play) {
-        memory_read(stream->memory, stream->address, frames, bytes);
+        dma_read(stream->memory, "ac97", stream->address, frames, bytes);
         stream->play(stream->opaque, frames, count);
     } else {
-        memory_write(stream->memory, stream->address, frames, bytes);
+        dma_write(stream->memory, "ac97", stream->address, frames, bytes);
     }
     stream->address += bytes;
 }

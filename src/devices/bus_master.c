@@ -105,8 +105,8 @@ void bus_master_note_interrupt(struct bus_master *master)
 
 static void fetch_region(struct bus_master *master)
 {
-    uint32_t count = memory_read32(master->memory, master->next + 4ULL);
-    master->address = memory_read32(master->memory, master->next) & ~1U;
+    uint32_t count = dma_read32(master->memory, master->name, master->next + 4ULL);
+    master->address = dma_read32(master->memory, master->name, master->next) & ~1U;
     master->left = count & PRD_COUNT_MASK ? count & PRD_COUNT_MASK : PRD_COUNT_OF_ZERO;
     master->last = (uint8_t)(count >> PRD_LAST_SHIFT);
     master->next += PRD_BYTES;
@@ -123,9 +123,11 @@ uint32_t bus_master_transfer(struct bus_master *master, uint8_t *bytes, uint32_t
         uint32_t part = length - moved;
         part = part < master->left ? part : master->left;
         if (to_memory) {
-            memory_write(master->memory, master->address, bytes + moved, part);
+            dma_write(master->memory, master->name, master->address, bytes + moved,
+                      part);
         } else {
-            memory_read(master->memory, master->address, bytes + moved, part);
+            dma_read(master->memory, master->name, master->address, bytes + moved,
+                     part);
         }
         moved += part;
         master->address += part;

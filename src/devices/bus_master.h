@@ -7,13 +7,14 @@
 #ifndef DEVICES_BUS_MASTER_H
 #define DEVICES_BUS_MASTER_H
 
-#include "bus/memory.h"
+#include "bus/dma.h"
 #include "state/state.h"
 
 enum { BUS_MASTER_PORTS = 8, BUS_MASTER_STATE_VERSION = 1 };
 
 struct bus_master {
     struct memory_map *memory;
+    const char *name; /* of the controller */
     /* saved */
     uint8_t command, status;
     uint32_t table;   /* where the guest has put the PRDs */

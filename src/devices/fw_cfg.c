@@ -110,14 +110,14 @@ static void select_key(struct fw_cfg *fw_cfg, uint16_t key)
     fw_cfg->offset = 0;
 }
 
-static void dma_read(struct fw_cfg *fw_cfg, uint64_t address, uint32_t length)
+static void read_by_dma(struct fw_cfg *fw_cfg, uint64_t address, uint32_t length)
 {
     const struct item *item = find_item(fw_cfg, fw_cfg->key);
     if (item && fw_cfg->offset < item->length) {
         uint64_t there = item->length - fw_cfg->offset;
         uint32_t part = there < length ? (uint32_t)there : length;
-        memory_write(fw_cfg->memory, address,
-                     (const char *)item->bytes + fw_cfg->offset, part);
+        dma_write(fw_cfg->memory, "fw_cfg", address,
+                  (const char *)item->bytes + fw_cfg->offset, part);
         fw_cfg->offset += part;
         address += part;
         length -= part;
@@ -125,7 +125,7 @@ static void dma_read(struct fw_cfg *fw_cfg, uint64_t address, uint32_t length)
     static const uint8_t zeros[PAGE_BYTES];
     while (length) {
         uint32_t part = length < sizeof(zeros) ? length : (uint32_t)sizeof(zeros);
-        memory_write(fw_cfg->memory, address, zeros, part);
+        dma_write(fw_cfg->memory, "fw_cfg", address, zeros, part);
         fw_cfg->offset += part;
         address += part;
         length -= part;
@@ -138,7 +138,7 @@ static void run_dma(struct fw_cfg *fw_cfg)
     gpa_t at = fw_cfg->dma_address;
     fw_cfg->dma_address = 0;
     struct dma_descriptor descriptor;
-    memory_read(fw_cfg->memory, at, &descriptor, sizeof(descriptor));
+    dma_read(fw_cfg->memory, "fw_cfg", at, &descriptor, sizeof(descriptor));
     uint32_t control = be32toh(descriptor.control);
     uint32_t length = be32toh(descriptor.length);
     uint32_t status = 0;
@@ -147,7 +147,7 @@ static void run_dma(struct fw_cfg *fw_cfg)
         select_key(fw_cfg, (uint16_t)(control >> 16));
     }
     if (control & DMA_READ) {
-        dma_read(fw_cfg, be64toh(descriptor.address), length);
+        read_by_dma(fw_cfg, be64toh(descriptor.address), length);
     } else if (control & DMA_WRITE) {
         log_guest_error(fw_cfg->device.log, "fw_cfg", "write to read-only item 0x%x",
                         fw_cfg->key);
@@ -156,7 +156,7 @@ static void run_dma(struct fw_cfg *fw_cfg)
         fw_cfg->offset += length;
     }
     status = htobe32(status);
-    memory_write(fw_cfg->memory, at, &status, sizeof(status));
+    dma_write(fw_cfg->memory, "fw_cfg", at, &status, sizeof(status));
 }
 
 static uint32_t selector_read(void *opaque, uint16_t offset, unsigned width)

@@ -12,7 +12,7 @@
 #define DEVICES_FW_CFG_H
 
 #include "bus/device.h"
-#include "bus/memory.h"
+#include "bus/dma.h"
 #include "bus/port.h"
 
 enum fw_cfg_key {

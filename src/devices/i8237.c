@@ -134,10 +134,10 @@ static unsigned move_piece(struct i8237 *dma, unsigned channel, uint8_t *buffer,
     gpa_t address = physical_address(dma, channel, state->address);
     switch (mode & MODE_TRANSFER) {
     case MODE_WRITE:
-        memory_write(dma->memory, address, buffer, (uint64_t)piece * unit_bytes);
+        dma_write(dma->memory, "i8237", address, buffer, (uint64_t)piece * unit_bytes);
         break;
     case MODE_READ:
-        memory_read(dma->memory, address, buffer, (uint64_t)piece * unit_bytes);
+        dma_read(dma->memory, "i8237", address, buffer, (uint64_t)piece * unit_bytes);
         break;
     default:
         memset(buffer, 0, (size_t)piece * unit_bytes);

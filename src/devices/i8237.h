@@ -14,7 +14,7 @@
 #define DEVICES_I8237_H
 
 #include "base/log.h"
-#include "bus/memory.h"
+#include "bus/dma.h"
 #include "bus/port.h"
 
 enum { I8237_CHANNELS = 8 };

@@ -286,6 +286,7 @@ struct piix3_ide *piix3_ide_create(struct log *log, struct port_space *ports,
         struct ide_channel *channel = &ide->channels[i];
         channel->ide = ide;
         channel->master.memory = memory;
+        channel->master.name = "piix3_ide";
         ata_channel_init(&channel->ata, log, i * ATA_DRIVES, irqs[i], &dma_ops,
                          channel);
     }

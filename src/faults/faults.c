@@ -7,10 +7,12 @@
 
 static const struct fault_target *const targets[FAULT_TARGETS] = {
     [FAULT_RAM] = &fault_ram,       [FAULT_REGISTER] = &fault_register,
-    [FAULT_CODE] = &fault_code,     [FAULT_PORT] = &fault_port,
-    [FAULT_MMIO] = &fault_mmio,     [FAULT_IRQ] = &fault_irq,
+    [FAULT_CODE] = &fault_code,     [FAULT_TLB] = &fault_tlb,
+    [FAULT_PORT] = &fault_port,     [FAULT_MMIO] = &fault_mmio,
+    [FAULT_DMA] = &fault_dma,       [FAULT_IRQ] = &fault_irq,
     [FAULT_DISK] = &fault_disk,     [FAULT_NETWORK] = &fault_network,
-    [FAULT_SERIAL] = &fault_serial, [FAULT_POWER] = &fault_power,
+    [FAULT_SERIAL] = &fault_serial, [FAULT_CLOCK] = &fault_clock,
+    [FAULT_POWER] = &fault_power,
 };
 
 /* -- all of them -- */
@@ -22,14 +24,15 @@ static void update_debugger(struct faults *faults)
     struct debugger *debugger = &faults->debugger;
     bool watched = debugger->watch_count;
     debugger->count = debugger->watch_count = 0;
-    bool steps = false;
+    bool steps = false, interprets = false;
     debugger->no_interrupts = false;
     for (struct fault *f = faults->first; f; f = f->next) {
         steps |= f->steps;
+        interprets |= f->interprets;
         debugger->no_interrupts |= f->masks;
         trigger_add_points(f);
     }
-    bool wanted = steps || debugger->count;
+    bool wanted = steps || interprets || debugger->count;
     if (wanted && !faults->debugging) {
         machine_add_debugger(faults->machine, debugger);
         debugger_let_go(debugger, steps);
@@ -53,6 +56,7 @@ static void update(struct faults *faults)
     }
     faults->visitor.at = at;
     port_filter_update(faults);
+    dma_filter_update(faults);
     serial_taps_update(faults);
     update_debugger(faults);
 }
@@ -151,7 +155,7 @@ static void disarm(struct fault *fault)
     if (fault->target->disarm) {
         fault->target->disarm(fault);
     }
-    fault->steps = fault->masks = false;
+    fault->steps = fault->masks = fault->interprets = false;
     fault->is_set_up = true; /* nothing is to come any more */
     fault->triggered = false;
     if (fault->report.state == FAULT_WAITING) {
@@ -241,6 +245,9 @@ static struct fault *create(struct faults *faults, const struct fault_spec *spec
     fault->owner = faults;
     fault->spec = *spec;
     fault->target = targets[spec->target];
+    if (spec->module.is_meant) {
+        fault->target = &fault_module;
+    }
     if (!*spec->id) {
         snprintf(fault->spec.id, sizeof(fault->spec.id), "fault%u", faults->armed);
     }
@@ -257,7 +264,8 @@ struct fault *faults_arm(struct faults *faults, const struct fault_spec *spec,
     if (!fault) {
         return NULL;
     }
-    if (fault->target->arm && !fault->target->arm(fault, error)) {
+    if (!trigger_resolve(fault, error) ||
+        (fault->target->arm && !fault->target->arm(fault, error))) {
         free(fault->data);
         free(fault);
         return NULL;

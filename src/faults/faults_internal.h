@@ -2,9 +2,12 @@
 #ifndef FAULTS_FAULTS_INTERNAL_H
 #define FAULTS_FAULTS_INTERNAL_H
 
+#include "bus/dma.h"
 #include "clock/clock.h"
 #include "cpu/core/cpu.h"
+#include "cpu/mmu/translation_tap.h"
 #include "faults/faults.h"
+#include "faults/linux_process.h"
 #include "faults/page_watch.h"
 #include "faults/random.h"
 #include "faults/symbols.h"
@@ -31,8 +34,9 @@ struct fault_target {
     void (*disarm)(struct fault *fault);
 };
 
-extern const struct fault_target fault_ram, fault_register, fault_code, fault_port,
-    fault_mmio, fault_irq, fault_disk, fault_network, fault_serial, fault_power;
+extern const struct fault_target fault_ram, fault_module, fault_register, fault_code,
+    fault_tlb, fault_port, fault_mmio, fault_dma, fault_irq, fault_disk, fault_network,
+    fault_serial, fault_clock, fault_power;
 
 struct fault {
     struct faults *owner;
@@ -48,6 +52,7 @@ struct fault {
     bool timer_due;            /* since the last visit */
     bool steps;                /* wants the CPU to execute single instructions */
     bool masks;                /* …and no interrupt before the next */
+    bool interprets;           /* wants everything interpreted */
     uint64_t seen;             /* of its trigger */
     uint64_t begun_ns, period; /* intermittent: the first period, and how many since */
     uint64_t uses_left;
@@ -57,6 +62,7 @@ struct fault {
     uint64_t stop_retired; /* when the CPU was last at the trigger's address… */
     uint32_t stop_count;   /* …and its ECX */
     size_t matched;        /* letters of the trigger's text */
+    bool seen_text;        /* it is on the screen */
     uint8_t mask[FAULT_VALUE_BYTES]; /* bits that were chosen */
     void *data;                      /* the target's */
 };
@@ -70,12 +76,17 @@ struct faults {
     void (*injected)(void *opaque, const struct fault *fault); /* see faults_config */
     void *opaque;
     struct symbols symbols;
+    struct linux_kernel kernel; /* if a trigger is of a process */
     struct machine_visitor visitor;
     struct debugger debugger;
     bool debugging; /* the machine has it */
     struct cpu_observer observer;
+    struct translation_tap tap;
     struct port_filter port_filter;
+    struct dma_filter dma_filter;
     struct page_watches pages;
+    bool has_module; /* RAM is broken in parts: its region in the map */
+    unsigned module_handle;
     struct serial_tap taps[MACHINE_SERIAL_LINES];
 };
 
@@ -114,6 +125,8 @@ void fault_end(struct fault *fault);
 
 /* -- triggers.c -- */
 
+/* Names become addresses, when it is armed; false with a line in `error`. */
+bool trigger_resolve(struct fault *fault, struct error *error);
 /* On the CPU's thread, between two instructions. */
 void trigger_set_up(struct fault *fault);
 void trigger_take_down(struct fault *fault);
@@ -122,6 +135,8 @@ void trigger_note_port(struct fault *fault, bool write, uint16_t port, unsigned 
                        uint32_t value);
 void trigger_note_vector(struct fault *fault, unsigned vector);
 void trigger_note_byte(struct fault *fault, unsigned line, uint8_t byte);
+/* fault->timer has fired. */
+void trigger_note_timer(struct fault *fault);
 /* The debugger has stopped the CPU. */
 void trigger_note_stop(struct fault *fault);
 /* What the debugger is to wait for. */
@@ -133,7 +148,9 @@ uint64_t trigger_instruction(const struct fault *fault);
 
 /* Ports are looked at if any fault wants it (target_port.c). */
 void port_filter_update(struct faults *faults);
-/* So are serial lines (target_serial.c). */
+/* So is what devices do with memory (target_dma.c)… */
+void dma_filter_update(struct faults *faults);
+/* …and serial lines (target_serial.c). */
 void serial_taps_update(struct faults *faults);
 
 /* -- reports -- */

@@ -201,7 +201,9 @@ void fault_attend(struct fault *fault)
     if (fault->report.state == FAULT_WAITING) {
         const struct cpu *cpu = fault_cpu(fault);
         fault->triggered |= cpu->retired >= trigger_instruction(fault);
-        fault->triggered |= due && fault->spec.when.event == FAULT_TIME;
+        if (due) {
+            trigger_note_timer(fault);
+        }
         if (fault->triggered) {
             trigger_take_down(fault);
             start(fault);

@@ -62,6 +62,12 @@ static unsigned free_regions(const struct memory_map *map)
     return free;
 }
 
+bool page_watch_may_add(const struct page_watches *watches)
+{
+    enum { SPARE = 4 }; /* regions that devices may still want */
+    return free_regions(watches->map) > SPARE;
+}
+
 /* That of the page, or a free one; NULL: there is none. */
 static struct page_watch *find(struct page_watches *watches, gpa_t page)
 {
@@ -78,10 +84,9 @@ static struct page_watch *find(struct page_watches *watches, gpa_t page)
 
 bool page_watch_add(struct page_watches *watches, struct page_user *user)
 {
-    enum { SPARE = 4 }; /* regions that devices may still want */
     const gpa_t page = user->first & ~(gpa_t)PAGE_OFFSET_MASK;
     struct page_watch *watch = find(watches, page);
-    if (!watch || (!watch->first && free_regions(watches->map) <= SPARE)) {
+    if (!watch || (!watch->first && !page_watch_may_add(watches))) {
         return false;
     }
     if (!watch->first) {
@@ -121,7 +126,7 @@ void page_watch_remove(struct page_watches *watches, struct page_user *user)
 uint8_t *page_watch_ram(const struct page_watches *watches, gpa_t address)
 {
     const struct memory_region *region =
-        memory_find_below(watches->map, address, MEMORY_PRIORITY_WATCH);
+        memory_find_below(watches->map, address, MEMORY_PRIORITY_MODULE);
     const struct ram *ram = watches->map->ram;
     if (!region || !region->read || region->read != region->write) {
         return NULL;

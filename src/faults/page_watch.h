@@ -44,6 +44,9 @@ bool page_watch_add(struct page_watches *watches, struct page_user *user);
 /* One that does not watch is fine. */
 void page_watch_remove(struct page_watches *watches, struct page_user *user);
 
+/* Whether the map has room for one more region. */
+bool page_watch_may_add(const struct page_watches *watches);
+
 /* Host memory of RAM that is seen at `address`, watched or not, up to the page's end;
  * NULL: none, or some that cannot be written. */
 uint8_t *page_watch_ram(const struct page_watches *watches, gpa_t address);

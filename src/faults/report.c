@@ -71,15 +71,21 @@ static void append(char **at, char *end, const char *format, ...)
     *at += length < end - *at ? length : end - *at - 1;
 }
 
-static void append_place(char **at, char *end, const struct fault_place *place)
+enum { SOURCE_BYTES = 96 };
+
+static void append_place(const struct fault *fault, char **at, char *end,
+                         const struct fault_place *place)
 {
+    char source[SOURCE_BYTES];
+    symbols_describe_source(&fault->owner->symbols, place->linear, source,
+                            sizeof(source));
     append(at, end, " at instruction %" PRIu64 ", %" PRIu64 " ns, EIP %08x",
            place->instructions, place->ns, place->eip);
     if (place->linear != place->eip) {
         append(at, end, " (linear %08x)", place->linear);
     }
     if (*place->symbol) {
-        append(at, end, " (%s)", place->symbol);
+        append(at, end, " (%s%s%s)", place->symbol, *source ? ", " : "", source);
     }
 }
 
@@ -96,13 +102,13 @@ static void append_injection(const struct fault *fault, char **at, char *end)
     if (report->injections > 1) {
         append(at, end, " %" PRIu64 " times, first", report->injections);
     }
-    append_place(at, end, &report->injected);
+    append_place(fault, at, end, &report->injected);
     if (*report->reason) {
         append(at, end, " (%s)", report->reason);
     }
     append(at, end, "; activated: %s", activation_name(report->activation));
     if (report->activation == FAULT_ACTIVATED) {
-        append_place(at, end, &report->activated);
+        append_place(fault, at, end, &report->activated);
         append(at, end, ", %" PRIu64 " use%s", report->uses,
                report->uses == 1 ? "" : "s");
     }
@@ -110,7 +116,7 @@ static void append_injection(const struct fault *fault, char **at, char *end)
         char text[16];
         append(at, end, "; exception after that: %s",
                vector_name(report->detected_vector, text, sizeof(text)));
-        append_place(at, end, &report->detected);
+        append_place(fault, at, end, &report->detected);
     }
 }
 
@@ -127,8 +133,9 @@ void fault_describe(const struct fault *fault, char *text, size_t bytes)
     append_injection(fault, &at, end);
 }
 
-static json_t *place_object(const struct fault_place *place)
+static json_t *place_object(const struct fault *fault, const struct fault_place *place)
 {
+    char source[SOURCE_BYTES];
     if (!place->known) {
         return json_null();
     }
@@ -139,16 +146,22 @@ static json_t *place_object(const struct fault_place *place)
     if (*place->symbol) {
         json_object_set_new(object, "symbol", json_string(place->symbol));
     }
+    symbols_describe_source(&fault->owner->symbols, place->linear, source,
+                            sizeof(source));
+    if (*source) {
+        json_object_set_new(object, "source", json_string(source));
+    }
     return object;
 }
 
-static json_t *detection_object(const struct fault_report *report)
+static json_t *detection_object(const struct fault *fault)
 {
+    const struct fault_report *report = &fault->report;
     char text[16];
     if (report->detected_vector == FAULT_NO_VECTOR) {
         return json_null();
     }
-    json_t *object = place_object(&report->detected);
+    json_t *object = place_object(fault, &report->detected);
     json_object_set_new(
         object, "exception",
         json_string(vector_name(report->detected_vector, text, sizeof(text))));
@@ -167,10 +180,10 @@ void fault_write_json(const struct fault *fault, FILE *stream)
         fault_model_name(spec->model), "duration", fault_duration_name(spec->duration),
         "when", when, "state", state_name(report->state), "injections",
         (json_int_t)report->injections, "reason", report->reason, "injected",
-        place_object(&report->injected), "activation",
+        place_object(fault, &report->injected), "activation",
         activation_name(report->activation), "uses", (json_int_t)report->uses,
-        "activated", place_object(&report->activated), "detected",
-        detection_object(report));
+        "activated", place_object(fault, &report->activated), "detected",
+        detection_object(fault));
     json_dumpf(object, stream, JSON_COMPACT);
     json_decref(object);
 }

@@ -9,24 +9,17 @@
 #include <string.h>
 
 static const char *const model_names[FAULT_MODELS] = {
-    [FAULT_FLIP] = "flip",
-    [FAULT_STUCK0] = "stuck0",
-    [FAULT_STUCK1] = "stuck1",
-    [FAULT_SET] = "set",
-    [FAULT_TOGGLE] = "toggle",
-    [FAULT_LOST] = "lost",
-    [FAULT_SPURIOUS] = "spurious",
-    [FAULT_DELAY] = "delay",
-    [FAULT_ERROR] = "error",
-    [FAULT_MISDIRECT] = "misdirect",
-    [FAULT_TORN] = "torn",
-    [FAULT_VANISH] = "vanish",
-    [FAULT_DUPLICATE] = "duplicate",
-    [FAULT_REORDER] = "reorder",
-    [FAULT_RATE] = "rate",
-    [FAULT_BURST] = "burst",
-    [FAULT_CUT] = "cut",
-    [FAULT_RESET] = "reset",
+    [FAULT_FLIP] = "flip",         [FAULT_STUCK0] = "stuck0",
+    [FAULT_STUCK1] = "stuck1",     [FAULT_SET] = "set",
+    [FAULT_TOGGLE] = "toggle",     [FAULT_LOST] = "lost",
+    [FAULT_SPURIOUS] = "spurious", [FAULT_DELAY] = "delay",
+    [FAULT_ERROR] = "error",       [FAULT_MISDIRECT] = "misdirect",
+    [FAULT_TORN] = "torn",         [FAULT_VANISH] = "vanish",
+    [FAULT_BREAK] = "break",       [FAULT_DUPLICATE] = "duplicate",
+    [FAULT_REORDER] = "reorder",   [FAULT_RATE] = "rate",
+    [FAULT_BURST] = "burst",       [FAULT_DRIFT] = "drift",
+    [FAULT_JUMP] = "jump",         [FAULT_STOP] = "stop",
+    [FAULT_CUT] = "cut",           [FAULT_RESET] = "reset",
 };
 
 static const char *const duration_names[] = {
@@ -50,16 +43,22 @@ struct target_row {
 };
 
 static const struct target_row targets[FAULT_TARGETS] = {
-    [FAULT_RAM] = {"ram", BITS | M(TOGGLE), M(FLIP) | M(SET), false,
-                   "address, width, bit, bits, mask and value"},
+    [FAULT_RAM] =
+        {"ram", BITS | M(TOGGLE), M(FLIP) | M(SET), false,
+         "address, width, row, column, chip, data-line, address-line, bit, bits, "
+         "mask and value"},
     [FAULT_REGISTER] = {"register", BITS, M(FLIP) | M(SET), false,
                         "name, bit, bits, mask and value"},
     [FAULT_CODE] = {"code", M(FLIP) | M(SET), M(FLIP) | M(SET), false,
                     "width, bit, bits, mask and value"},
+    [FAULT_TLB] = {"tlb", BITS, M(FLIP) | M(SET), false,
+                   "address, bit, bits, mask and value"},
     [FAULT_PORT] = {"port", BITS | M(TOGGLE) | M(LOST), 0, true,
                     "address, on, width, bit, bits, mask and value"},
     [FAULT_MMIO] = {"mmio", BITS | M(TOGGLE) | M(LOST), 0, true,
                     "address, on, width, bit, bits, mask and value"},
+    [FAULT_DMA] = {"dma", BITS | M(TOGGLE) | M(LOST), 0, true,
+                   "name, on, address, bytes, offset, bit, bits, mask and value"},
     [FAULT_IRQ] = {"irq", M(LOST) | M(SPURIOUS) | M(DELAY), M(SPURIOUS), true,
                    "line and delay"},
     [FAULT_DISK] = {"disk",
@@ -74,14 +73,16 @@ static const struct target_row targets[FAULT_TARGETS] = {
                        0, true,
                        "name, on, delay, rate, enter, leave, good, bad, offset, bit, "
                        "bits and mask"},
-    [FAULT_SERIAL] = {"serial", BITS | M(TOGGLE) | M(LOST), 0, true,
+    [FAULT_SERIAL] = {"serial", BITS | M(TOGGLE) | M(LOST) | M(BREAK), M(BREAK), true,
                       "line, on, bit, bits, mask and value"},
+    [FAULT_CLOCK] = {"clock", M(DRIFT) | M(JUMP) | M(STOP), M(JUMP), false,
+                     "name, ppm and by"},
     [FAULT_POWER] = {"power", M(CUT) | M(RESET), M(CUT) | M(RESET), false,
                      "cache and restart"},
 };
 
 #define COMMON_KEYS                                                                    \
-    "id, target, model, when, count, cr3, length, space, equals, serial, "             \
+    "id, target, model, when, count, cr3, process, length, space, equals, serial, "    \
     "duration, for, uses, period, duty, probability and seed"
 
 const char *fault_target_name(enum fault_target_kind target)

@@ -16,12 +16,15 @@ enum fault_target_kind {
     FAULT_RAM,
     FAULT_REGISTER,
     FAULT_CODE,
+    FAULT_TLB,
     FAULT_PORT,
     FAULT_MMIO,
+    FAULT_DMA,
     FAULT_IRQ,
     FAULT_DISK,
     FAULT_NETWORK,
     FAULT_SERIAL,
+    FAULT_CLOCK,
     FAULT_POWER,
     FAULT_TARGETS,
 };
@@ -41,10 +44,14 @@ enum fault_model {
     FAULT_MISDIRECT,
     FAULT_TORN,
     FAULT_VANISH,
+    FAULT_BREAK,
     FAULT_DUPLICATE,
     FAULT_REORDER,
     FAULT_RATE,
     FAULT_BURST, /* losses, by Gilbert and Elliott */
+    FAULT_DRIFT,
+    FAULT_JUMP,
+    FAULT_STOP,
     FAULT_CUT,
     FAULT_RESET,
     FAULT_MODELS,
@@ -64,10 +71,17 @@ enum fault_event {
     FAULT_OUT,
     FAULT_INTERRUPT, /* before the first instruction of the handler */
     FAULT_TEXT,      /* after the byte that completes it on a serial line */
+    FAULT_SCREEN,    /* it is on the text screen */
+    FAULT_SYMBOL,    /* FAULT_EXECUTE, by a name: becomes that when it is armed */
     FAULT_EVENTS,
 };
 
-enum { FAULT_VALUE_BYTES = 16, FAULT_NAME_BYTES = 32, FAULT_TEXT_BYTES = 64 };
+enum {
+    FAULT_VALUE_BYTES = 16,
+    FAULT_NAME_BYTES = 32,
+    FAULT_TEXT_BYTES = 64,
+    FAULT_PROCESS_BYTES = 16, /* Linux's TASK_COMM_LEN */
+};
 
 struct fault_trigger {
     enum fault_event event;
@@ -77,13 +91,26 @@ struct fault_trigger {
     bool physical;   /* the address is */
     bool has_cr3, has_equals;
     uint32_t cr3;
-    uint64_t equals; /* the value read or written */
-    unsigned line;   /* of FAULT_TEXT */
-    char text[FAULT_TEXT_BYTES];
+    uint64_t equals;                   /* the value read or written */
+    unsigned line;                     /* of FAULT_TEXT */
+    char text[FAULT_TEXT_BYTES];       /* likewise; of FAULT_SCREEN; "symbol+0x10" */
+    char process[FAULT_PROCESS_BYTES]; /* only while it runs; empty: whichever does */
 };
+
+enum { FAULT_LINE_NMI = 16 };
 
 /* Which uses of a target are meant. */
 enum { FAULT_ON_READ = 1, FAULT_ON_WRITE = 2 };
+
+/* Cells of a memory module by its geometry, or a line to it: target_module.c. Below 0:
+ * whichever; no line. */
+struct fault_module {
+    bool is_meant;
+    int64_t row;
+    int column, chip, data_line, address_line;
+};
+
+enum { FAULT_MODULE_CHIPS = 8, FAULT_MODULE_COLUMNS = 1024 };
 
 struct fault_spec {
     char id[FAULT_NAME_BYTES]; /* empty: one is given */
@@ -102,17 +129,20 @@ struct fault_spec {
 
     /* Where. */
     char name[FAULT_NAME_BYTES]; /* register, drive, card */
-    uint64_t address;            /* physical address, port; offset in sector or frame */
-    unsigned width;              /* bytes of what is broken */
+    uint64_t address; /* physical or linear address, port; offset in sector or frame */
+    unsigned width;   /* bytes of what is broken */
     uint64_t sector, sectors;
-    unsigned line;    /* interrupt, serial line */
-    unsigned uses_of; /* FAULT_ON_… */
+    struct fault_module module;        /* of FAULT_RAM */
+    uint64_t range_first, range_bytes; /* physical addresses */
+    unsigned line;                     /* interrupt, serial line */
+    unsigned uses_of;                  /* FAULT_ON_… */
 
     /* What. Bits that are concerned, and what they are set to, low byte first. If
      * `random_bits`, so many adjacent ones are chosen when it is injected. */
     unsigned random_bits;
     uint8_t mask[FAULT_VALUE_BYTES], value[FAULT_VALUE_BYTES];
-    uint64_t delay_ns, bytes_per_second, distance;
+    uint64_t delay_ns, jump_ns, bytes_per_second, distance;
+    int64_t ppm;                              /* of FAULT_DRIFT */
     double enter, leave, good_loss, bad_loss; /* of FAULT_BURST */
     uint64_t cache_bytes;                     /* of FAULT_CUT */
     bool restart;                             /* likewise: power comes back */

@@ -19,6 +19,9 @@ bool fault_take_probability(struct properties *properties, const char *key,
 /* What is meant, as the target has it. */
 bool fault_take_place(struct properties *properties, struct fault_spec *spec,
                       struct error *error);
+/* Likewise, of memory by its geometry. */
+bool fault_take_module(struct properties *properties, struct fault_spec *spec,
+                       struct error *error);
 /* Which bits of spec->width bytes, and their value. */
 bool fault_take_bits(struct properties *properties, struct fault_spec *spec,
                      struct error *error);

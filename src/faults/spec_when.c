@@ -13,8 +13,14 @@ static const char *const event_names[FAULT_EVENTS] = {
     [FAULT_READ] = "read",     [FAULT_WRITE] = "write",
     [FAULT_ACCESS] = "access", [FAULT_IN] = "in",
     [FAULT_OUT] = "out",       [FAULT_INTERRUPT] = "interrupt",
-    [FAULT_TEXT] = "text",
+    [FAULT_TEXT] = "text",     [FAULT_SCREEN] = "screen",
+    [FAULT_SYMBOL] = "symbol",
 };
+
+static bool is_text(enum fault_event event)
+{
+    return event == FAULT_TEXT || event == FAULT_SCREEN || event == FAULT_SYMBOL;
+}
 
 static bool parse_number(const char *text, uint64_t *number, const char **end)
 {
@@ -93,19 +99,19 @@ static bool take_event(struct properties *properties, struct fault_trigger *trig
         good = !colon;
     } else if (event == FAULT_TIME) {
         good = parse_time(value, &trigger->at);
-    } else if (event == FAULT_TEXT) {
+    } else if (good && is_text(trigger->event)) {
         good = *value && strlen(value) < sizeof(trigger->text);
         snprintf(trigger->text, sizeof(trigger->text), "%s", value);
     } else if (good) {
         good = parse_number(value, &trigger->at, &end) && !*end &&
                trigger->at <= highest(trigger->event);
     }
-    return good ||
-           error_set(error,
-                     "%s: when=%s: it can be now, instruction:N, time:TIME, "
-                     "execute:ADDRESS, read:, write: or access:ADDRESS, in: or "
-                     "out:PORT, interrupt:VECTOR or text:TEXT (up to %d letters)",
-                     properties->option, text, FAULT_TEXT_BYTES - 1);
+    return good || error_set(error,
+                             "%s: when=%s: it can be now, instruction:N, time:TIME, "
+                             "execute:ADDRESS, read:, write: or access:ADDRESS, in: or "
+                             "out:PORT, interrupt:VECTOR, symbol:NAME+OFFSET, text: or "
+                             "screen:TEXT (up to %d letters)",
+                             properties->option, text, FAULT_TEXT_BYTES - 1);
 }
 
 static bool is_memory(enum fault_event event)
@@ -123,37 +129,62 @@ static bool take_space(struct properties *properties, struct fault_trigger *trig
                      properties->option, space);
 }
 
-bool fault_take_when(struct properties *properties, struct fault_trigger *trigger,
-                     struct error *error)
+static bool take_process(struct properties *properties, struct fault_trigger *trigger,
+                         struct error *error)
 {
-    uint64_t cr3 = 0, line = 0;
-    *trigger = (struct fault_trigger){.count = 1, .length = 1};
-    if (!take_event(properties, trigger, error)) {
-        return false;
+    const char *name = properties_take(properties, "process");
+    if (name && (!*name || strlen(name) >= sizeof(trigger->process))) {
+        return error_set(error,
+                         "%s: process=%s: give 1 to %d letters, as ps shows them",
+                         properties->option, name, FAULT_PROCESS_BYTES - 1);
     }
-    bool memory = is_memory(trigger->event);
-    bool port = trigger->event == FAULT_IN || trigger->event == FAULT_OUT;
-    bool code = trigger->event == FAULT_EXECUTE;
+    snprintf(trigger->process, sizeof(trigger->process), "%s", name ? name : "");
+    return true;
+}
+
+/* Which keys go with which events. */
+static bool check_keys(struct properties *properties,
+                       const struct fault_trigger *trigger, struct error *error)
+{
+    const enum fault_event event = trigger->event;
+    bool memory = is_memory(event);
+    bool port = event == FAULT_IN || event == FAULT_OUT;
+    bool code = event == FAULT_EXECUTE || event == FAULT_SYMBOL;
+    bool by_cpu = memory || port || code || event == FAULT_INTERRUPT;
+    const char *const of_cpu =
+        "execute:, symbol:, read:, write:, access:, in:, out: and interrupt:";
     const struct {
         const char *key;
         bool fits;
         const char *with;
     } rules[] = {
-        {"count",
-         memory || port || code || trigger->event == FAULT_INTERRUPT ||
-             trigger->event == FAULT_TEXT,
+        {"count", by_cpu || event == FAULT_TEXT || event == FAULT_SCREEN,
          "all but now, instruction: and time:"},
-        {"cr3", memory || code, "execute:, read:, write: and access:"},
+        {"cr3", by_cpu, of_cpu},
+        {"process", by_cpu, of_cpu},
         {"length", memory || port, "read:, write:, access:, in: and out:"},
         {"space", memory, "read:, write: and access:"},
         {"equals", memory || port, "read:, write:, access:, in: and out:"},
-        {"serial", trigger->event == FAULT_TEXT, "text:"},
+        {"serial", event == FAULT_TEXT, "text:"},
     };
     for (unsigned i = 0; i < ARRAY_LENGTH(rules); i++) {
         if (properties_take(properties, rules[i].key) && !rules[i].fits) {
             return error_set(error, "%s: %s= goes with when=%s", properties->option,
                              rules[i].key, rules[i].with);
         }
+    }
+    return true;
+}
+
+bool fault_take_when(struct properties *properties, struct fault_trigger *trigger,
+                     struct error *error)
+{
+    uint64_t cr3 = 0, line = 0;
+    *trigger = (struct fault_trigger){.count = 1, .length = 1};
+    if (!take_event(properties, trigger, error) ||
+        !check_keys(properties, trigger, error) ||
+        !take_process(properties, trigger, error)) {
+        return false;
     }
     trigger->has_cr3 = properties_take(properties, "cr3");
     trigger->has_equals = properties_take(properties, "equals");
@@ -179,8 +210,10 @@ bool fault_take_when(struct properties *properties, struct fault_trigger *trigge
 void fault_trigger_describe(const struct fault_trigger *trigger, char *text,
                             size_t bytes)
 {
-    const char *name = event_names[trigger->event];
-    switch (trigger->event) {
+    bool named = trigger->event == FAULT_EXECUTE && *trigger->text;
+    const enum fault_event event = named ? FAULT_SYMBOL : trigger->event;
+    const char *name = event_names[event];
+    switch (event) {
     case FAULT_NOW:
         snprintf(text, bytes, "%s", name);
         break;
@@ -189,6 +222,8 @@ void fault_trigger_describe(const struct fault_trigger *trigger, char *text,
         snprintf(text, bytes, "%s:%" PRIu64, name, trigger->at);
         break;
     case FAULT_TEXT:
+    case FAULT_SCREEN:
+    case FAULT_SYMBOL:
         snprintf(text, bytes, "%s:%s", name, trigger->text);
         break;
     default:

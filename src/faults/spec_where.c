@@ -1,4 +1,5 @@
 /* What the text form says of places, and of bits there. */
+#include "clock/clock.h"
 #include "faults/spec_internal.h"
 
 #include <stdio.h>
@@ -47,6 +48,15 @@ static bool take_mask(struct properties *properties, struct fault_spec *spec,
     uint64_t most = spec->width >= 8 ? UINT64_MAX : (1ULL << all) - 1;
     bool has_bit = properties_take(properties, "bit");
     bool has_mask = properties_take(properties, "mask");
+    bool line = spec->module.is_meant &&
+                (spec->module.data_line >= 0 || spec->module.address_line >= 0);
+    if (line) {
+        return !(has_bit || has_mask || properties_take(properties, "bits")) ||
+               error_set(error,
+                         "%s: target=ram: a line has no bits: leave out bit=, "
+                         "bits= and mask=",
+                         properties->option);
+    }
     if (!properties_take_number(properties, "bit", 0, all - 1, &bit, error) ||
         !properties_take_number(properties, "bits", 1, all - bit, &bits, error) ||
         !properties_take_number(properties, "mask", 1, most, &mask, error)) {
@@ -146,6 +156,19 @@ static bool take_address(struct properties *properties, struct fault_spec *spec,
                      properties->option, spec->width);
 }
 
+static bool take_ram(struct properties *properties, struct fault_spec *spec,
+                     struct error *error)
+{
+    static const char *const keys[] = {"row", "column", "chip", "data-line",
+                                       "address-line"};
+    for (unsigned i = 0; i < ARRAY_LENGTH(keys); i++) {
+        if (properties_take(properties, keys[i])) {
+            return fault_take_module(properties, spec, error);
+        }
+    }
+    return take_address(properties, spec, UINT32_MAX, error);
+}
+
 static bool take_disk(struct properties *properties, struct fault_spec *spec,
                       struct error *error)
 {
@@ -171,6 +194,25 @@ static bool take_disk(struct properties *properties, struct fault_spec *spec,
     }
     spec->uses_of = writes ? FAULT_ON_WRITE : spec->uses_of;
     return true;
+}
+
+static bool take_dma(struct properties *properties, struct fault_spec *spec,
+                     struct error *error)
+{
+    spec->width = 8;
+    spec->range_bytes = UINT64_MAX;
+    if (properties_take(properties, "address")) {
+        spec->range_bytes = 1;
+    } else if (properties_take(properties, "bytes")) {
+        return error_set(
+            error, "%s: target=dma: bytes= goes with address=", properties->option);
+    }
+    return take_name(properties, spec, error) && take_use(properties, spec, error) &&
+           properties_take_number(properties, "address", 0, UINT32_MAX,
+                                  &spec->range_first, error) &&
+           properties_take_size(properties, "bytes", &spec->range_bytes, error) &&
+           properties_take_number(properties, "offset", 0, UINT32_MAX, &spec->address,
+                                  error);
 }
 
 static bool take_network(struct properties *properties, struct fault_spec *spec,
@@ -207,6 +249,20 @@ static bool take_line(struct properties *properties, struct fault_spec *spec,
     return true;
 }
 
+/* An ISA interrupt's number, or "nmi". */
+static bool take_interrupt(struct properties *properties, struct fault_spec *spec,
+                           struct error *error)
+{
+    const char *line = properties_take(properties, "line");
+    if (!line || strcmp(line, "nmi") != 0) {
+        return take_line(properties, spec, 15, error);
+    }
+    spec->line = FAULT_LINE_NMI;
+    return spec->model == FAULT_SPURIOUS ||
+           error_set(error, "%s: target=irq,line=nmi: the model is spurious",
+                     properties->option);
+}
+
 static bool take_register(struct properties *properties, struct fault_spec *spec,
                           struct error *error)
 {
@@ -231,6 +287,39 @@ static bool take_delay(struct properties *properties, struct fault_spec *spec,
            error_set(error, "%s: model=delay: say delay=TIME", properties->option);
 }
 
+/* A whole number, with its sign. */
+static bool take_drift(struct properties *properties, struct fault_spec *spec,
+                       struct error *error)
+{
+    const char *text = properties_take(properties, "ppm");
+    char *end = NULL;
+    spec->ppm = text ? strtol(text, &end, 10) : 0;
+    bool good = !text || (end != text && !*end && spec->ppm >= -CLOCK_MOST_DRIFT_PPM &&
+                          spec->ppm <= CLOCK_MOST_DRIFT_PPM);
+    if (good && (spec->model == FAULT_DRIFT) == (spec->ppm != 0)) {
+        return true;
+    }
+    return error_set(
+        error,
+        "%s: target=clock: model=drift, and no other, has ppm=N: -%d to %d "
+        "millionths, not 0",
+        properties->option, CLOCK_MOST_DRIFT_PPM, CLOCK_MOST_DRIFT_PPM);
+}
+
+static bool take_clock(struct properties *properties, struct fault_spec *spec,
+                       struct error *error)
+{
+    if (!take_name(properties, spec, error) || !take_drift(properties, spec, error) ||
+        !fault_take_time(properties, "by", &spec->jump_ns, error)) {
+        return false;
+    }
+    return (spec->model == FAULT_JUMP) == (spec->jump_ns != 0) ||
+           error_set(error,
+                     "%s: target=clock: model=jump, and no other, has by=TIME: how far "
+                     "ahead",
+                     properties->option);
+}
+
 static bool take_width(struct properties *properties, struct fault_spec *spec,
                        struct error *error)
 {
@@ -250,15 +339,30 @@ static bool take_power(struct properties *properties, struct fault_spec *spec,
            properties_take_switch(properties, "restart", &spec->restart, error);
 }
 
+/* Bits are those of an entry of page tables. */
+static bool check_translation(struct properties *properties, struct fault_spec *spec,
+                              struct error *error)
+{
+    if (properties_take(properties, "width")) {
+        return error_set(
+            error, "%s: target=tlb is of a page: leave out width=", properties->option);
+    }
+    spec->width = 8;
+    return true;
+}
+
 bool fault_take_place(struct properties *properties, struct fault_spec *spec,
                       struct error *error)
 {
     switch (spec->target) {
     case FAULT_RAM:
-        return take_address(properties, spec, UINT32_MAX, error);
+        return take_ram(properties, spec, error);
     case FAULT_MMIO:
         return take_address(properties, spec, UINT32_MAX, error) &&
                take_use(properties, spec, error);
+    case FAULT_TLB:
+        return take_address(properties, spec, UINT32_MAX, error) &&
+               check_translation(properties, spec, error);
     case FAULT_PORT:
         return take_address(properties, spec, UINT16_MAX, error) &&
                take_use(properties, spec, error);
@@ -266,8 +370,10 @@ bool fault_take_place(struct properties *properties, struct fault_spec *spec,
         return take_register(properties, spec, error);
     case FAULT_CODE:
         return take_width(properties, spec, error);
+    case FAULT_DMA:
+        return take_dma(properties, spec, error);
     case FAULT_IRQ:
-        return take_line(properties, spec, 15, error) &&
+        return take_interrupt(properties, spec, error) &&
                take_delay(properties, spec, error);
     case FAULT_DISK:
         spec->width = 8;
@@ -281,6 +387,8 @@ bool fault_take_place(struct properties *properties, struct fault_spec *spec,
         spec->width = 1;
         return take_line(properties, spec, 3, error) &&
                take_use(properties, spec, error);
+    case FAULT_CLOCK:
+        return take_clock(properties, spec, error);
     case FAULT_POWER:
         return take_power(properties, spec, error);
     case FAULT_TARGETS:

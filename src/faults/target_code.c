@@ -1,7 +1,7 @@
 /* Bytes of the next instruction, as they are fetched: it is executed once with wrong
  * ones, and memory is as it was before. That is done in memory, for one single step
  * that no interrupt comes before: another access to these bytes by this instruction
- * itself sees them, too. */
+ * itself sees them, too. Of a CPU that is halted it is the first of what wakes it. */
 #include "faults/faults_internal.h"
 
 #include "disassembly/disassembly.h"
@@ -10,6 +10,7 @@
 #include <string.h>
 
 struct wrong_code {
+    bool waits; /* for the CPU to wake up */
     gla_t linear;
     uint64_t retired; /* when it was begun, at… */
     uint32_t eip;
@@ -23,7 +24,7 @@ static bool arm_code(struct fault *fault, struct error *error)
     return fault->data || error_set(error, "out of memory for a fault");
 }
 
-static bool begin_code(struct fault *fault)
+static bool change_next(struct fault *fault)
 {
     struct wrong_code *code = fault->data;
     struct machine *machine = fault->owner->machine;
@@ -32,7 +33,6 @@ static bool begin_code(struct fault *fault)
     char line[DISASSEMBLY_LINE_BYTES];
     size_t there = machine_code(machine, bytes, sizeof(bytes));
     bool is16 = !(cpu->code_mode & CODE_MODE_32);
-    fault->present = false;
     if (!there) {
         return fault_refuse(fault, "the instruction is not in plain memory");
     }
@@ -60,12 +60,28 @@ static bool begin_code(struct fault *fault)
     return true;
 }
 
+static bool begin_code(struct fault *fault)
+{
+    struct wrong_code *code = fault->data;
+    fault->present = false;
+    code->waits = fault_cpu(fault)->halted;
+    fault->steps |= code->waits;
+    return code->waits || change_next(fault);
+}
+
 /* What the instruction itself has written there stays. */
 static void step_code(struct fault *fault)
 {
     struct wrong_code *code = fault->data;
     struct machine *machine = fault->owner->machine;
     const struct cpu *cpu = fault_cpu(fault);
+    if (code->waits) {
+        code->waits = fault->steps = cpu->halted;
+        if (!code->waits && !change_next(fault)) {
+            fault->report.activation = FAULT_ACTIVATION_UNKNOWN;
+        }
+        return;
+    }
     if (cpu->retired == code->retired && cpu->eip == code->eip) {
         return; /* not yet */
     }

@@ -15,6 +15,7 @@ struct broken_disk {
     struct timer timer;
     struct block_device_ops ops;
     bool wrapped;
+    bool pulled; /* a medium that has vanished */
 };
 
 /* A request that is answered later, or never. */
@@ -189,7 +190,7 @@ static void submit_elsewhere(struct broken_disk *disk,
                              const struct block_request *request)
 {
     struct block_request moved = *request;
-    uint64_t room = disk->below.sectors - request->count + 1;
+    uint64_t room = disk->device->sectors - request->count + 1;
     moved.sector = (request->sector + disk->fault->spec.distance) % room;
     block_device_submit(&disk->below, &moved);
 }
@@ -238,8 +239,8 @@ static bool is_inside(const struct broken_disk *disk,
                       const struct block_request *request)
 {
     return request->operation == BLOCK_FLUSH ||
-           (request->count && request->count <= disk->below.sectors &&
-            request->sector <= disk->below.sectors - request->count);
+           (request->count && request->count <= disk->device->sectors &&
+            request->sector <= disk->device->sectors - request->count);
 }
 
 static void submit(void *opaque, const struct block_request *request)
@@ -255,6 +256,14 @@ static void submit(void *opaque, const struct block_request *request)
 
 /* -- begin and end -- */
 
+/* Of a drive with removable media; the guest finds it open. */
+static bool is_medium_gone(const struct fault *fault)
+{
+    const char *name = fault->spec.name;
+    return fault->spec.model == FAULT_VANISH &&
+           (strstr(name, "-cd") || strncmp(name, "floppy", 6) == 0);
+}
+
 static bool arm_disk(struct fault *fault, struct error *error)
 {
     struct block_device *device =
@@ -262,8 +271,15 @@ static bool arm_disk(struct fault *fault, struct error *error)
     if (!device) {
         return error_set(error,
                          "-fault: target=disk,name=%s: there is no such disk; they are "
-                         "called ide0-hd0 to ide1-hd1, and virtio0 to virtio3",
+                         "called ide0-hd0 to ide1-hd1 and virtio0 to virtio3, drives "
+                         "ide0-cd0 to ide1-cd1, floppy0 and floppy1",
                          fault->spec.name);
+    }
+    if (is_medium_gone(fault) && fault->spec.uses) {
+        return error_set(error,
+                         "-fault: target=disk,model=vanish: nobody asks a medium "
+                         "that is gone; give for=TIME instead of uses=, or "
+                         "duration=permanent");
     }
     struct broken_disk *disk = calloc(1, sizeof(*disk));
     if (!disk) {
@@ -280,6 +296,11 @@ static bool arm_disk(struct fault *fault, struct error *error)
 static bool begin_disk(struct fault *fault)
 {
     struct broken_disk *disk = fault->data;
+    if (is_medium_gone(fault)) {
+        fault->report.activation = FAULT_ACTIVATION_UNKNOWN;
+        disk->pulled = machine_pull_medium(fault->owner->machine, fault->spec.name);
+        return disk->pulled || fault_refuse(fault, "the drive is empty");
+    }
     if (!disk->wrapped) {
         disk->wrapped = true;
         disk->below = *disk->device;
@@ -293,6 +314,10 @@ static bool begin_disk(struct fault *fault)
 static void end_disk(struct fault *fault)
 {
     struct broken_disk *disk = fault->data;
+    if (disk->pulled) {
+        disk->pulled = false;
+        machine_return_medium(fault->owner->machine, fault->spec.name);
+    }
     while (disk->late && disk->late->due_ns == CLOCK_NEVER) {
         struct late *late = take_late(disk);
         answer(&late->request, EIO);

@@ -77,7 +77,7 @@ static void changed(struct broken_line *line, bool level)
     bool changes = level != line->level;
     line->level = level;
     if (fault->spec.model == FAULT_DELAY) {
-        bool late = rises ? fault_strikes(fault) : line->queued > 0;
+        bool late = (rises && fault_strikes(fault)) || line->queued > 0;
         if (changes && late) {
             pass_later(line, level);
         } else if (!line->queued) {
@@ -137,6 +137,12 @@ static void wrap(struct broken_line *line)
 static bool begin_irq(struct fault *fault)
 {
     struct broken_line *line = fault->data;
+    if (fault->spec.line == FAULT_LINE_NMI) {
+        fault->present = false;
+        fault_note_use(fault);
+        machine_raise_nmi(fault->owner->machine);
+        return true;
+    }
     if (!line->wrapped) {
         wrap(line);
     }

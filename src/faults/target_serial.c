@@ -70,7 +70,20 @@ void serial_taps_update(struct faults *faults)
     }
 }
 
+static bool begin_serial(struct fault *fault)
+{
+    if (fault->spec.model != FAULT_BREAK) {
+        return true;
+    }
+    fault->present = false;
+    if (!machine_break_serial(fault->owner->machine, fault->spec.line)) {
+        return fault_refuse(fault, "there is no serial line %u", fault->spec.line);
+    }
+    fault_note_use(fault);
+    return true;
+}
+
 const struct fault_target fault_serial = {
-    .begin = bus_value_begin,
+    .begin = begin_serial,
     .end = bus_value_end,
 };

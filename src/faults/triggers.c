@@ -1,6 +1,8 @@
 /* What faults wait for. */
 #include "faults/faults_internal.h"
 
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* It has come once more. */
@@ -31,10 +33,62 @@ static bool is_physical(const struct fault_trigger *when)
     return when->event >= FAULT_READ && when->event <= FAULT_ACCESS && when->physical;
 }
 
-static bool fits_cr3(const struct fault *fault)
+/* Of what happens beside the CPU nobody knows for whom. */
+static bool fits_process(const struct fault *fault)
 {
     const struct fault_trigger *when = &fault->spec.when;
-    return !when->has_cr3 || fault_cpu(fault)->cr3 == when->cr3;
+    struct faults *faults = fault->owner;
+    return (!when->has_cr3 || fault_cpu(fault)->cr3 == when->cr3) &&
+           (!*when->process ||
+            (machine_on_cpu_thread(faults->machine) &&
+             linux_process_is(&faults->kernel, faults->machine, when->process)));
+}
+
+/* -- the text screen -- */
+
+enum { SCREEN_PERIOD_NS = 10000000, SCREEN_BYTES = 1 << 16 };
+
+static void look_later(struct fault *fault)
+{
+    uint64_t now_ns = clock_now_ns(fault->timer.clock);
+    timer_set_ns(&fault->timer, (now_ns / SCREEN_PERIOD_NS + 1) * SCREEN_PERIOD_NS);
+}
+
+static bool is_on_screen(const struct fault *fault)
+{
+    char *screen = malloc(SCREEN_BYTES);
+    bool there = screen &&
+                 machine_screen_text(fault->owner->machine, screen, SCREEN_BYTES) &&
+                 strstr(screen, fault->spec.when.text);
+    free(screen);
+    return there;
+}
+
+/* A halted CPU that no timer wakes changes nothing: to look again would keep its time
+ * going for nothing. It is looked at again after an interrupt. */
+static bool may_change(const struct fault *fault)
+{
+    return !fault_cpu(fault)->halted ||
+           clock_next_deadline_ns(fault->timer.clock) != CLOCK_NEVER;
+}
+
+void trigger_note_timer(struct fault *fault)
+{
+    if (!is_waiting(fault)) {
+        return;
+    }
+    if (fault->spec.when.event == FAULT_TIME) {
+        fault->triggered = true;
+    } else if (fault->spec.when.event == FAULT_SCREEN) {
+        bool there = is_on_screen(fault);
+        if (there && !fault->seen_text) {
+            met(fault);
+        }
+        fault->seen_text = there;
+        if (!fault->triggered && may_change(fault)) {
+            look_later(fault);
+        }
+    }
 }
 
 /* -- memory, by its physical address -- */
@@ -50,8 +104,8 @@ static void has_read(void *opaque, gpa_t address, unsigned width, uint32_t *valu
 {
     struct fault *fault = opaque;
     const struct fault_trigger *when = &fault->spec.when;
-    if (when->event != FAULT_WRITE && fits_cr3(fault) &&
-        equals(when, address, width, *value)) {
+    if (when->event != FAULT_WRITE && equals(when, address, width, *value) &&
+        fits_process(fault)) {
         met(fault);
     }
 }
@@ -60,8 +114,8 @@ static bool writes(void *opaque, gpa_t address, unsigned width, uint32_t *value)
 {
     struct fault *fault = opaque;
     const struct fault_trigger *when = &fault->spec.when;
-    if (when->event != FAULT_READ && fits_cr3(fault) &&
-        equals(when, address, width, *value)) {
+    if (when->event != FAULT_READ && equals(when, address, width, *value) &&
+        fits_process(fault)) {
         met(fault);
     }
     return true;
@@ -88,6 +142,48 @@ static void watch_pages(struct fault *fault)
 
 /* -- all kinds -- */
 
+/* "name+0x10" */
+static bool find_symbol(const struct fault *fault, uint32_t *address,
+                        struct error *error)
+{
+    const char *text = fault->spec.when.text, *plus = strrchr(text, '+');
+    const char *const found[] = {
+        [SYMBOLS_NONE] = "there is no such symbol; -fault-symbols names the file",
+        [SYMBOLS_SEVERAL] = "there are several; give execute:ADDRESS",
+    };
+    char name[FAULT_TEXT_BYTES], *end = NULL;
+    uint64_t offset = plus ? strtoull(plus + 1, &end, 0) : 0;
+    if (plus && (end == plus + 1 || *end)) {
+        plus = NULL; /* part of the name */
+        offset = 0;
+    }
+    snprintf(name, sizeof(name), "%.*s", (int)(plus ? plus - text : FAULT_TEXT_BYTES),
+             text);
+    enum symbols_found result = symbols_find(&fault->owner->symbols, name, address);
+    *address += (uint32_t)offset;
+    return result == SYMBOLS_ONE ||
+           error_set(error, "-fault: when=symbol:%s: %s", text, found[result]);
+}
+
+bool trigger_resolve(struct fault *fault, struct error *error)
+{
+    struct fault_trigger *when = &fault->spec.when;
+    struct faults *faults = fault->owner;
+    uint32_t address = 0;
+    if (when->event == FAULT_SYMBOL) {
+        if (!find_symbol(fault, &address, error)) {
+            return false;
+        }
+        when->event = FAULT_EXECUTE;
+        when->at = address;
+    }
+    return !*when->process || linux_kernel_find(&faults->kernel, &faults->symbols) ||
+           error_set(error,
+                     "-fault: process=%s needs the Linux kernel's symbols "
+                     "init_task and current_task: give -fault-symbols",
+                     when->process);
+}
+
 void trigger_set_up(struct fault *fault)
 {
     const struct fault_trigger *when = &fault->spec.when;
@@ -95,6 +191,8 @@ void trigger_set_up(struct fault *fault)
         fault->triggered = true;
     } else if (when->event == FAULT_TIME) {
         timer_set_ns(&fault->timer, when->at);
+    } else if (when->event == FAULT_SCREEN) {
+        look_later(fault);
     } else if (is_physical(when)) {
         watch_pages(fault);
     }
@@ -202,7 +300,7 @@ void trigger_note_stop(struct fault *fault)
 {
     const struct fault_trigger *when = &fault->spec.when;
     if (!is_waiting(fault) || !is_linear(when) || !point_is_met(fault) ||
-        !fits_cr3(fault)) {
+        !fits_process(fault)) {
         return;
     }
     bool comes =
@@ -220,7 +318,8 @@ void trigger_note_port(struct fault *fault, bool write, uint16_t port, unsigned 
     const struct fault_trigger *when = &fault->spec.when;
     const enum fault_event event = write ? FAULT_OUT : FAULT_IN;
     if (is_waiting(fault) && when->event == event && port < when->at + when->length &&
-        when->at < (uint64_t)port + width && equals(when, port, width, value)) {
+        when->at < (uint64_t)port + width && equals(when, port, width, value) &&
+        fits_process(fault)) {
         met(fault);
     }
 }
@@ -230,8 +329,13 @@ void trigger_note_vector(struct fault *fault, unsigned vector)
 {
     const struct fault_trigger *when = &fault->spec.when;
     struct cpu *cpu = fault_cpu(fault);
+    if (is_waiting(fault) && when->event == FAULT_SCREEN &&
+        !timer_is_armed(&fault->timer)) {
+        look_later(fault);
+    }
     if (is_waiting(fault) && when->event == FAULT_INTERRUPT &&
-        !(vector & CPU_TRIPLE_FAULT) && (vector & UINT8_MAX) == when->at) {
+        !(vector & CPU_TRIPLE_FAULT) && (vector & UINT8_MAX) == when->at &&
+        fits_process(fault)) {
         met(fault);
         if (fault->triggered) {
             cpu->budget_end = cpu->retired;

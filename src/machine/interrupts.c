@@ -82,9 +82,9 @@ static struct irq_line create_apics(struct machine *machine)
     if (machine->config.no_apic) {
         return wiring.intr;
     }
-    machine->local_apic =
-        pc_add_device(machine, local_apic_create(&machine->log, &machine->memory,
-                                                 &machine->clock, &wiring));
+    machine->local_apic = pc_add_device(
+        machine, local_apic_create(&machine->log, &machine->memory,
+                                   &machine->views[MACHINE_CLOCK_APIC], &wiring));
     machine->io_apic =
         pc_add_device(machine, io_apic_create(&machine->log, &machine->memory,
                                               local_apic_receive, machine->local_apic));
@@ -110,8 +110,9 @@ void interrupts_create(struct machine *machine)
             [HPET_RTC_LINE] = isa_interrupts_line(isa, IRQ_RTC),
         };
         machine->hpet = pc_add_device(
-            machine, hpet_create(&machine->log, &machine->memory, &machine->clock,
-                                 legacy, isa_interrupts_line(isa, IO_APIC_TIMER_PIN)));
+            machine, hpet_create(&machine->log, &machine->memory,
+                                 &machine->views[MACHINE_CLOCK_HPET], legacy,
+                                 isa_interrupts_line(isa, IO_APIC_TIMER_PIN)));
     }
 }
 

@@ -116,6 +116,9 @@ static bool create_parts(struct machine *machine, struct error *error)
     struct clock *clock = &machine->clock;
     machine->cpu_thread = pthread_self();
     clock_init(clock, config->clock, config->epoch_s);
+    for (unsigned i = 0; i < MACHINE_CLOCKS; i++) {
+        clock_init_view(&machine->views[i], clock);
+    }
     if (config->clock == CLOCK_KIND_COUNTED) {
         clock->retired = retired;
         clock->retired_opaque = machine;

@@ -73,6 +73,7 @@ struct machine {
     struct log log;
     struct trace trace; /* and the guest errors' stream */
     struct clock clock;
+    struct clock views[MACHINE_CLOCKS]; /* as those chips have it */
     struct event_loop *loop;
     struct ram ram;
     struct memory_map memory;
@@ -114,7 +115,7 @@ struct machine {
     unsigned virtio_disks;                                /* a bit for each */
     int random_fd;                                        /* -1: not needed */
     struct user_input user_input;
-    struct displays *displays; /* NULL: nobody looks */
+    struct displays *displays;       /* NULL: nobody looks */
     struct checkpoints *checkpoints; /* NULL: none has been taken */
 
     /* Why the run loop has to look up; set with the lock held. */

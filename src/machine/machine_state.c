@@ -2,7 +2,7 @@
 
 #include <assert.h>
 
-enum { STATE_VERSION = 1 };
+enum { STATE_VERSION = 2 };
 
 /* What there is beside CPU and devices. */
 struct common_state {
@@ -11,6 +11,7 @@ struct common_state {
     bool nmi_waits;
     bool reset_requested, power_off_requested, debug_exit_requested, init_requested;
     uint32_t debug_exit_value;
+    uint64_t clock_offsets_ns[MACHINE_CLOCKS]; /* of the chips' views */
 };
 
 static const struct state_field common_fields[] = {
@@ -22,12 +23,13 @@ static const struct state_field common_fields[] = {
     STATE_FIELD(struct common_state, debug_exit_requested, 1),
     STATE_FIELD(struct common_state, init_requested, 1),
     STATE_FIELD(struct common_state, debug_exit_value, 1),
+    STATE_FIELD(struct common_state, clock_offsets_ns, 2),
     STATE_END,
 };
 
 void machine_state_save(struct machine *machine, struct state_buffer *buffer)
 {
-    const struct common_state common = {
+    struct common_state common = {
         .now_ns = clock_now_ns(&machine->clock),
         .epoch_s = machine->clock.epoch_s,
         .nmi_waits = atomic_load(&machine->cpu.request) & CPU_REQUEST_NMI,
@@ -37,6 +39,9 @@ void machine_state_save(struct machine *machine, struct state_buffer *buffer)
         .init_requested = machine->init_requested,
         .debug_exit_value = machine->debug_exit_value,
     };
+    for (unsigned i = 0; i < MACHINE_CLOCKS; i++) {
+        common.clock_offsets_ns[i] = clock_view_offset_ns(&machine->views[i]);
+    }
     state_save(buffer, common_fields, STATE_VERSION, &common);
     state_save(buffer, cpu_fields, CPU_STATE_VERSION, &machine->cpu);
     for (unsigned i = 0; i < machine->device_count; i++) {
@@ -49,6 +54,9 @@ static void apply_common(struct machine *machine, const struct common_state *com
     struct cpu *cpu = &machine->cpu;
     clock_load_ns(&machine->clock, common->now_ns);
     machine->clock.epoch_s = common->epoch_s;
+    for (unsigned i = 0; i < MACHINE_CLOCKS; i++) {
+        clock_view_load(&machine->views[i], common->clock_offsets_ns[i]);
+    }
     if (common->nmi_waits) {
         cpu_raise_nmi(cpu);
     } else {
@@ -96,7 +104,7 @@ static bool load_devices(struct machine *machine, struct state_buffer *buffer,
 static bool load_all(struct machine *machine, struct state_buffer *buffer,
                      struct error *error)
 {
-    struct common_state common;
+    struct common_state common = {0};
     struct cpu *cpu = &machine->cpu;
     if (!state_load(buffer, common_fields, STATE_VERSION, &common, "the machine",
                     error) ||

@@ -24,22 +24,43 @@ static void close_left(struct media_drive *drive)
     drive->left = NULL;
 }
 
+static void submit(void *opaque, const struct block_request *request)
+{
+    const struct media_drive *drive = opaque;
+    block_device_submit(block_device_of(drive->backend), request);
+}
+
+static const struct block_device_ops medium_ops = {.submit = submit};
+
+/* Somebody may stand between the drive and its medium: he stays there. */
 static void put_in(struct media_drive *drive, struct block_backend *backend)
 {
+    const struct block_device *device = block_device_of(backend);
     drive->backend = backend;
-    drive->drive->ops->insert(drive->drive->opaque, block_device_of(backend));
+    drive->medium.name = device->name;
+    drive->medium.sectors = device->sectors;
+    drive->medium.read_only = device->read_only;
+    drive->medium.discards = device->discards;
+    drive->drive->ops->insert(drive->drive->opaque, &drive->medium);
 }
 
 static void released(void *hand, struct block_device *medium)
 {
     struct media_drive *drive = hand;
     struct block_backend *next = drive->next;
-    assert(medium == block_device_of(drive->backend) && !drive->left);
-    drive->left = drive->backend;
+    assert(medium == &drive->medium && !drive->left);
+    if (drive->returning) {
+        next = drive->backend;
+    } else if (drive->pulling) {
+        drive->pulled = drive->backend;
+    } else {
+        drive->left = drive->backend;
+    }
     if (drive->removing) {
         close_left(drive);
     }
     drive->backend = drive->next = NULL;
+    drive->pulling = drive->returning = false;
     drive->removed = false;
     if (next) {
         put_in(drive, next);
@@ -65,6 +86,7 @@ static struct media_drive *add_drive(struct machine *machine, const char *name,
     snprintf(drive->name, sizeof(drive->name), "%s", name);
     drive->machine = machine;
     drive->drive = removable;
+    drive->medium = (struct block_device){.ops = &medium_ops, .opaque = drive};
     removable->released = released;
     removable->tray_moved = tray_moved;
     removable->hand = drive;
@@ -183,8 +205,55 @@ void media_close(struct machine *machine)
     struct media *media = &machine->media;
     for (unsigned i = 0; i < media->count; i++) {
         close_left(&media->drives[i]);
+        close_backend(machine, media->drives[i].pulled);
         close_backend(machine, media->drives[i].backend);
         close_backend(machine, media->drives[i].next);
+    }
+}
+
+/* -- for who stands between -- */
+
+static struct media_drive *drive_of(struct machine *machine, const char *name)
+{
+    struct media *media = &machine->media;
+    for (unsigned i = 0; i < media->count; i++) {
+        if (strcmp(media->drives[i].name, name) == 0) {
+            return &media->drives[i];
+        }
+    }
+    return NULL;
+}
+
+struct block_device *media_device(struct machine *machine, const char *name)
+{
+    struct media_drive *drive = drive_of(machine, name);
+    return drive ? &drive->medium : NULL;
+}
+
+bool machine_pull_medium(struct machine *machine, const char *name)
+{
+    struct media_drive *drive = drive_of(machine, name);
+    if (!drive || !drive->backend || drive->removed || drive->pulled) {
+        return false;
+    }
+    drive->removed = drive->pulling = true;
+    drive->drive->ops->remove(drive->drive->opaque);
+    return true;
+}
+
+void machine_return_medium(struct machine *machine, const char *name)
+{
+    struct media_drive *drive = drive_of(machine, name);
+    struct block_backend *pulled = drive->pulled;
+    if (drive->pulling) {
+        drive->returning = true; /* the drive still uses it */
+        return;
+    }
+    drive->pulled = NULL;
+    if (pulled && drive->backend) {
+        close_backend(machine, pulled); /* there is another by now */
+    } else if (pulled) {
+        put_in(drive, pulled);
     }
 }
 
@@ -213,18 +282,19 @@ bool machine_media_describe(const struct machine *machine, unsigned index,
 static struct media_drive *find_drive(struct machine *machine, const char *name,
                                       struct error *error)
 {
-    struct media *media = &machine->media;
+    const struct media *media = &machine->media;
+    struct media_drive *drive = drive_of(machine, name);
     char known[MEDIA_DRIVES * (MEDIA_NAME_BYTES + 2)] = "";
-    for (unsigned i = 0; i < media->count; i++) {
-        if (strcmp(media->drives[i].name, name) == 0) {
-            return &media->drives[i];
-        }
+    for (unsigned i = 0; !drive && i < media->count; i++) {
         snprintf(known + strlen(known), sizeof(known) - strlen(known), "%s%s",
                  i ? ", " : "", media->drives[i].name);
     }
-    error_set(error, "there is no drive %s whose medium can be changed; there is %s",
-              name, *known ? known : "none");
-    return NULL;
+    if (!drive) {
+        error_set(error,
+                  "there is no drive %s whose medium can be changed; there is %s", name,
+                  *known ? known : "none");
+    }
+    return drive;
 }
 
 bool machine_media_eject(struct machine *machine, const char *name, bool force,

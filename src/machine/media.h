@@ -23,11 +23,14 @@ struct media_drive {
     char name[MEDIA_NAME_BYTES];
     struct machine *machine;
     struct removable_drive *drive;
+    struct block_device medium;    /* what the drive has of it, whichever it is */
     struct block_backend *backend; /* of the medium in it; ours to close */
+    struct block_backend *pulled;  /* machine_pull_medium(); likewise */
     struct block_backend *next;    /* goes in when the drive has released that */
     struct block_backend *left;    /* to be closed, but not while it answers */
     bool removed;                  /* `backend` has been taken out */
     bool removing;                 /* that is going on */
+    bool pulling, returning;       /* likewise, but it will come back; …at once */
     bool floppy;
 };
 
@@ -73,6 +76,10 @@ bool machine_media_eject(struct machine *machine, const char *drive, bool force,
  * then owns it, and closes it when it has left the drive. */
 bool machine_media_insert(struct machine *machine, const char *drive,
                           struct block_backend *backend, struct error *error);
+
+/* The medium of a drive as the drive has it, for seams.h: it stays when media change.
+ * NULL: there is no such drive. */
+struct block_device *media_device(struct machine *machine, const char *drive);
 
 /* Who is told from now on; NULL: nobody. */
 void machine_media_listen(struct machine *machine,

@@ -119,19 +119,21 @@ static void create_isa_devices(struct machine *machine)
 {
     struct log *log = &machine->log;
     struct port_space *ports = &machine->ports;
-    struct clock *clock = &machine->clock;
+    struct clock *clock = &machine->clock, *views = machine->views;
     struct isa_interrupts *isa = &machine->isa;
 
     interrupts_create(machine);
-    struct i8254 *pit = pc_add_device(
-        machine, i8254_create(log, ports, clock, interrupts_timer_line(machine)));
+    struct i8254 *pit =
+        pc_add_device(machine, i8254_create(log, ports, &views[MACHINE_CLOCK_PIT],
+                                            interrupts_timer_line(machine)));
     machine->pit = pit;
     machine->port61 = pc_add_device(machine, port61_create(log, ports, clock, pit));
     pc_add_device(machine,
                   port92_create(log, ports, irq_line_to(a20_line, machine, A20_PORT92),
                                 irq_line_to(reset_line, machine, 0)));
-    machine->rtc = pc_add_device(
-        machine, mc146818_create(log, ports, clock, interrupts_rtc_line(machine)));
+    machine->rtc =
+        pc_add_device(machine, mc146818_create(log, ports, &views[MACHINE_CLOCK_RTC],
+                                               interrupts_rtc_line(machine)));
     machine->dma = pc_add_device(machine, i8237_create(log, ports, &machine->memory));
     machine->i8042 = pc_add_device(
         machine, i8042_create(log, ports, clock, isa_interrupts_line(isa, IRQ_KEYBOARD),
@@ -173,6 +175,7 @@ bool pc_create(struct machine *machine, struct error *error)
         .lock = &machine->lock,
         .log = &machine->log,
         .clock = &machine->clock,
+        .tsc_clock = &machine->views[MACHINE_CLOCK_TSC],
         .memory = &machine->memory,
         .ports = &machine->ports,
         .trace = machine->trace.items ? &machine->trace : NULL,

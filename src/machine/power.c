@@ -12,8 +12,9 @@ void power_create(struct machine *machine)
 {
     struct irq_line sci = isa_interrupts_line(&machine->isa, PIIX4_PM_SCI_IRQ);
     machine->power = pc_add_device(
-        machine, piix4_pm_create(&machine->log, &machine->ports, machine->pci,
-                                 &machine->clock, sci, power_off, machine));
+        machine,
+        piix4_pm_create(&machine->log, &machine->ports, machine->pci,
+                        &machine->views[MACHINE_CLOCK_PM], sci, power_off, machine));
 }
 
 void machine_press_power_button(struct machine *machine)

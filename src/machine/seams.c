@@ -28,7 +28,7 @@ struct block_device *machine_block_device(struct machine *machine, const char *n
             return block_device_of(machine->disks[unit]);
         }
     }
-    return NULL;
+    return media_device(machine, name);
 }
 
 struct block_device *machine_block_device_at(struct machine *machine, unsigned index)
@@ -51,10 +51,24 @@ struct isa_interrupts *machine_isa_interrupts(struct machine *machine)
     return &machine->isa;
 }
 
+struct clock *machine_clock_view(struct machine *machine, enum machine_clock which)
+{
+    return &machine->views[which];
+}
+
 void machine_tap_serial(struct machine *machine, unsigned line,
                         const struct serial_tap *tap)
 {
     machine->consoles[line].tap = tap;
+}
+
+bool machine_break_serial(struct machine *machine, unsigned line)
+{
+    if (!machine->uarts[line]) {
+        return false;
+    }
+    ns16550a_break(machine->uarts[line]);
+    return true;
 }
 
 static void forget_memory(struct machine *machine)

@@ -21,16 +21,37 @@ struct memory_map *machine_memory_to_change(struct machine *machine);
 bool machine_on_cpu_thread(const struct machine *machine);
 
 /* A disk as its controller has it, by its name ("ide0-hd0", "virtio0"); empty: the
- * first. NULL: there is none. */
+ * first; or whatever medium a drive has ("ide1-cd0", "floppy0"). NULL: there is none.
+ */
 struct block_device *machine_block_device(struct machine *machine, const char *name);
 /* Likewise, one after the other; NULL from the last on. */
 struct block_device *machine_block_device_at(struct machine *machine, unsigned index);
+
+/* The medium of a drive is gone, and its tray open; false: there is none. Until it
+ * comes back, unless there is another by then. */
+bool machine_pull_medium(struct machine *machine, const char *drive);
+void machine_return_medium(struct machine *machine, const char *drive);
 
 /* A network card's end of its cable, by the id of what that leads to (-netdev, -nic);
  * empty: the first. NULL: there is none. */
 struct network_port *machine_network_card(struct machine *machine, const char *id);
 
 struct isa_interrupts *machine_isa_interrupts(struct machine *machine);
+
+/* Who tells the time by an oscillator of his own: the RTC, the 8254, the HPET, the
+ * power management timer, the local APIC's timer, and the time stamp counter. */
+enum machine_clock {
+    MACHINE_CLOCK_RTC,
+    MACHINE_CLOCK_PIT,
+    MACHINE_CLOCK_HPET,
+    MACHINE_CLOCK_PM,
+    MACHINE_CLOCK_APIC,
+    MACHINE_CLOCK_TSC,
+    MACHINE_CLOCKS,
+};
+
+/* His view of the machine's clock. */
+struct clock *machine_clock_view(struct machine *machine, enum machine_clock which);
 
 /* Between a UART and the other end of its line. False: the byte is lost. */
 struct serial_tap {
@@ -42,6 +63,9 @@ struct serial_tap {
 /* NULL: nobody, any more. */
 void machine_tap_serial(struct machine *machine, unsigned line,
                         const struct serial_tap *tap);
+
+/* The guest receives a break; false: there is no such line. */
+bool machine_break_serial(struct machine *machine, unsigned line);
 
 /* Power fails, on the CPU's thread between two instructions: memory forgets all. With
  * `restart` it comes back at once, else the run ends. */

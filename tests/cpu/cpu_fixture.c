@@ -74,6 +74,7 @@ bool cpu_fixture_create_by(struct cpu_fixture *fixture, const struct cpu_engine 
         .lock = &fixture->lock,
         .log = &fixture->log,
         .clock = &fixture->clock,
+        .tsc_clock = &fixture->clock,
         .memory = &fixture->memory,
         .ports = &fixture->ports,
         .syscall_redirect = syscall_redirect,

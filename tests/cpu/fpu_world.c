@@ -74,6 +74,7 @@ void fpu_world_create(struct fpu_world *world)
         .lock = &world->lock,
         .log = &world->log,
         .clock = &world->clock,
+        .tsc_clock = &world->clock,
         .memory = &world->memory,
         .set_ferr = set_ferr,
         .opaque = world,

@@ -100,6 +100,56 @@ class Mmio(guest.TestCase):
             self.check_injected(run, program.labels["begin"])
 
 
+class Dma(guest.TestCase):
+    """target=dma: fw_cfg reads a descriptor, writes "QEMU" behind it, and its status."""
+
+    SOURCE = """
+    main:
+        mov dword [DATA], 0x0a000000    ; big-endian: select item 0, and read
+        mov dword [DATA + 4], 0x04000000
+        mov dword [DATA + 12], 0x00012000
+    begin:
+        mov eax, 0x00002000
+        mov dx, 0x518
+        out dx, eax
+        show [DATA + 0x100]
+        show [DATA]
+        finish 1
+    """
+
+    def test_models(self):
+        program = self.guest(self.SOURCE)
+        right = [0x554d4551, 0]
+        self.assertEqual(right, program.run().shown)
+        for fault, shown in {
+                "model=flip,bit=0,on=write": [0x554d4550, 0],
+                "model=flip,bit=0,on=write,uses=2": [0x554d4550, 1],
+                "model=flip,bit=0,offset=3,on=write,name=fw_cfg": [0x544d4551, 0],
+                "model=set,value=0x41,address=0x200102": [0x55414551, 0],
+                "model=stuck1,mask=0x8080,address=0x200100,bytes=8,"
+                "duration=permanent": [0x554dc5d1, 0],
+                "model=stuck0,bit=0,address=0x200000,bytes=4K,on=write,"
+                "duration=permanent": [0x554d4550, 0],
+                "model=toggle,bit=0,on=write,duration=permanent": [0x554d4550, 0],
+                "model=lost,on=write,address=0x200100,bytes=4": [0, 0],
+                "model=lost,on=write,uses=2": [0, 0x0a000000],
+                "model=flip,bit=2,offset=7,on=read": [0, 0],
+                "model=flip,bit=0,address=0x200103,bytes=16,offset=1": right,
+                "model=flip,bit=0,address=0x200104": right,
+                "model=flip,bit=0,name=ac97": right}.items():
+            run = program.run("target=dma,when=execute:{begin}," + fault)
+            self.assertEqual(shown, run.shown, fault)
+            self.check_injected(run, program.labels["begin"],
+                                "no" if shown == right else "yes")
+
+    def test_random(self):
+        program = self.guest(self.SOURCE)
+        fault = "target=dma,model=flip,address=0x200101,bytes=2,when=execute:{begin}"
+        run = program.run(fault)
+        self.assertEqual(1, (run.shown[0] ^ 0x554d4551).bit_count())
+        self.assertEqual(0, (run.shown[0] ^ 0x554d4551) & 0xff0000ff)
+
+
 class Serial(guest.TestCase):
     """target=serial."""
 
@@ -128,6 +178,185 @@ class Serial(guest.TestCase):
             if "when" not in fault:
                 fault += ",when=execute:{next},count=3"
             self.assertEqual(text, program.run("target=serial," + fault).serial, fault)
+
+
+class Lines(guest.TestCase):
+    """A non-maskable interrupt, and a break on a serial line."""
+
+    SOURCE = """
+    main:
+        vector 2, handler
+        mov dword [0xfee000f0], 0x1ff   ; the local APIC: on
+        mov dword [0xfee00360], 0x400   ; LINT1 is NMI
+        mov dx, 0x3f8 + 3
+        mov al, 3
+        out dx, al
+        mov ecx, 5
+    begin:
+        mov dx, 0x3f8 + 5
+        in al, dx
+        and eax, 0x11           ; break, and data
+        show eax
+        mov dx, 0x3f8
+        in al, dx
+        loop begin
+        show ebx
+        finish 1
+    handler:
+        inc ebx
+        iret
+    """
+
+    def test_nmi(self):
+        program = self.guest(self.SOURCE)
+        for duration, count in (("", 1), (",duration=intermittent,period=100us", 1),
+                                (",duration=intermittent,period=50", 2)):
+            run = program.run("target=irq,line=nmi,model=spurious,when=execute:{begin},"
+                              "count=2" + duration)
+            self.assertGreaterEqual(run.shown[-1], count)
+            if count == 1:
+                report = self.check_injected(run, program.labels["begin"])
+                self.assertEqual(1, run.shown[-1])
+                self.assertEqual("over" if not duration else "present",
+                                 report["state"])
+        run = program.run("target=irq,line=nmi,model=spurious,when=execute:{begin}",
+                          "target=ram,address=0x300000,bit=0,model=flip,"
+                          "when=interrupt:2")
+        self.assertEqual(run.reports[0]["injected"]["instructions"],
+                         run.reports[1]["injected"]["instructions"])
+
+    def test_break(self):
+        program = self.guest(self.SOURCE)
+        self.assertEqual([0] * 6, program.run().shown)
+        run = program.run("target=serial,model=break,when=execute:{begin},count=3")
+        self.assertEqual([0, 0, 0x11, 0, 0, 0], run.shown)
+        self.check_injected(run, program.labels["begin"])
+        run = program.run("target=serial,line=1,model=break,when=execute:{begin}")
+        self.assertEqual([0] * 6, run.shown)
+        run = program.run("target=serial,line=2,model=break,when=execute:{begin}")
+        self.assertEqual("refused", run.report["state"])
+
+
+class Clocks(guest.TestCase):
+    """target=clock: how far each has come between two looks, 30 us apart."""
+
+    SOURCE = """
+    PM equ 0x600
+    main:
+        mov eax, 0x80000b40     ; the power management's ports
+        mov dx, 0xcf8
+        out dx, eax
+        mov eax, PM | 1
+        mov dx, 0xcfc
+        out dx, eax
+        mov eax, 0x80000b80
+        mov dx, 0xcf8
+        out dx, eax
+        mov eax, 1
+        mov dx, 0xcfc
+        out dx, eax
+        mov dword [0xfed00010], 1       ; the HPET counts
+        mov dword [0xfee000f0], 0x1ff
+        mov dword [0xfee003e0], 0xb     ; so does the local APIC, undivided
+        mov dword [0xfee00380], 0xffffffff
+        mov al, 0x34
+        out 0x43, al
+        xor al, al
+        out 0x40, al
+        out 0x40, al
+        mov edi, DATA
+        call look
+        mov ecx, 30000
+    begin:
+        loop begin
+        mov edi, DATA + 0x100
+        call look
+        mov esi, DATA
+    difference:
+        mov eax, [esi + 0x100]
+        sub eax, [esi]
+        show eax
+        add esi, 4
+        cmp esi, DATA + 24
+        jne difference
+        finish 1
+    look:
+        xor eax, eax
+        mov al, 0
+        out 0x70, al
+        in al, 0x71
+        stosd                   ; BCD seconds
+        xor eax, eax
+        out 0x43, al
+        in al, 0x40
+        mov ah, al
+        in al, 0x40
+        xchg al, ah
+        neg eax
+        movzx eax, ax
+        stosd
+        mov eax, [0xfed000f0]
+        stosd
+        mov dx, PM + 8
+        in eax, dx
+        stosd
+        mov eax, [0xfee00390]
+        neg eax
+        stosd
+        rdtsc
+        stosd
+        ret
+    """
+    NAMES = ["rtc", "pit", "hpet", "pm", "apic", "tsc"]
+    TICKS_PER_MS = [0, 1193, 100000, 3580, 1000000, 1000000]
+
+    def setUp(self):
+        super().setUp()
+        self.program = self.guest(self.SOURCE)
+        self.right = self.program.run().shown
+
+    def differences(self, name, fault):
+        """How much further than without the fault they have come."""
+        run = self.program.run(f"target=clock,name={name},when=execute:{{begin}},{fault}",
+                               options=["-rtc", "base=2024-01-01T00:00:00"])
+        self.assertEqual(self.program.labels["begin"], run.report["injected"]["eip"])
+        self.assertEqual("unknown", run.report["activation"])
+        return [here - there for here, there in zip(run.shown, self.right)]
+
+    def check_one(self, name, fault, wanted, tolerance):
+        """Only that clock."""
+        number = self.NAMES.index(name)
+        differences = self.differences(name, fault)
+        self.assertAlmostEqual(wanted, differences.pop(number), delta=tolerance,
+                               msg=f"{name} {fault}")
+        self.assertEqual([0] * 5, differences, f"{name} {fault}")
+
+    def test_jump(self):
+        for name, ticks in zip(self.NAMES, self.TICKS_PER_MS):
+            if ticks:
+                self.check_one(name, "model=jump,by=1ms", ticks, 1)
+        self.check_one("rtc", "model=jump,by=5s", 5, 0)
+
+    def test_drift_and_stop(self):
+        for name, ticks in zip(self.NAMES[1:], self.right[1:]):
+            rest = 1 + ticks / 100  # of that before the fault has come
+            self.check_one(name, "model=drift,ppm=1000000,duration=permanent", ticks,
+                           rest)
+            self.check_one(name, "model=drift,ppm=-500000,for=10us", -ticks / 6, rest)
+            self.check_one(name, "model=stop,duration=permanent", -ticks, rest)
+            self.check_one(name, "model=stop,duration=intermittent,period=3us",
+                           -ticks / 2, rest)
+
+    def test_refused(self):
+        for fault, says in (("name=watch,model=stop,for=1", "there is no such clock"),
+                            ("name=rtc,model=jump", "has by=TIME"),
+                            ("name=rtc,model=stop,for=1,ppm=3", "has ppm=N"),
+                            ("name=rtc,model=drift,ppm=2000000,for=1", "has ppm=N")):
+            run = self.program.run("target=clock," + fault)
+            self.assertIn(says, run.stderr)
+        run = self.program.run("target=clock,name=hpet,model=stop,for=1",
+                               options=["-machine", "hpet=off"])
+        self.assertIn("there is no such clock", run.stderr)
 
 
 class Disk(guest.TestCase):

@@ -13,10 +13,18 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "bus/pci_dma.h"
 #include "faults/faults.h"
+#include "machine/inspect.h"
 #include "machine/machine_internal.h"
 
-enum { BIOS_BYTES = 64 << 10, RESET_VECTOR = 0xfff0, SECTORS = 64, FRAME_BYTES = 100 };
+enum {
+    BIOS_BYTES = 64 << 10,
+    RESET_VECTOR = 0xfff0,
+    SECTORS = 64,
+    FLOPPY_BYTES = 1440 << 10,
+    FRAME_BYTES = 100,
+};
 
 struct world {
     struct machine *machine;
@@ -101,23 +109,35 @@ static char *temporary(const void *bytes, size_t length)
 static int set_up(void **state)
 {
     static uint8_t bios[BIOS_BYTES], image[SECTORS * BLOCK_SECTOR_BYTES];
+    static uint8_t floppy[FLOPPY_BYTES];
     static const uint8_t loop[] = {0xeb, 0xfe}; /* jmp to itself */
     struct world *world = calloc(1, sizeof(*world));
     struct error error = {.text = ""};
     memcpy(bios + RESET_VECTOR, loop, sizeof(loop));
     char *bios_path = temporary(bios, sizeof(bios));
     char *image_path = temporary(image, sizeof(image));
+    char *cd_path = temporary(image, sizeof(image));
+    char *floppy_path = temporary(floppy, sizeof(floppy));
     const struct machine_config config = {
         .ram_bytes = 4 << 20,
         .bios = bios_path,
         .clock = CLOCK_KIND_COUNTED,
-        .drives = {{.image = {.file = image_path, .format = "raw"}}},
+        .drives = {{.image = {.file = image_path, .format = "raw"}},
+                   {.media = MACHINE_MEDIA_DISK},
+                   {.media = MACHINE_MEDIA_CDROM,
+                    .image = {.file = cd_path, .format = "raw", .read_only = true}}},
+        .floppies = {{.media = MACHINE_MEDIA_FLOPPY,
+                      .image = {.file = floppy_path, .format = "raw"}}},
         .nics = {"null,id=net"},
     };
     world->machine = machine_create(&config, &error);
     assert_string_equal(error.text, "");
     unlink(bios_path);
     unlink(image_path);
+    unlink(floppy_path);
+    unlink(cd_path);
+    free(cd_path);
+    free(floppy_path);
     free(bios_path);
     free(image_path);
 
@@ -171,6 +191,155 @@ static const struct fault_report *arm(struct world *world, const char *text)
     assert_string_equal(error.text, "");
     pass(world, 1);
     return fault_report(fault);
+}
+
+/* -- DMA -- */
+
+static struct pci_function *card_of(struct world *world)
+{
+    const struct pci_bus *bus = machine_pci(world->machine);
+    for (unsigned i = 0; i < ARRAY_LENGTH(bus->functions); i++) {
+        if (bus->functions[i] && strcmp(bus->functions[i]->name, "e1000") == 0) {
+            return bus->functions[i];
+        }
+    }
+    return NULL;
+}
+
+static void dma_of_functions(void **state)
+{
+    struct world *world = *state;
+    struct pci_function *function = card_of(world);
+    uint8_t bytes[8] = {1, 2, 3, 4, 5, 6, 7, 8};
+    assert_non_null(function);
+    const struct fault_report *cell =
+        arm(world, "target=ram,address=0x200004,bit=0,model=flip");
+    function->config[PCI_COMMAND] |= PCI_COMMAND_MASTER;
+    pci_dma_read(function, 0x200000, bytes, 4);
+    assert_int_equal(cell->activation, FAULT_NOT_ACTIVATED);
+    pci_dma_read(function, 0x200000, bytes, sizeof(bytes));
+    assert_int_equal(bytes[4], 1);
+    assert_int_equal(cell->activation, FAULT_ACTIVATED);
+
+    const struct fault_report *passing =
+        arm(world, "target=dma,name=e1000,model=flip,bit=9,uses=2");
+    pci_dma_read(function, 0x300000, bytes, sizeof(bytes));
+    assert_int_equal(bytes[1], 2);
+    bytes[1] = 4;
+    pci_dma_write(function, 0x300000, bytes, sizeof(bytes));
+    assert_int_equal(bytes[1], 4);
+    assert_int_equal(passing->uses, 2);
+    assert_int_equal(passing->state, FAULT_OVER);
+    pci_dma_read(function, 0x300000, bytes, sizeof(bytes));
+    assert_int_equal(bytes[1], 6);
+}
+
+/* -- a memory module -- */
+
+enum { ROW = 256, ROW_BYTES = 8192, ROW_START = ROW * ROW_BYTES };
+
+static void fill_memory(struct world *world)
+{
+    uint8_t *host = machine_ram(world->machine)->host;
+    for (unsigned i = 0; i < 3 * ROW_BYTES; i++) {
+        host[ROW_START - ROW_BYTES + i] = (uint8_t)(i * 7);
+    }
+}
+
+/* How many bytes of three rows are not as they were filled; all of them by `mask`. */
+static unsigned count_changed(struct world *world, uint8_t mask, unsigned *first)
+{
+    const uint8_t *host = machine_ram(world->machine)->host;
+    unsigned count = 0;
+    for (unsigned i = 3 * ROW_BYTES; i-- > 0;) {
+        uint8_t changed = host[ROW_START - ROW_BYTES + i] ^ (uint8_t)(i * 7);
+        if (changed) {
+            assert_int_equal(changed, mask);
+            *first = ROW_START - ROW_BYTES + i;
+            count++;
+        }
+    }
+    return count;
+}
+
+static void cells_of_a_module(void **state)
+{
+    static const struct {
+        const char *where;
+        unsigned count, first;
+    } rows[] = {
+        {"row=256", ROW_BYTES, ROW_START},
+        {"row=256,column=1,chip=3", 1, ROW_START + 11},
+        {"row=256,column=1023", 8, ROW_START + ROW_BYTES - 8},
+        {"row=256,chip=7", 1024, ROW_START + 7},
+        {"column=2", 3 * 8, ROW_START - ROW_BYTES + 16},
+        {"chip=1", 3 * 1024, ROW_START - ROW_BYTES + 1},
+        {"column=2,chip=1", 3, ROW_START - ROW_BYTES + 17},
+    };
+    struct world *world = *state;
+    for (unsigned i = 0; i < ARRAY_LENGTH(rows); i++) {
+        char text[128];
+        unsigned first = 0;
+        fill_memory(world);
+        snprintf(text, sizeof(text), "target=ram,model=flip,bit=4,%s", rows[i].where);
+        const struct fault_report *report = arm(world, text);
+        assert_int_equal(count_changed(world, 0x10, &first), rows[i].count);
+        assert_int_equal(first, rows[i].first);
+        assert_int_equal(report->activation, FAULT_ACTIVATION_UNKNOWN);
+    }
+    fill_memory(world);
+    arm(world, "target=ram,model=set,row=256,column=0,chip=0,value=0x5a");
+    assert_int_equal(machine_ram(world->machine)->host[ROW_START], 0x5a);
+}
+
+static void stuck_chip(void **state)
+{
+    struct world *world = *state;
+    struct memory_map *map = machine_memory_to_change(world->machine);
+    fill_memory(world);
+    memory_write32(map, ROW_START + 4, 0);
+    const struct fault_report *report =
+        arm(world, "target=ram,row=256,chip=5,model=stuck1,mask=0x81,for=1us");
+    assert_int_equal(memory_read32(map, ROW_START), 0x150e0700);
+    assert_int_equal(report->activation, FAULT_NOT_ACTIVATED);
+    assert_int_equal(memory_read32(map, ROW_START + 4), 0x8100);
+    assert_int_equal(report->activation, FAULT_ACTIVATED);
+    memory_write32(map, ROW_START + 4, 0x11111111);
+    assert_int_equal(memory_read32(map, ROW_START + 4), 0x11119111);
+    assert_int_equal(memory_read32(map, ROW_START - 4), 0xf9f2ebe4);
+    assert_int_equal(report->uses, 2);
+    /* Another fault there. */
+    arm(world, "target=ram,address=0x200004,model=flip,bit=1");
+    assert_int_equal(memory_read32(map, ROW_START + 4), 0x11119113);
+    pass(world, 1000);
+    assert_int_equal(memory_read32(map, ROW_START + 4), 0x11111113);
+    assert_int_equal(report->state, FAULT_OVER);
+}
+
+static void stuck_lines(void **state)
+{
+    struct world *world = *state;
+    struct memory_map *map = machine_memory_to_change(world->machine);
+    fill_memory(world);
+    arm(world, "target=ram,data-line=41,model=stuck1,for=1us");
+    memory_write32(map, ROW_START + 4, 0);
+    assert_int_equal(memory_read32(map, ROW_START + 4), 0x200);
+    pass(world, 1000);
+    assert_int_equal(memory_read32(map, ROW_START + 4), 0x200); /* written so */
+
+    uint32_t below = memory_read32(map, ROW_START), above;
+    above = memory_read32(map, ROW_START + 0x1000);
+    const struct fault_report *report =
+        arm(world, "target=ram,address-line=12,model=stuck0,for=1us");
+    assert_int_equal(memory_read32(map, ROW_START), below);
+    assert_int_equal(report->uses, 0);
+    assert_int_equal(memory_read32(map, ROW_START + 0x1000), below);
+    assert_int_equal(report->uses, above != below);
+    memory_write32(map, ROW_START + 0x1004, 77);
+    assert_int_equal(memory_read32(map, ROW_START + 4), 77);
+    pass(world, 1000);
+    assert_int_equal(memory_read32(map, ROW_START + 4), 77);
+    assert_int_equal(memory_read32(map, ROW_START + 0x1000), above);
 }
 
 /* -- disks -- */
@@ -393,6 +562,106 @@ static void small_cache(void **state)
     assert_int_equal(machine_run(world->machine, 10000).end, MACHINE_END_STOPPED);
     assert_int_equal(world->machine->cpu.retired, 5000);
     assert_true(holds(world->sectors[14], 14));
+}
+
+/* -- removable media -- */
+
+static int read_medium(struct world *world, const char *drive, uint64_t sector,
+                       uint8_t *buffer)
+{
+    int result = -1;
+    const struct block_request request = {
+        .operation = BLOCK_READ,
+        .sector = sector,
+        .count = 1,
+        .buffer = buffer,
+        .completion = completed,
+        .opaque = &result,
+    };
+    block_device_submit(machine_block_device(world->machine, drive), &request);
+    return result;
+}
+
+static struct machine_medium medium_of(struct world *world, const char *drive)
+{
+    struct machine_medium medium;
+    unsigned index = 0;
+    do {
+        assert_true(machine_media_describe(world->machine, index++, &medium));
+    } while (strcmp(medium.drive, drive) != 0);
+    return medium;
+}
+
+/* What is in the drive may change meanwhile. */
+static void bad_drive(void **state)
+{
+    struct world *world = *state;
+    uint8_t buffer[BLOCK_SECTOR_BYTES];
+    struct error error = {.text = ""};
+    static const uint8_t image[SECTORS * BLOCK_SECTOR_BYTES] = {1, 2, 3};
+    const struct fault_report *report =
+        arm(world, "target=disk,name=ide1-cd0,model=error,sector=8,sectors=4,"
+                   "duration=permanent");
+    assert_int_equal(read_medium(world, "ide1-cd0", 7, buffer), 0);
+    assert_int_equal(read_medium(world, "ide1-cd0", 11, buffer), EIO);
+    assert_int_equal(report->uses, 1);
+
+    char *path = temporary(image, sizeof(image));
+    const struct block_options options = {
+        .file = path, .format = "raw", .read_only = true};
+    assert_true(machine_media_eject(world->machine, "ide1-cd0", true, &error));
+    struct block_backend *backend = disks_open_image(world->machine, &options, &error);
+    unlink(path);
+    free(path);
+    assert_non_null(backend);
+    assert_true(machine_media_insert(world->machine, "ide1-cd0", backend, &error));
+    assert_int_equal(read_medium(world, "ide1-cd0", 0, buffer), 0);
+    assert_memory_equal(buffer, image, sizeof(buffer));
+    assert_int_equal(read_medium(world, "ide1-cd0", 8, buffer), EIO);
+    assert_int_equal(report->uses, 2);
+
+    arm(world, "target=disk,name=floppy0,model=flip,sector=3,offset=2,bit=4");
+    assert_int_equal(read_medium(world, "floppy0", 2, buffer), 0);
+    assert_int_equal(read_medium(world, "floppy0", 3, buffer), 0);
+    assert_int_equal(buffer[2], 0x10);
+    assert_int_equal(read_medium(world, "floppy0", 3, buffer), 0);
+    assert_int_equal(buffer[2], 0);
+}
+
+static void medium_gone(void **state)
+{
+    struct world *world = *state;
+    uint8_t buffer[BLOCK_SECTOR_BYTES];
+    struct error error;
+    assert_non_null(medium_of(world, "ide1-cd0").file);
+    const struct fault_report *report =
+        arm(world, "target=disk,name=ide1-cd0,model=vanish,for=1us");
+    assert_null(medium_of(world, "ide1-cd0").file);
+    assert_true(medium_of(world, "ide1-cd0").tray_open);
+    assert_non_null(medium_of(world, "floppy0").file);
+    assert_int_equal(report->activation, FAULT_ACTIVATION_UNKNOWN);
+    /* It cannot vanish twice. */
+    const struct fault_report *second =
+        arm(world, "target=disk,name=ide1-cd0,model=vanish,for=1us");
+    assert_int_equal(second->state, FAULT_REFUSED);
+    pass(world, 1000);
+    assert_non_null(medium_of(world, "ide1-cd0").file);
+    assert_false(medium_of(world, "ide1-cd0").tray_open);
+    assert_int_equal(read_medium(world, "ide1-cd0", 8, buffer), 0);
+
+    /* Somebody has put another in, or nobody has. */
+    arm(world, "target=disk,name=floppy0,model=vanish,for=1us");
+    assert_null(medium_of(world, "floppy0").file);
+    assert_true(machine_media_eject(world->machine, "floppy0", true, &error));
+    pass(world, 1000);
+    assert_non_null(medium_of(world, "floppy0").file);
+    assert_null(faults_arm_text(world->faults, "-fault",
+                                "target=disk,name=floppy0,model=vanish", &error));
+    assert_non_null(strstr(error.text, "give for=TIME"));
+    arm(world, "target=disk,name=floppy0,model=vanish,duration=permanent");
+    assert_null(medium_of(world, "floppy0").file);
+    faults_disarm_all(world->faults);
+    assert_non_null(medium_of(world, "floppy0").file);
 }
 
 /* -- networks -- */
@@ -628,6 +897,10 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
+        TEST(dma_of_functions),
+        TEST(cells_of_a_module),
+        TEST(stuck_chip),
+        TEST(stuck_lines),
         TEST(bad_sectors),
         TEST(bad_for_writes_once),
         TEST(wrong_bytes),
@@ -636,6 +909,8 @@ int main(void)
         TEST(lost_and_torn),
         TEST(slow),
         TEST(vanished),
+        TEST(bad_drive),
+        TEST(medium_gone),
         TEST(power_cut),
         TEST(small_cache),
         TEST(lost_frames),

@@ -55,6 +55,15 @@ static void takes_all_keys(void **state)
     assert_int_equal(spec.when.count, 2);
     assert_int_equal(spec.when.line, 1);
     assert_int_equal(spec.cache_bytes, 1 << 20);
+
+    spec = parse("target=ram,model=flip,address=0,when=symbol:do_fork+0x10,count=2,"
+                 "process=init");
+    assert_int_equal(spec.when.event, FAULT_SYMBOL);
+    assert_string_equal(spec.when.text, "do_fork+0x10");
+    assert_string_equal(spec.when.process, "init");
+    spec = parse("target=ram,model=flip,address=0,when=screen:login:,count=2");
+    assert_int_equal(spec.when.event, FAULT_SCREEN);
+    assert_string_equal(spec.when.text, "login:");
 }
 
 static void refuses(void **state)
@@ -63,7 +72,7 @@ static void refuses(void **state)
         const char *text, *says;
     } rows[] = {
         {"ram", "write KEY=VALUE"},
-        {"model=flip", "the targets are ram, register, code, port, mmio, irq, disk"},
+        {"model=flip", "the targets are ram, register, code, tlb, port, mmio, dma"},
         {"target=rom", "the targets are ram"},
         {"target=ram", "the models are flip, stuck0, stuck1, set, toggle"},
         {"target=ram,model=lost", "the models are flip"},
@@ -94,7 +103,13 @@ static void refuses(void **state)
         {"target=ram,model=flip,address=0,when=text:", "it can be now"},
         {"target=ram,model=flip,address=0,when=time:5m", "it can be now"},
         {"target=ram,model=flip,address=0,count=2", "count= goes with when="},
-        {"target=ram,model=flip,address=0,when=in:1,cr3=1", "cr3= goes with"},
+        {"target=ram,model=flip,address=0,when=time:1,cr3=1", "cr3= goes with"},
+        {"target=ram,model=flip,address=0,when=text:a,process=b", "process= goes with"},
+        {"target=ram,model=flip,address=0,when=in:1,process=1234567890123456",
+         "give 1 to 15 letters"},
+        {"target=ram,model=flip,address=0,when=symbol:", "it can be now"},
+        {"target=ram,model=flip,address=0,when=screen", "it can be now"},
+        {"target=ram,model=flip,address=0,when=screen:a,serial=0", "serial= goes with"},
         {"target=ram,model=flip,address=0,when=execute:1,equals=1", "equals= goes"},
         {"target=ram,model=flip,address=0,when=read:1,space=io", "linear or physical"},
         {"target=disk,model=delay", "say delay=TIME"},
@@ -106,6 +121,21 @@ static void refuses(void **state)
         {"target=network,model=lost,probability=nan", "from 0 to 1"},
         {"target=power,model=cut,duration=permanent", "cannot be permanent"},
         {"target=irq,model=lost,line=16", "from 0 to 15"},
+        {"target=irq,model=lost,line=nmi", "the model is spurious"},
+        {"target=serial,model=break,duration=permanent", "cannot be permanent"},
+        {"target=dma,model=flip,bytes=4", "goes with address="},
+        {"target=ram,model=flip,row=1,address=2", "give address=, or row="},
+        {"target=ram,model=flip,row=1,data-line=2", "give address=, or row="},
+        {"target=ram,model=flip,data-line=2", "the models of lines are stuck0"},
+        {"target=ram,model=toggle,row=2,for=1",
+         "the models of rows, columns and chips"},
+        {"target=ram,model=stuck0,data-line=2,bit=1,for=1", "a line has no bits"},
+        {"target=ram,model=flip,chip=8", "from 0 to 7"},
+        {"target=ram,model=stuck0,address-line=2,for=1", "from 3 to 31"},
+        {"target=clock,model=jump,name=rtc", "has by=TIME"},
+        {"target=clock,model=drift,name=rtc,ppm=0,for=1", "has ppm=N"},
+        {"target=tlb,model=flip", "say address=NUMBER"},
+        {"target=tlb,model=flip,address=0,width=4", "leave out width="},
         {"target=ram,model=flip,address=0,colour=red", "no property colour"},
         {"target=ram,model=flip,address=0,line=1", "no property line"},
     };

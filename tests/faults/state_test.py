@@ -182,6 +182,60 @@ class Memory(guest.TestCase):
         self.assertIn("no RAM", run.report["reason"])
 
 
+class Module(guest.TestCase):
+    """target=ram by rows, columns and chips; DATA is the begin of row 256."""
+
+    SOURCE = """
+    main:
+        mov dword [DATA], 0x11111111
+        mov dword [DATA + 4], 0x22222222
+        mov dword [DATA + 8], 0x33333333
+        mov dword [DATA + 0x2000], 0x44444444
+    begin:
+        nop
+        show [DATA]
+        show [DATA + 4]
+        mov dword [DATA + 8], 0x55555555
+        show [DATA + 8]
+        show [DATA + 0x2000]
+        finish 1
+    """
+
+    def test_models(self):
+        program = self.guest(self.SOURCE)
+        right = [0x11111111, 0x22222222, 0x55555555, 0x44444444]
+        self.assertEqual(right, program.run().shown)
+        for fault, shown, activation in (
+                ("row=256,model=flip,bit=7", [0x91919191, 0xa2a2a2a2, *right[2:]],
+                 "unknown"),
+                ("row=256,column=0,chip=5,model=set,value=0", [right[0], 0x22220022,
+                                                               *right[2:]], "unknown"),
+                ("row=256,chip=2,model=stuck1,bit=3,duration=permanent",
+                 [0x11191111, 0x22222222, 0x555d5555, 0x44444444], "yes"),
+                ("row=256,chip=2,model=stuck0,bit=3,duration=permanent", right, "no"),
+                ("row=256,column=1,model=stuck0,mask=0xff,for=1ms",
+                 [*right[:2], 0, right[3]], "yes"),
+                ("row=300,model=stuck0,mask=0xff,duration=permanent", right, "no")):
+            run = program.run(f"target=ram,{fault},when=execute:{{begin}}")
+            self.assertEqual(shown, run.shown, fault)
+            self.check_injected(run, program.labels["begin"], activation)
+
+    def test_lines(self):
+        """Code and stack are there as well."""
+        program = self.guest(self.SOURCE)
+        run = program.run("target=ram,address-line=13,model=stuck0,duration=permanent,"
+                          "when=execute:{begin}")
+        self.assertEqual([0x11111111, 0x22222222, 0x55555555, 0x11111111], run.shown)
+        self.check_injected(run, program.labels["begin"])
+        run = program.run("target=ram,data-line=0,model=stuck0,for=1,"
+                          "when=execute:{begin}")
+        self.assertEqual([0x11111111, 0x22222222, 0x55555555, 0x44444444], run.shown)
+
+    def test_refused(self):
+        run = self.guest(self.SOURCE).run("target=ram,row=1024,model=flip")
+        self.assertIn("memory has rows 0 to 1023", run.stderr)
+
+
 class Watched(guest.TestCase):
     """Pages that are watched are no different for the guest."""
 

@@ -101,6 +101,68 @@ class Trigger(guest.TestCase):
         run = self.program.run(FAULT + "execute:{written},cr3=0x1000")
         self.assertEqual(0, run.report["injections"])
 
+    def test_process(self):
+        """As Linux keeps them: a pointer per CPU leads to the task, which has a name."""
+        program = self.guest("""
+        main:
+            vector 0x80, handler
+            mov ebx, 3
+        again:
+            mov ebp, ebx
+            mov dword [per_cpu + 0x1000], task_a
+            int 0x80
+            mov dword [per_cpu + 0x1000], task_b
+        other:
+            int 0x80
+            mov [DATA], ebx
+        stored:
+            out 0x80, al
+            dec ebx
+            jnz again
+            finish 1
+        handler:
+            iret
+        per_cpu_offset:
+            dd 0x1000
+        per_cpu:
+            times 0x1010 db 0
+        init_task:
+            times 700 db 0x55
+            db "swapper/0", 0, 0, 0, 0, 0, 0, 0
+        task_a:
+            times 700 db 0x55
+            db "init", 0, "old nam", 0, 0, 0, 0
+        task_b:
+            times 700 db 0x55
+            db "longest-name-of", 0
+        """)
+        names = {"init_task": "init_task", "current_task": "per_cpu",
+                 "__per_cpu_offset": "per_cpu_offset"}
+        path = self.folder.name + "/System.map"
+        with open(path, "w", encoding="ascii") as file:
+            file.writelines(f"{program.labels[label]:08x} D {name}\n"
+                            for name, label in names.items())
+        for when, place, ecx in (
+                ("interrupt:0x80,process=init", "handler", 3),
+                ("interrupt:0x80,process=init,count=3", "handler", 1),
+                ("interrupt:0x80,process=longest-name-of,count=2", "handler", 2),
+                ("execute:{other},process=longest-name-of", "other", 3),
+                ("out:0x80,process=longest-name-of,count=3", None, 1),
+                ("write:0x200000,process=longest-name-of", "stored", 3),
+                ("write:0x200000,process=longest-name-of,space=physical", "stored", 3),
+                ("execute:{other},process=init", None, None),
+                ("interrupt:0x80,process=swapper/0", None, None),
+                ("out:0x80,process=longest", None, None)):
+            run = program.run("target=register,name=ebp,bit=31,model=flip,when=" + when,
+                              options=["-fault-symbols", path])
+            if ecx is None:
+                self.assertEqual(0, run.report["injections"], when)
+                continue
+            if place:
+                self.assertEqual(hex(program.labels[place]),
+                                 hex(run.report["injected"]["eip"]), when)
+            self.assertIn(f"0x{ecx:08x} ->", run.report["reason"], when)
+
     def test_memory(self):
         for space in ("linear", "physical"):
             with self.subTest(space=space):

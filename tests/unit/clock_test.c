@@ -178,6 +178,67 @@ static void time_stands_still_while_paused(void **state)
     stands_still(f, pass_by_counting);
 }
 
+/* A view that nobody disturbs is its source; its timers are where they were made. */
+static void view_of_a_clock(void **state)
+{
+    struct fixture *f = *state;
+    struct clock view;
+    struct noted a = {.fixture = f, .letter = 'a'}, b = {.fixture = f, .letter = 'b'};
+    clock_init_view(&view, &f->clock);
+    timer_init(&b.timer, &view, note, &b);
+    timer_init(&a.timer, &f->clock, note, &a);
+    clock_step_ns(&f->clock, 1000);
+    assert_int_equal(clock_now_ns(&view), 1000);
+    timer_set_ns(&a.timer, 1100);
+    timer_set_ns(&b.timer, 1100);
+    clock_step_ns(&f->clock, 100);
+    assert_string_equal(f->fired, "ba");
+}
+
+static void disturbed_view(void **state)
+{
+    struct fixture *f = *state;
+    struct clock view;
+    struct noted a = {.fixture = f, .letter = 'a'}, b = {.fixture = f, .letter = 'b'};
+    clock_init_view(&view, &f->clock);
+    timer_init(&a.timer, &view, note, &a);
+    timer_init(&b.timer, &f->clock, note, &b);
+    clock_step_ns(&f->clock, 1000);
+    timer_set_ns(&a.timer, 2000);
+    timer_set_ns(&b.timer, 1501);
+    clock_view_disturb(&view, 1000000, 0, 0); /* twice as fast */
+    clock_step_ns(&f->clock, 499);
+    assert_int_equal(clock_now_ns(&view), 1998);
+    assert_string_equal(f->fired, "");
+    clock_step_ns(&f->clock, 1);
+    assert_string_equal(f->fired, "a");
+    clock_view_disturb(&view, -1000000, 1, 0); /* as fast as it ought to be, but held */
+    timer_set_ns(&a.timer, 2001);
+    clock_step_ns(&f->clock, 1000);
+    assert_string_equal(f->fired, "ab");
+    assert_int_equal(clock_now_ns(&view), 2000);
+    assert_true(timer_is_armed(&a.timer));
+    clock_view_disturb(&view, 0, -1, 0);
+    clock_step_ns(&f->clock, 1);
+    assert_string_equal(f->fired, "aba");
+    assert_int_equal(clock_view_offset_ns(&view), (uint64_t)-500);
+    timer_set_ns(&a.timer, 500000);
+    clock_view_disturb(&view, 0, 0, 1000000);
+    assert_int_equal(clock_now_ns(&view), 1002001);
+    clock_run_timers(&f->clock);
+    assert_string_equal(f->fired, "abaa");
+    clock_view_disturb(&view, -250000, 0, 0);
+    clock_step_ns(&f->clock, 1000);
+    assert_int_equal(clock_now_ns(&view), 1002001 + 750);
+    clock_view_load(&view, 0);
+    assert_int_equal(clock_now_ns(&view), clock_now_ns(&f->clock));
+    /* Years ahead. */
+    timer_set_ns(&a.timer, UINT64_MAX / 4);
+    clock_view_disturb(&view, -749999, 0, 0);
+    assert_int_equal(clock_next_deadline_ns(&f->clock), CLOCK_NEVER);
+    timer_cancel(&a.timer);
+}
+
 static void scaling_does_not_overflow(void **state)
 {
     assert_int_equal(clock_scale(UINT64_MAX, 1193182, 1193182), UINT64_MAX);
@@ -193,6 +254,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(what_was_due_by_a_time_told, set_up, tear_down),
         cmocka_unit_test_setup_teardown(time_stands_still_while_paused, set_up,
                                         tear_down),
+        cmocka_unit_test_setup_teardown(view_of_a_clock, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(disturbed_view, set_up, tear_down),
         cmocka_unit_test_setup_teardown(scaling_does_not_overflow, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

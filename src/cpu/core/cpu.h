@@ -211,6 +211,7 @@ struct cpu_wiring {
     struct lock *lock;
     struct log *log;
     struct clock *clock;
+    struct clock *tsc_clock; /* of the time stamp counter */
     struct memory_map *memory;
     struct port_space *ports;
     struct trace *trace;          /* cpu_trace.h; NULL: nothing is traced */
@@ -352,6 +353,7 @@ struct cpu {
 
     struct debugger *debugger;           /* cpu/core/debugger.h; NULL: nobody debugs */
     const struct cpu_observer *observer; /* NULL: nobody */
+    const struct translation_tap *translation_tap; /* likewise; cpu/mmu */
     struct translated_state translated;
     struct direct_state direct_state;
     struct loaded_segment loaded_segments[LOADED_SEGMENTS]; /* by index in the GDT */

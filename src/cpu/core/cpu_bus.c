@@ -85,8 +85,8 @@ void cpu_place_apic(struct cpu *cpu)
 
 uint64_t cpu_tsc(struct cpu *cpu)
 {
-    if (FPU_PARK_ALWAYS || !clock_keeps_vectors(cpu->wiring.clock)) {
+    if (FPU_PARK_ALWAYS || !clock_keeps_vectors(cpu->wiring.tsc_clock)) {
         fpu_park(cpu);
     }
-    return clock_now_ns(cpu->wiring.clock) + cpu->tsc_offset;
+    return clock_now_ns(cpu->wiring.tsc_clock) + cpu->tsc_offset;
 }

@@ -168,7 +168,7 @@ static bool load_segment(struct cpu *cpu, const struct handed *handed, uint32_t 
 static bool read_time(struct cpu *cpu, const struct handed *handed, uint32_t operand)
 {
     (void)handed, (void)operand;
-    bool keeps_vectors = !FPU_PARK_ALWAYS && clock_keeps_vectors(cpu->wiring.clock);
+    bool keeps_vectors = !FPU_PARK_ALWAYS && clock_keeps_vectors(cpu->wiring.tsc_clock);
     if (!cpu->free_running || !keeps_vectors ||
         ((cpu->cr4 & CR4_TSD) && cpu->cpl != 0)) {
         return false;

@@ -3,6 +3,7 @@
 #include "cpu/core/cpu_trace.h"
 #include "cpu/core/debug.h"
 #include "cpu/core/debugger.h"
+#include "cpu/core/fpu.h"
 #include "cpu/mmu/access.h"
 #include "cpu/mmu/mmu_internal.h"
 #include "cpu/mmu/views.h"
@@ -50,10 +51,20 @@ static void forget_all(struct cpu *cpu)
     cpu->statistics->tlb_flushes++;
 }
 
+static void tell_tap(struct cpu *cpu, enum translation_flush flush, gla_t address)
+{
+    const struct translation_tap *tap = cpu->translation_tap;
+    if (tap) {
+        fpu_park(cpu);
+        tap->flushed(tap->opaque, flush, address);
+    }
+}
+
 void mmu_flush_all(struct cpu *cpu)
 {
     CPU_TRACE(cpu, TRACE_MMU, "Flush: all, entries have another meaning\n");
     forget_all(cpu);
+    tell_tap(cpu, TRANSLATION_FLUSH_ALL, 0);
     if (cpu->views) {
         views_flush_all(cpu, true);
     }
@@ -63,6 +74,7 @@ void mmu_flush_entries(struct cpu *cpu)
 {
     CPU_TRACE(cpu, TRACE_MMU, "Flush: all\n");
     forget_all(cpu);
+    tell_tap(cpu, TRANSLATION_FLUSH_ALL, 0);
     if (cpu->views) {
         views_flush_all(cpu, false);
     }
@@ -81,6 +93,7 @@ void mmu_flush_non_global(struct cpu *cpu)
     }
     mmu->generation++;
     cpu->statistics->tlb_flushes++;
+    tell_tap(cpu, TRANSLATION_FLUSH_NON_GLOBAL, 0);
     if (cpu->views) {
         views_flush_non_global(cpu);
     }
@@ -115,6 +128,7 @@ void mmu_flush_page(struct cpu *cpu, gla_t address)
         mmu->large[large / 64] &= ~(1ULL << (large % 64));
     }
     mmu->generation++;
+    tell_tap(cpu, TRANSLATION_FLUSH_PAGE, address);
     if (cpu->views) {
         views_flush_page(cpu, address);
     }

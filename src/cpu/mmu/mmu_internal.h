@@ -3,6 +3,7 @@
 #define CPU_MMU_MMU_INTERNAL_H
 
 #include "cpu/mmu/mmu.h"
+#include "cpu/mmu/translation_tap.h"
 
 /* Bits of paging-structure entries (SDM vol. 3, tables 4-4 to 4-6 and 4-8 to 4-11). */
 enum {
@@ -34,17 +35,8 @@ static inline gpa_t large_page_physical(uint64_t pde, gla_t address, bool wide)
            (address & 0x3fffff);
 }
 
-/* Where a linear page leads and what may be done there. */
-struct translation {
-    gpa_t physical; /* of the address asked for, A20 mask applied */
-    bool writable;  /* at the rights asked for */
-    bool executable;
-    bool global;
-    bool large;
-    bool dirty; /* a later write needs no walk */
-};
-
-/* Walks the page tables for one access; sets A (and D for writes). Raises #PF. */
+/* Walks the page tables for one access; sets A (and D for writes). Raises #PF. Who
+ * stands between may give another translation. */
 void mmu_walk(struct cpu *cpu, gla_t address, enum mmu_access access,
               enum mmu_rights rights, struct translation *out);
 

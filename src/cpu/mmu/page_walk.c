@@ -2,6 +2,7 @@
  * Intel SDM vol. 3, sections 4.3, 4.4, 4.6 to 4.8. */
 #include "cpu/core/cpu_trace.h"
 #include "cpu/core/exception.h"
+#include "cpu/core/fpu.h"
 #include "cpu/mmu/mmu_internal.h"
 
 #include <string.h>
@@ -236,6 +237,23 @@ static void walk_pae(struct walk *walk, struct translation *out)
     walk_finish(walk, pte, pte_address, physical, out);
 }
 
+static bool walk_by_tap(const struct walk *walk, struct translation *out)
+{
+    struct cpu *cpu = walk->cpu;
+    const struct translation_tap *tap = cpu->translation_tap;
+    fpu_park(cpu);
+    switch (tap->walks(tap->opaque, walk->address, walk->access, walk->rights, out)) {
+    case TRANSLATION_GIVEN:
+        out->physical &= cpu->a20_mask | ~(gpa_t)UINT32_MAX;
+        return true;
+    case TRANSLATION_FAULTS:
+        walk_fault(walk, ERROR_PRESENT);
+    case TRANSLATION_BY_TABLES:
+        break;
+    }
+    return false;
+}
+
 void mmu_walk(struct cpu *cpu, gla_t address, enum mmu_access access,
               enum mmu_rights rights, struct translation *out)
 {
@@ -250,6 +268,9 @@ void mmu_walk(struct cpu *cpu, gla_t address, enum mmu_access access,
     }
     struct walk walk = {
         .cpu = cpu, .address = address, .access = access, .rights = rights};
+    if (cpu->translation_tap && walk_by_tap(&walk, out)) {
+        return;
+    }
     if (cpu->cr4 & CR4_PAE) {
         walk_pae(&walk, out);
     } else {
