@@ -13,12 +13,14 @@ org 0x7c00
         mov ax, 0x0201
         call transfer_last
         mov si, 0x8000
+        cli ; the BIOS's timer interrupt writes what it holds back to the same line
 next:   lodsb
         test al, al
         jz printed
         call print
         jmp next
 printed:
+        sti
         mov ax, 0x0301
         mov cx, 0x0002
         mov dh, 0

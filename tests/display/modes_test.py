@@ -14,6 +14,7 @@ columns, which it takes to be 16 dots.
 
 import hashlib
 import pathlib
+import shutil
 import socket
 import subprocess
 import sys
@@ -74,8 +75,9 @@ def digest(picture):
 
 
 def draw(draw_guest, disk, folder):
-    """All pictures, from one run of the disk."""
-    status = subprocess.run([draw_guest, folder, f"disk={disk}"], check=False,
+    """All pictures, from one run of a copy of the disk: each engine's test has its own."""
+    copy = shutil.copy(disk, pathlib.Path(folder, "disk.img"))
+    status = subprocess.run([draw_guest, folder, f"disk={copy}"], check=False,
                             timeout=RUN_LIMIT_S).returncode
     if status:
         sys.exit(status)
