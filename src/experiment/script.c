@@ -55,9 +55,18 @@ void script_raise(lua_State *lua, const char *format, ...)
     abort(); /* lua_error() does not return */
 }
 
+void script_needs_activity(lua_State *lua)
+{
+    if (!experiment_of(lua)->running) {
+        script_raise(lua, "faults() draws a fault before a run begins: it cannot look "
+                          "at the machine, wait, or judge");
+    }
+}
+
 struct machine *script_machine(lua_State *lua)
 {
     struct experiment *experiment = experiment_of(lua);
+    script_needs_activity(lua);
     if (!experiment->machine) {
         script_raise(lua,
                      "there is no machine yet: describe one first, by machine {…}");
@@ -175,6 +184,7 @@ static int record(lua_State *lua)
 {
     json_t *values = experiment_of(lua)->result->values, *value = NULL;
     const char *name = luaL_checkstring(lua, 1);
+    script_needs_activity(lua);
     if (lua_isinteger(lua, 2)) {
         value = json_integer(lua_tointeger(lua, 2));
     } else if (lua_type(lua, 2) == LUA_TNUMBER) {
