@@ -1,14 +1,15 @@
 #include "campaign/ledger.h"
 
 #include "campaign/row.h"
+#include "campaign/text.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum {
-    ERRORS_AT_FIRST =
-        20, /* so many, and nothing else: something is wrong with it all */
+    ERRORS_AT_FIRST = 20, /* and nothing else: something is wrong with it all */
+    WHY_WIDTH = 400,
 };
 
 enum experiment_state {
@@ -85,6 +86,7 @@ void ledger_close(struct ledger *ledger)
     }
     free(ledger->outcomes);
     pruning_destroy(&ledger->pruning);
+    free(ledger->why);
     free(ledger->states);
 }
 
@@ -134,12 +136,22 @@ static bool store(struct ledger *ledger, const struct result_row *row)
         return false;
     }
     ledger->stored++;
-    ledger->errors += strcmp(row->outcome, "error") == 0;
+    if (strcmp(row->outcome, "error") == 0) {
+        ledger->errors++;
+        free(ledger->why);
+        ledger->why = text_shorten(row->detail ? row->detail : "", WHY_WIDTH);
+    }
     progress_count(&ledger->progress, row->outcome);
-    return ledger->errors < ERRORS_AT_FIRST || ledger->errors < ledger->stored ||
+    return ledger->errors != ERRORS_AT_FIRST || ledger_check(ledger);
+}
+
+bool ledger_check(const struct ledger *ledger)
+{
+    return !ledger->errors || ledger->errors < ledger->stored ||
            error_set(ledger->error,
-                     "the first %d experiments have all failed; the last one: %s",
-                     ERRORS_AT_FIRST, row->detail ? row->detail : "");
+                     "all experiments so far, %" PRIu64 ", have ended in errors; the "
+                     "last one: %s",
+                     ledger->errors, ledger->why);
 }
 
 /* One that is not carried out. */

@@ -21,7 +21,8 @@ struct ledger {
     uint64_t classed; /* with pruning: whose classes are known; else all */
     struct pruning pruning;
     char **outcomes;         /* with pruning: of those that are in the database */
-    uint64_t stored, errors; /* by this run */
+    uint64_t stored, errors; /* by this run… */
+    char *why;               /* …what was said of the last one in error */
     struct error *error;     /* of whatever returns false */
 };
 
@@ -37,6 +38,9 @@ void ledger_give_back(struct ledger *ledger, uint64_t number);
 
 /* Stores an experiment. False also if nothing ever succeeds. */
 bool ledger_store(struct ledger *ledger, const struct result_row *row);
+
+/* At the end: false if nothing has ever succeeded. */
+bool ledger_check(const struct ledger *ledger);
 
 /* With pruning: hears of the classes of the next numbers, as survey_class() tells them.
  */
