@@ -11,6 +11,7 @@
 #include "campaign/statistics.h"
 #include "state/state.h"
 
+#include <math.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -79,36 +80,68 @@ static void order_survey(struct campaign *campaign)
                         (json_int_t)(left < SURVEY_NUMBERS ? left : SURVEY_NUMBERS)));
 }
 
-static void order_run(struct campaign *campaign, struct crew_member *member,
-                      uint64_t number)
+static void give_order(struct campaign *campaign, struct crew_member *member,
+                       const struct crew_order *order)
 {
     uint64_t seed = campaign->options.seed;
     if (member->waiting == 0) {
         member->since_s = crew_now_s();
     }
-    member->orders[member->waiting++] = number;
+    member->orders[member->waiting++] = *order;
     campaign->running++;
-    crew_tell(member, json_pack("{s:s,s:I,s:I,s:I,s:I}", "do", "run", "number",
-                                (json_int_t)number, "campaign_seed", (json_int_t)seed,
-                                "seed", (json_int_t)campaign_trial_seed(seed, number),
-                                "timeout_ns", (json_int_t)campaign->timeout_ns));
+    crew_tell(member,
+              json_pack("{s:s,s:I,s:I,s:I,s:I}", "do", order->why ? "point" : "run",
+                        "number", (json_int_t)order->number, "campaign_seed",
+                        (json_int_t)seed, "seed",
+                        (json_int_t)campaign_trial_seed(seed, order->number),
+                        "timeout_ns", (json_int_t)campaign->timeout_ns));
 }
 
 /* Whatever was heard may give work to those who had none. */
 static void give_work(struct campaign *campaign)
 {
-    uint64_t number;
+    struct crew_order order;
     order_survey(campaign);
     for (unsigned i = 0; i < campaign->crew.count; i++) {
         struct crew_member *member = &campaign->crew.members[i];
         while (member->ready && member->waiting < CREW_PIPELINE &&
-               ledger_take(&campaign->ledger, &number)) {
-            order_run(campaign, member, number);
+               ledger_take(&campaign->ledger, &order)) {
+            give_order(campaign, member, &order);
         }
     }
 }
 
 /* -- workers -- */
+
+/* An experiment that has come to nothing. `message`: {"number", "point"}. */
+static bool store_error(struct campaign *campaign, const struct crew_member *member,
+                        const json_t *message, char *why)
+{
+    struct row row;
+    row_fill(&row, message, member->index);
+    row.row.outcome = "error";
+    row.row.detail = why;
+    row.row.host_ms = NAN;
+    bool good = ledger_store(&campaign->ledger, &row.row) || fail(campaign, NULL);
+    row_free(&row);
+    free(why);
+    return good;
+}
+
+/* The order that a worker was on when it ended. */
+static bool lose(struct campaign *campaign, const struct crew_member *member,
+                 struct crew_order order, const char *reason)
+{
+    if (!order.why) {
+        order.why = strdup(reason);
+        ledger_give_back(&campaign->ledger, &order);
+        return true;
+    }
+    json_t *message = json_pack("{s:I}", "number", (json_int_t)order.number);
+    bool good = store_error(campaign, member, message, order.why);
+    json_decref(message);
+    return good;
+}
 
 /* It is on what it was told first; the others are given to another. */
 static bool bury(struct campaign *campaign, struct crew_member *member,
@@ -116,29 +149,22 @@ static bool bury(struct campaign *campaign, struct crew_member *member,
 {
     char how[128];
     bool was_ready = member->ready;
+    unsigned waiting = member->waiting;
     crew_bury(member, how, sizeof(how));
     reason = reason ? reason : how;
     campaign->stillborn = was_ready ? 0 : campaign->stillborn + 1;
     if (campaign->stillborn == MOST_STILLBORN) {
         return fail(campaign, reason);
     }
-    campaign->running -= member->waiting;
-    campaign->surveying &= member->index != 0;
-    for (unsigned i = 1; i < member->waiting; i++) {
-        ledger_give_back(&campaign->ledger, member->orders[i]);
-    }
-    if (member->waiting) {
-        struct result_row row;
-        result_row_clear(&row);
-        row.number = (int64_t)member->orders[0];
-        row.outcome = "error";
-        row.detail = reason;
-        row.worker = member->index;
-        if (!ledger_store(&campaign->ledger, &row)) {
-            return fail(campaign, NULL);
-        }
-    }
     member->waiting = 0;
+    campaign->running -= waiting;
+    campaign->surveying &= member->index != 0;
+    for (unsigned i = 1; i < waiting; i++) {
+        ledger_give_back(&campaign->ledger, &member->orders[i]);
+    }
+    if (waiting && !lose(campaign, member, member->orders[0], reason)) {
+        return false;
+    }
     return crew_start(&campaign->crew, campaign->error) || fail(campaign, NULL);
 }
 
@@ -222,8 +248,9 @@ static bool hear_result(struct campaign *campaign, struct crew_member *member,
                         const json_t *message)
 {
     const json_t *result = json_object_get(message, "result");
+    const struct crew_order order = member->orders[0];
     struct row row;
-    if (!member->waiting || number_of(message, "number") != member->orders[0]) {
+    if (!member->waiting || number_of(message, "number") != order.number) {
         return bury(campaign, member, "the simulator has told something unexpected");
     }
     member->waiting--;
@@ -232,6 +259,9 @@ static bool hear_result(struct campaign *campaign, struct crew_member *member,
         member->orders[i] = member->orders[i + 1];
     }
     member->since_s = crew_now_s();
+    if (order.why) {
+        return store_error(campaign, member, message, order.why);
+    }
     row_fill(&row, message, member->index);
     row.row.outcome = classify(campaign->golden, result);
     if (json_equal(json_object_get(campaign->golden, "output_hash"),

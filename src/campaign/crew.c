@@ -155,8 +155,12 @@ void crew_end(struct crew *crew)
 {
     char how[80];
     for (unsigned i = 0; i < crew->count; i++) {
-        if (crew->members[i].pid) {
-            crew_bury(&crew->members[i], how, sizeof(how));
+        struct crew_member *member = &crew->members[i];
+        if (member->pid) {
+            crew_bury(member, how, sizeof(how));
+        }
+        for (unsigned order = 0; order < member->waiting; order++) {
+            free(member->orders[order].why);
         }
     }
     free(crew->members);

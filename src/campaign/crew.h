@@ -12,15 +12,20 @@
 
 enum { CREW_PIPELINE = 2 }; /* experiments that a worker has at a time */
 
+struct crew_order {
+    uint64_t number; /* of an experiment: to carry it out, or… */
+    char *why; /* …not NULL: only to tell its fault, as it has ended a worker so */
+};
+
 struct crew_member {
     pid_t pid; /* 0: it has gone */
     int fd;
     unsigned index;
-    bool at_trial;                  /* it has come there… */
-    bool ready;                     /* …and through it, as the others have */
-    unsigned waiting;               /* orders that it has not answered… */
-    uint64_t orders[CREW_PIPELINE]; /* …their numbers, the oldest first */
-    double since_s;                 /* on what it does now it has been since then */
+    bool at_trial;                           /* it has come there… */
+    bool ready;                              /* …and through it, as the others have */
+    unsigned waiting;                        /* orders that it has not answered… */
+    struct crew_order orders[CREW_PIPELINE]; /* …the oldest first */
+    double since_s; /* on what it does now it has been since then */
 };
 
 struct crew {

@@ -3,6 +3,7 @@
 #include "campaign/row.h"
 #include "campaign/text.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -86,6 +87,10 @@ void ledger_close(struct ledger *ledger)
     }
     free(ledger->outcomes);
     pruning_destroy(&ledger->pruning);
+    for (unsigned i = 0; i < ledger->lost_count; i++) {
+        free(ledger->lost[i].why);
+    }
+    free(ledger->lost);
     free(ledger->why);
     free(ledger->states);
 }
@@ -102,20 +107,31 @@ static bool find_next(struct ledger *ledger)
     return ledger->next < ledger->classed;
 }
 
-bool ledger_take(struct ledger *ledger, uint64_t *number)
+bool ledger_take(struct ledger *ledger, struct crew_order *order)
 {
+    if (ledger->lost_count) {
+        *order = ledger->lost[--ledger->lost_count];
+        return true;
+    }
     if (!find_next(ledger)) {
         return false;
     }
-    *number = ledger->next;
+    *order = (struct crew_order){.number = ledger->next};
     ledger->states[ledger->next] = EXPERIMENT_TAKEN;
     return true;
 }
 
-void ledger_give_back(struct ledger *ledger, uint64_t number)
+void ledger_give_back(struct ledger *ledger, const struct crew_order *order)
 {
-    ledger->states[number] = EXPERIMENT_READY;
-    ledger->next = number < ledger->next ? number : ledger->next;
+    if (order->why) {
+        ledger->lost =
+            realloc(ledger->lost, (ledger->lost_count + 1) * sizeof(*ledger->lost));
+        assert(ledger->lost);
+        ledger->lost[ledger->lost_count++] = *order;
+        return;
+    }
+    ledger->states[order->number] = EXPERIMENT_READY;
+    ledger->next = order->number < ledger->next ? order->number : ledger->next;
 }
 
 uint64_t ledger_unclassed(const struct ledger *ledger)
@@ -125,7 +141,8 @@ uint64_t ledger_unclassed(const struct ledger *ledger)
 
 bool ledger_is_empty(struct ledger *ledger)
 {
-    return ledger_unclassed(ledger) == 0 && !find_next(ledger);
+    return ledger_unclassed(ledger) == 0 && ledger->lost_count == 0 &&
+           !find_next(ledger);
 }
 
 /* -- storing -- */

@@ -161,6 +161,13 @@ class Mistakes(TestCase):
                 self.refuse(READY + text, hint)
         self.refuse(trial, "script.lua:1: there is no machine yet")
 
+    def test_records(self):
+        """There is room for many values, but not for all."""
+        body = "for i = 1, %d do record(i .. ('x'):rep(300), ('y'):rep(300)) end"
+        self.result(READY + body % 24)
+        self.refuse(READY + body % 30, "script.lua:6: record: '26xx",
+                    "is too much: there are 16 KiB in all")
+
     def test_words(self):
         """Of --fault."""
         for fault, hint in {"toast": "toast", "target=toast": "toast",
