@@ -15,7 +15,7 @@ struct campaign_facts {
 /* Stores them; or, if the campaign goes on, sees that it is the same one. */
 bool header_store(struct results *results, const struct campaign_options *options,
                   const struct campaign_facts *facts, struct error *error);
-/* The campaign is done, now. */
+/* The campaign is done, now, if no other process has some of it to do. */
 bool header_finish(struct results *results, struct error *error);
 
 #endif

@@ -9,11 +9,12 @@
 #include "campaign/campaign.h"
 #include "cli/experiment_host.h"
 #include "cli/run.h"
+#include "cli/settings.h"
 #include "cli/words.h"
 #include "cpu/engines/engines.h"
 #include "host/confinement/confinement.h"
 
-enum { EXIT_DONE = 0, EXIT_PROBLEM = 1, EXIT_STOPPED = 3, MAXIMUM_SETTINGS = 64 };
+enum { EXIT_DONE = 0, EXIT_PROBLEM = 1, EXIT_STOPPED = 3 };
 
 static const char command[] = "campaign run";
 
@@ -25,10 +26,14 @@ static const char usage[] =
     "goes on with a campaign that was interrupted. docs/campaigns.md has the rest.\n"
     "\n"
     "  -n NUMBER            how many experiments\n"
+    "  --margin PERCENT     instead: as many as it takes to know any rate to that "
+    "many\n"
+    "                       percentage points either way, at 95 % confidence\n"
     "  --db FILE            the database; or postgresql://…\n"
     "  -j NUMBER            worker processes (default: one for each processor)\n"
     "  --seed N             of all chance (default 1)\n"
     "  --set KEY=VALUE      what setting(\"KEY\") is in the script\n"
+    "  --set-file KEY=PATH  the same, with the absolute path of a file\n"
     "  --engine NAME        whatever the script says: jit or interpreter\n"
     "  --prune              of faults that come to the same carry out one (def/use)\n"
     "  --waypoints NUMBER   moments of the golden run at which experiments begin, or "
@@ -40,7 +45,7 @@ static const char usage[] =
 
 struct command {
     struct campaign_options options;
-    const char *settings[MAXIMUM_SETTINGS];
+    struct settings settings;
     struct experiment_setup setup;
     const char *name;
     bool help;
@@ -51,6 +56,20 @@ static bool apply_experiments(void *opaque, const char *value, struct error *err
     struct command *this = opaque;
     return words_number(command, "-n", value, 1, 1000000000, &this->options.experiments,
                         error);
+}
+
+static bool apply_margin(void *opaque, const char *value, struct error *error)
+{
+    struct command *this = opaque;
+    char *end;
+    double percent = strtod(value, &end);
+    this->options.margin = percent / 100;
+    return (*value && (!*end || strcmp(end, "%") == 0) && percent >= 0.01 &&
+            percent <= 50) ||
+           error_set(error,
+                     "%s: --margin %s: give percentage points from 0.01 to 50, as in "
+                     "--margin 1",
+                     command, value);
 }
 
 static bool apply_workers(void *opaque, const char *value, struct error *error)
@@ -79,15 +98,13 @@ static bool apply_seed(void *opaque, const char *value, struct error *error)
 
 static bool apply_set(void *opaque, const char *value, struct error *error)
 {
-    struct command *this = opaque;
-    if (*value == '=' || !strchr(value, '=')) {
-        return error_set(error, "%s: --set %s: give KEY=VALUE", command, value);
-    }
-    if (this->options.setting_count == MAXIMUM_SETTINGS) {
-        return error_set(error, "%s: --set: at most %d", command, MAXIMUM_SETTINGS);
-    }
-    this->settings[this->options.setting_count++] = value;
-    return true;
+    return settings_add(&((struct command *)opaque)->settings, command, value, error);
+}
+
+static bool apply_set_file(void *opaque, const char *value, struct error *error)
+{
+    return settings_add_file(&((struct command *)opaque)->settings, command, value,
+                             error);
 }
 
 static bool apply_engine(void *opaque, const char *value, struct error *error)
@@ -155,10 +172,12 @@ static bool apply_help(void *opaque, const char *value, struct error *error)
 
 static const struct word words[] = {
     {"n", false, apply_experiments},
+    {"margin", false, apply_margin},
     {"j", false, apply_workers},
     {"db", false, apply_database},
     {"seed", false, apply_seed},
     {"set", false, apply_set},
+    {"set-file", false, apply_set_file},
     {"engine", false, apply_engine},
     {"shard", false, apply_shard},
     {"limit", false, apply_limit},
@@ -179,10 +198,15 @@ static bool parse(struct command *this, int count, char *const arguments[],
     if (this->help) {
         return true;
     }
+    const struct campaign_options *options = &this->options;
+    bool has_number = options->experiments, has_margin = options->margin > 0;
     const char *missing = !this->name                  ? "a script"
-                          : !this->options.database    ? "--db FILE"
-                          : !this->options.experiments ? "-n NUMBER"
+                          : !options->database         ? "--db FILE"
+                          : !has_number && !has_margin ? "-n NUMBER or --margin PERCENT"
                                                        : NULL;
+    if (has_number && has_margin) {
+        return error_set(error, "%s: give it -n or --margin, not both", command);
+    }
     return !missing || error_set(error, "%s: give it %s", command, missing);
 }
 
@@ -201,6 +225,8 @@ static int run(struct command *this, struct error *error)
 {
     const struct campaign_host host = {.experiment = experiment, .opaque = this};
     this->options.script = this->name;
+    this->options.settings = this->settings.values;
+    this->options.setting_count = this->settings.count;
     switch (campaign_run(&this->options, &host, error)) {
     case CAMPAIGN_DONE:
         break;
@@ -227,7 +253,6 @@ int run_campaign_run(int count, char *const arguments[])
         return EXIT_PROBLEM;
     }
     this->options = (struct campaign_options){
-        .settings = this->settings,
         .seed = 1,
         .workers = processors > 0 && processors < CAMPAIGN_WORKERS_MAXIMUM
                        ? (unsigned)processors
@@ -245,6 +270,7 @@ int run_campaign_run(int count, char *const arguments[])
     } else {
         status = run(this, &error);
     }
+    settings_free(&this->settings);
     free(this);
     return status;
 }
