@@ -24,7 +24,8 @@ struct campaign_options {
     uint64_t experiments; /* 0: as many as `margin` needs */
     double margin;        /* of a rate, at a confidence of 95 % */
     unsigned workers;
-    uint64_t shard, shards; /* this process carries out every shards-th experiment */
+    uint64_t shard, shards; /* this process carries out every shards-th experiment, and
+                             * what is of their classes */
     const char *database;
     bool prune;
     unsigned limit_s;

@@ -13,7 +13,7 @@
 #include "cpu/engines/engines.h"
 #include "host/confinement/confinement.h"
 
-enum { EXIT_DONE = 0, EXIT_PROBLEM = 1, EXIT_STOPPED = 3, MAXIMUM_SETTINGS = 64 };
+enum { EXIT_DONE = 0, EXIT_PROBLEM = 1, EXIT_STOPPED = 3 };
 
 static const char command[] = "campaign run";
 
@@ -35,24 +35,16 @@ static const char usage[] =
     "  --limit SECONDS      of host time for an experiment (default 600; 0: none)\n"
     "  --sandbox on|off     see faumachine(1)\n";
 
-struct command {
-    struct campaign_options options;
-    const char *settings[MAXIMUM_SETTINGS];
-    struct experiment_setup setup;
-    const char *name;
-    bool help;
-};
-
 static bool apply_experiments(void *opaque, const char *value, struct error *error)
 {
-    struct command *this = opaque;
+    struct campaign_command *this = opaque;
     return words_number(command, "-n", value, 1, 1000000000, &this->options.experiments,
                         error);
 }
 
 static bool apply_workers(void *opaque, const char *value, struct error *error)
 {
-    struct command *this = opaque;
+    struct campaign_command *this = opaque;
     uint64_t number;
     bool good =
         words_number(command, "-j", value, 1, CAMPAIGN_WORKERS_MAXIMUM, &number, error);
@@ -63,25 +55,26 @@ static bool apply_workers(void *opaque, const char *value, struct error *error)
 static bool apply_database(void *opaque, const char *value, struct error *error)
 {
     (void)error;
-    ((struct command *)opaque)->options.database = value;
+    ((struct campaign_command *)opaque)->options.database = value;
     return true;
 }
 
 static bool apply_seed(void *opaque, const char *value, struct error *error)
 {
-    struct command *this = opaque;
+    struct campaign_command *this = opaque;
     return words_number(command, "--seed", value, 0, INT64_MAX, &this->options.seed,
                         error);
 }
 
 static bool apply_set(void *opaque, const char *value, struct error *error)
 {
-    struct command *this = opaque;
+    struct campaign_command *this = opaque;
     if (*value == '=' || !strchr(value, '=')) {
         return error_set(error, "%s: --set %s: give KEY=VALUE", command, value);
     }
-    if (this->options.setting_count == MAXIMUM_SETTINGS) {
-        return error_set(error, "%s: --set: at most %d", command, MAXIMUM_SETTINGS);
+    if (this->options.setting_count == CAMPAIGN_SETTINGS_MAXIMUM) {
+        return error_set(error, "%s: --set: at most %d", command,
+                         CAMPAIGN_SETTINGS_MAXIMUM);
     }
     this->settings[this->options.setting_count++] = value;
     return true;
@@ -89,7 +82,7 @@ static bool apply_set(void *opaque, const char *value, struct error *error)
 
 static bool apply_engine(void *opaque, const char *value, struct error *error)
 {
-    ((struct command *)opaque)->options.engine = value;
+    ((struct campaign_command *)opaque)->options.engine = value;
     return cpu_engine_find(value) ||
            error_set(error, "%s: --engine %s: there are jit and interpreter", command,
                      value);
@@ -97,7 +90,7 @@ static bool apply_engine(void *opaque, const char *value, struct error *error)
 
 static bool apply_shard(void *opaque, const char *value, struct error *error)
 {
-    struct command *this = opaque;
+    struct campaign_command *this = opaque;
     char *end;
     unsigned long part = strtoul(value, &end, 10), parts = 0;
     if (*end == '/') {
@@ -112,7 +105,7 @@ static bool apply_shard(void *opaque, const char *value, struct error *error)
 
 static bool apply_limit(void *opaque, const char *value, struct error *error)
 {
-    struct command *this = opaque;
+    struct campaign_command *this = opaque;
     uint64_t number;
     bool good = words_number(command, "--limit", value, 0, 1000000, &number, error);
     this->options.limit_s = (unsigned)number;
@@ -121,7 +114,7 @@ static bool apply_limit(void *opaque, const char *value, struct error *error)
 
 static bool apply_sandbox(void *opaque, const char *value, struct error *error)
 {
-    struct command *this = opaque;
+    struct campaign_command *this = opaque;
     return experiment_setup_sandbox(&this->setup, "campaign run: --sandbox", value,
                                     error);
 }
@@ -129,14 +122,14 @@ static bool apply_sandbox(void *opaque, const char *value, struct error *error)
 static bool apply_prune(void *opaque, const char *value, struct error *error)
 {
     (void)value, (void)error;
-    ((struct command *)opaque)->options.prune = true;
+    ((struct campaign_command *)opaque)->options.prune = true;
     return true;
 }
 
 static bool apply_help(void *opaque, const char *value, struct error *error)
 {
     (void)value, (void)error;
-    ((struct command *)opaque)->help = true;
+    ((struct campaign_command *)opaque)->help = true;
     return true;
 }
 
@@ -149,17 +142,33 @@ static const struct word words[] = {
     {"help", true, apply_help},      {"h", true, apply_help},
 };
 
-static bool parse(struct command *this, int count, char *const arguments[],
-                  struct error *error)
+const struct word *campaign_run_option(const char *argument)
 {
+    return words_find(words, ARRAY_LENGTH(words), argument);
+}
+
+bool campaign_run_parse(struct campaign_command *this, int count,
+                        char *const arguments[], struct error *error)
+{
+    long processors = sysconf(_SC_NPROCESSORS_ONLN);
+    this->options = (struct campaign_options){
+        .settings = this->settings,
+        .seed = 1,
+        .workers = processors > 0 && processors < CAMPAIGN_WORKERS_MAXIMUM
+                       ? (unsigned)processors
+                       : 1,
+        .shards = 1,
+        .limit_s = CAMPAIGN_LIMIT_S,
+    };
+    this->setup.sandbox = CONFINEMENT_POSSIBLE;
     if (!words_parse(command, words, ARRAY_LENGTH(words), this, count, arguments,
-                     &this->name, 1, error)) {
+                     &this->options.script, 1, error)) {
         return false;
     }
     if (this->help) {
         return true;
     }
-    const char *missing = !this->name                  ? "a script"
+    const char *missing = !this->options.script        ? "a script"
                           : !this->options.database    ? "--db FILE"
                           : !this->options.experiments ? "-n NUMBER"
                                                        : NULL;
@@ -172,15 +181,14 @@ static bool experiment(void *opaque, const struct experiment_options *options,
                        void *conductor, struct experiment_result *result,
                        struct error *error)
 {
-    struct command *this = opaque;
+    struct campaign_command *this = opaque;
     return experiment_setup_run(&this->setup, options, conduct, conductor, result,
                                 error);
 }
 
-static int run(struct command *this, struct error *error)
+static int run(struct campaign_command *this, struct error *error)
 {
     const struct campaign_host host = {.experiment = experiment, .opaque = this};
-    this->options.script = this->name;
     switch (campaign_run(&this->options, &host, error)) {
     case CAMPAIGN_DONE:
         break;
@@ -199,24 +207,13 @@ static int run(struct command *this, struct error *error)
 
 int run_campaign_run(int count, char *const arguments[])
 {
-    struct command *this = calloc(1, sizeof(*this));
+    struct campaign_command *this = calloc(1, sizeof(*this));
     struct error error;
     int status = EXIT_PROBLEM;
-    long processors = sysconf(_SC_NPROCESSORS_ONLN);
     if (!this) {
         return EXIT_PROBLEM;
     }
-    this->options = (struct campaign_options){
-        .settings = this->settings,
-        .seed = 1,
-        .workers = processors > 0 && processors < CAMPAIGN_WORKERS_MAXIMUM
-                       ? (unsigned)processors
-                       : 1,
-        .shards = 1,
-        .limit_s = CAMPAIGN_LIMIT_S,
-    };
-    this->setup.sandbox = CONFINEMENT_POSSIBLE;
-    if (!parse(this, count, arguments, &error)) {
+    if (!campaign_run_parse(this, count, arguments, &error)) {
         cli_print_error(&error);
     } else if (this->help) {
         fputs(usage, stdout);
