@@ -19,12 +19,23 @@ struct postgres {
     bool connected; /* it was, at least */
 };
 
+/* What is no answer of the server, or that it is about to end (class 57 of PostgreSQL's
+ * Appendix A, Error Codes). `answer` may be NULL. */
+static bool has_gone(const struct postgres *postgres, const PGresult *answer)
+{
+    const char *code = PQresultErrorField(answer, PG_DIAG_SQLSTATE);
+    return postgres->connected &&
+           (code ? strncmp(code, "57P", 3) == 0
+                 : answer || PQstatus(postgres->server) == CONNECTION_BAD);
+}
+
 /* What the server says may be several lines. */
-static bool fail(const struct postgres *postgres, struct error *error)
+static bool fail(const struct postgres *postgres, const PGresult *answer,
+                 struct error *error)
 {
     const char *name = postgres->connection.name;
     const char *text = PQerrorMessage(postgres->server);
-    if (postgres->connected && PQstatus(postgres->server) == CONNECTION_BAD) {
+    if (has_gone(postgres, answer)) {
         return error_set(error,
                          "'%s': the server has gone (%.*s); what was stored is kept: "
                          "give the same command again when it is back",
@@ -87,7 +98,7 @@ static bool postgres_run(struct sql_connection *connection,
     struct postgres *postgres = CONTAINER_OF(connection, struct postgres, connection);
     struct sql_value values[RESULT_COLUMNS];
     if (!send(postgres, query)) {
-        return fail(postgres, error);
+        return fail(postgres, NULL, error);
     }
     bool good = true, more = query->row;
     for (PGresult *answer; (answer = PQgetResult(postgres->server)); PQclear(answer)) {
@@ -102,10 +113,16 @@ static bool postgres_run(struct sql_connection *connection,
         case PGRES_COMMAND_OK:
             break;
         default:
-            good = fail(postgres, error);
+            good = fail(postgres, answer, error);
         }
     }
     return good;
+}
+
+/* Warnings that nobody has asked for; errors come by themselves. */
+static void ignore_notice(void *opaque, const char *text)
+{
+    (void)opaque, (void)text;
 }
 
 static void postgres_close(struct sql_connection *connection)
@@ -184,6 +201,7 @@ struct sql_connection *sql_open_postgres(const char *address, struct error *erro
     postgres->connection.class = &postgres_class;
     postgres->connection.name = name_of(address);
     postgres->server = connect_to(address);
+    PQsetNoticeProcessor(postgres->server, ignore_notice, NULL);
     const struct sql_value value = {.kind = SQL_TEXT, .text = patience};
     const struct sql_query query = {.text =
                                         "SELECT set_config('lock_timeout', $1, false)",
@@ -192,7 +210,7 @@ struct sql_connection *sql_open_postgres(const char *address, struct error *erro
     bool good = PQstatus(postgres->server) == CONNECTION_OK &&
                 PQsetClientEncoding(postgres->server, "UTF8") == 0;
     if (!good) {
-        fail(postgres, error);
+        fail(postgres, NULL, error);
     }
     postgres->connected = good;
     if (!good || !postgres_run(&postgres->connection, &query, error)) {

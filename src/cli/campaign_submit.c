@@ -427,7 +427,7 @@ static bool submit(struct submit *this, struct error *error)
         return false;
     }
     struct error note;
-    error_set(&note, "%" PRIu64 " of %" PRIu64 " tasks; script and logs in %s", wanted,
+    error_set(&note, "%" PRIu64 " of %" PRIu64 " tasks; logs in %s", wanted,
               this->script.tasks, this->logs);
     cli_print_error(&note); /* as one line */
     return true;

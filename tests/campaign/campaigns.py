@@ -14,6 +14,7 @@ sys.path.append(str(pathlib.Path(__file__).resolve().parents[1]))
 import engine
 
 LIMIT_S = 100
+SKIPPED = engine.SKIPPED
 SCRIPT = """
 machine {memory = "8M", bios = "guest.bin", nodefaults = true, no_reboot = true,
          device = "isa-debug-exit,iobase=0xf4", engine = "%s"}
