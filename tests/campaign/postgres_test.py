@@ -24,7 +24,7 @@ PROGRAM, RESULTS_TEST, MAKE_RESULTS = (os.path.abspath(argument)
                                        for argument in sys.argv[1:4])
 GUEST = sys.argv[4] if len(sys.argv) > 4 else None
 LIMIT_S = 120
-SCHEMAS = 12
+SCHEMAS = 13
 ROWS = 300
 SHARDS = 8
 ROUNDS = 4
