@@ -28,6 +28,7 @@ struct campaign_options {
                              * what is of their classes */
     const char *database;
     bool prune;
+    unsigned waypoints; /* TRIAL_WAYPOINTS at most; 0: all runs begin with the trial */
     unsigned limit_s;
 };
 

@@ -18,7 +18,7 @@ import tempfile
 import time
 import unittest
 
-from campaigns import SKIPPED, Campaigns, run
+from sharded import SKIPPED, Campaigns, run
 
 PROGRAM, RESULTS_TEST, MAKE_RESULTS = (os.path.abspath(argument)
                                        for argument in sys.argv[1:4])

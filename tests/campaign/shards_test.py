@@ -16,7 +16,7 @@ import tempfile
 import time
 import unittest
 
-from campaigns import LIMIT_S, Campaigns
+from sharded import LIMIT_S, Campaigns
 
 PROGRAM, GUEST = sys.argv[1:3]
 SHARDS = 8

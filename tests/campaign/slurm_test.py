@@ -18,7 +18,7 @@ import tempfile
 import time
 import unittest
 
-from campaigns import SKIPPED, Campaigns, run
+from sharded import SKIPPED, Campaigns, run
 from slurm import Cluster, Unavailable
 
 PROGRAM, GUEST = (os.path.abspath(argument) for argument in sys.argv[1:3])

@@ -13,7 +13,7 @@ import sys
 import tempfile
 import unittest
 
-from campaigns import LIMIT_S, Campaigns
+from sharded import LIMIT_S, Campaigns
 
 PROGRAM, GUEST = (os.path.abspath(argument) for argument in sys.argv[1:3])
 COUNT = 12

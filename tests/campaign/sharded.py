@@ -1,4 +1,4 @@
-"""Campaigns of a small guest, for tests of how they are carried out."""
+"""Campaigns of a small guest, for tests of several processes that carry one out."""
 
 import csv
 import io
