@@ -27,6 +27,7 @@ struct campaign_options {
     uint64_t shard, shards; /* this process carries out every shards-th experiment */
     const char *database;
     bool prune;
+    unsigned waypoints; /* TRIAL_WAYPOINTS at most; 0: all runs begin with the trial */
     unsigned limit_s;
 };
 

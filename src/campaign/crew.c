@@ -53,7 +53,7 @@ static _Noreturn void work(const struct crew *crew, int fd, pid_t campaign)
         .seed = options->seed,
         .engine = options->engine,
     };
-    struct worker worker = {.fd = keep_only(fd)};
+    struct worker worker = {.fd = keep_only(fd), .waypoints = options->waypoints};
     struct experiment_result *result = calloc(1, sizeof(*result));
     struct error error;
     prctl(PR_SET_PDEATHSIG, SIGKILL);

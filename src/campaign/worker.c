@@ -50,7 +50,11 @@ static double now_ms(void)
     return (double)now.tv_sec * 1e3 + (double)now.tv_nsec / 1e6;
 }
 
-static json_t *carry_out(struct experiment *experiment, const struct trial_order *order)
+/* Who wants the result itself. */
+typedef void use_result(void *opaque, const struct experiment_result *result);
+
+static json_t *carry_out(struct experiment *experiment, const struct trial_order *order,
+                         use_result *use, void *opaque)
 {
     struct experiment_result *result = malloc(sizeof(*result));
     if (!result) {
@@ -59,6 +63,9 @@ static json_t *carry_out(struct experiment *experiment, const struct trial_order
     double begin_ms = now_ms();
     trial_run(experiment, order, result);
     json_t *object = result_object(result, now_ms() - begin_ms);
+    if (use) {
+        use(opaque, result);
+    }
     experiment_result_free(result);
     free(result);
     return object;
@@ -74,12 +81,18 @@ static void note_look(void *opaque, gpa_t address, uint64_t bytes)
     trace_note_look(opaque, address, bytes);
 }
 
+static void lay_waypoints(void *opaque, const struct experiment_result *golden)
+{
+    const struct worker *worker = opaque;
+    trial_lay_waypoints(worker->survey.experiment, worker->waypoints, golden);
+}
+
 /* Where the golden run leads is where faults may come. */
 static json_t *answer_golden(struct worker *worker, const json_t *message)
 {
     struct survey *survey = &worker->survey;
     const struct trial_order order = {.seed = 0};
-    json_t *result = carry_out(survey->experiment, &order);
+    json_t *result = carry_out(survey->experiment, &order, lay_waypoints, worker);
     survey->range = (struct instruction_range){trial_begin(survey->experiment),
                                                number_of(result, "instructions")};
     double points = survey->space ? space_points(survey->space, survey->range) : 0;
@@ -103,7 +116,7 @@ static bool trace_golden(struct survey *survey, uint64_t seed, uint64_t total,
         return false;
     }
     trial_listen_to_looks(survey->experiment, note_look, survey->trace);
-    json_decref(carry_out(survey->experiment, &order));
+    json_decref(carry_out(survey->experiment, &order, NULL, NULL));
     trial_listen_to_looks(survey->experiment, NULL, NULL);
     if (!trace_stop(survey->trace, error)) {
         return false;
@@ -149,7 +162,8 @@ static json_t *answer_run(struct worker *worker, const json_t *message)
     };
     const char *why = json_string_value(json_object_get(point, "error"));
     return json_pack("{s:I,s:o,s:o}", "number", (json_int_t)number, "result",
-                     why ? refusal(why) : carry_out(worker->survey.experiment, &order),
+                     why ? refusal(why)
+                         : carry_out(worker->survey.experiment, &order, NULL, NULL),
                      "point", point);
 }
 

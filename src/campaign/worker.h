@@ -5,12 +5,12 @@
  *
  *     -> {"ready": {"begin", "begin_ns", "timeout_ns", "space", "draws", "engine"}}
  *     -> {"failed": "one line"}                the script has no trial, or a mistake
- *     {"do": "golden", "trace"} -> {"golden": result, "points"}
+ *     {"do": "golden"} -> {"golden": result, "points"}
  *     {"do": "survey", "campaign_seed", "first", "count"} -> {"survey": [class, …]}
  *     {"do": "run", "number", "campaign_seed", "seed", "timeout_ns"}
  *                      -> {"number", "point", "result"}
  *
- * Points and classes are survey.h's. A survey needs a golden run that was traced.
+ * Points and classes are survey.h's.
  *
  * Thread: the experiment's. */
 #ifndef CAMPAIGN_WORKER_H
@@ -20,6 +20,7 @@
 
 struct worker {
     int fd;
+    unsigned waypoints; /* trial_lay_waypoints() */
     bool came_to_trial;
     struct survey survey;
 };

@@ -31,6 +31,9 @@ static const char usage[] =
     "  --set KEY=VALUE      what setting(\"KEY\") is in the script\n"
     "  --engine NAME        whatever the script says: jit or interpreter\n"
     "  --prune              of faults that come to the same carry out one (def/use)\n"
+    "  --waypoints NUMBER   moments of the golden run at which experiments begin, or "
+    "are\n"
+    "                       known to end (0 to 32, default 32)\n"
     "  --shard K/N          every N-th experiment only, from the K-th on (1 to N)\n"
     "  --limit SECONDS      of host time for an experiment (default 600; 0: none)\n"
     "  --sandbox on|off     see faumachine(1)\n";
@@ -133,6 +136,16 @@ static bool apply_prune(void *opaque, const char *value, struct error *error)
     return true;
 }
 
+static bool apply_waypoints(void *opaque, const char *value, struct error *error)
+{
+    struct command *this = opaque;
+    uint64_t number;
+    bool good =
+        words_number(command, "--waypoints", value, 0, TRIAL_WAYPOINTS, &number, error);
+    this->options.waypoints = (unsigned)number;
+    return good;
+}
+
 static bool apply_help(void *opaque, const char *value, struct error *error)
 {
     (void)value, (void)error;
@@ -141,12 +154,19 @@ static bool apply_help(void *opaque, const char *value, struct error *error)
 }
 
 static const struct word words[] = {
-    {"n", false, apply_experiments}, {"j", false, apply_workers},
-    {"db", false, apply_database},   {"seed", false, apply_seed},
-    {"set", false, apply_set},       {"engine", false, apply_engine},
-    {"shard", false, apply_shard},   {"limit", false, apply_limit},
-    {"prune", true, apply_prune},    {"sandbox", false, apply_sandbox},
-    {"help", true, apply_help},      {"h", true, apply_help},
+    {"n", false, apply_experiments},
+    {"j", false, apply_workers},
+    {"db", false, apply_database},
+    {"seed", false, apply_seed},
+    {"set", false, apply_set},
+    {"engine", false, apply_engine},
+    {"shard", false, apply_shard},
+    {"limit", false, apply_limit},
+    {"prune", true, apply_prune},
+    {"sandbox", false, apply_sandbox},
+    {"waypoints", false, apply_waypoints},
+    {"help", true, apply_help},
+    {"h", true, apply_help},
 };
 
 static bool parse(struct command *this, int count, char *const arguments[],
@@ -213,6 +233,7 @@ int run_campaign_run(int count, char *const arguments[])
                        ? (unsigned)processors
                        : 1,
         .shards = 1,
+        .waypoints = TRIAL_WAYPOINTS,
         .limit_s = CAMPAIGN_LIMIT_S,
     };
     this->setup.sandbox = CONFINEMENT_POSSIBLE;

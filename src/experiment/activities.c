@@ -3,6 +3,7 @@
  * them can. All of that depends on virtual time and on what the guest does, so it is
  * the same in each run. */
 #include "experiment/experiment_internal.h"
+#include "experiment/waypoints.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,8 +19,10 @@ struct activity *activity_start(struct experiment *experiment, lua_State *thread
     if (!activity) {
         return NULL;
     }
-    *activity = (struct activity){
-        .thread = thread, .reference = reference, .deadline_ns = CLOCK_NEVER};
+    *activity = (struct activity){.thread = thread,
+                                  .reference = reference,
+                                  .number = ++experiment->activity_count,
+                                  .deadline_ns = CLOCK_NEVER};
     for (unsigned i = 0; i < MACHINE_CONSOLES; i++) {
         activity->cursors[i] = experiment->consoles[i].total;
     }
@@ -137,8 +140,7 @@ void activities_fail(struct experiment *experiment, lua_State *thread, int statu
     experiment_finish(experiment, "error", text);
 }
 
-/* The first one is never over before the experiment is. */
-static void forget_those_over(struct experiment *experiment)
+void activities_forget_over(struct experiment *experiment)
 {
     struct activity **place = &experiment->activities;
     while (*place) {
@@ -152,11 +154,19 @@ static void forget_those_over(struct experiment *experiment)
     }
 }
 
-static void resume(struct experiment *experiment, struct activity *activity,
-                   int arguments)
+void activity_resume(struct experiment *experiment, struct activity *activity,
+                     const char *outcome, const char *line, size_t length)
 {
     lua_State *thread = activity->thread;
-    int results;
+    int arguments = 0, results;
+    if (*outcome) { /* else its function is on its stack */
+        lua_pushstring(thread, outcome);
+        arguments++;
+    }
+    if (line) {
+        lua_pushlstring(thread, line, length);
+        arguments++;
+    }
     activity->kind = WAIT_NOTHING;
     experiment->running = activity;
     int status = lua_resume(thread, experiment->lua, arguments, &results);
@@ -175,25 +185,19 @@ static void resume(struct experiment *experiment, struct activity *activity,
 /* Lets the activity go on if it can. */
 static bool run_activity(struct experiment *experiment, struct activity *activity)
 {
-    char line[NEEDLE_BYTES];
+    char buffer[NEEDLE_BYTES];
     ptrdiff_t length;
     if (activity->over) {
         return false;
     }
     const char *outcome =
-        outcome_of_wait(experiment, activity, line, sizeof(line), &length);
+        outcome_of_wait(experiment, activity, buffer, sizeof(buffer), &length);
     if (!outcome) {
         return false;
     }
-    if (!*outcome) { /* it has not begun; its function is on its stack */
-        resume(experiment, activity, 0);
-        return true;
-    }
-    lua_pushstring(activity->thread, outcome);
-    if (length >= 0) {
-        lua_pushlstring(activity->thread, line, (size_t)length);
-    }
-    resume(experiment, activity, length >= 0 ? 2 : 1);
+    const char *line = length >= 0 ? buffer : NULL;
+    waypoints_note_wait(experiment, activity, outcome, line, line ? (size_t)length : 0);
+    activity_resume(experiment, activity, outcome, line, line ? (size_t)length : 0);
     return true;
 }
 
@@ -232,6 +236,8 @@ static void run_machine(struct experiment *experiment)
             instructions = a->instructions;
         }
     }
+    uint64_t waypoint = waypoints_next(experiment);
+    instructions = waypoint < instructions ? waypoint : instructions;
     lock_take(machine_lock(machine));
     timer_set_ns(&experiment->wait_timer, deadline_ns);
     lock_release(machine_lock(machine));
@@ -242,6 +248,10 @@ static void run_machine(struct experiment *experiment)
     experiment->exit_code = result.exit_code;
     switch (result.end) {
     case MACHINE_END_BUDGET:
+        if (machine_cpu(machine)->retired == waypoint) {
+            waypoints_arrive(experiment);
+        }
+        break;
     case MACHINE_END_INTERRUPTED:
         break;
     case MACHINE_END_HALTED:
@@ -275,7 +285,7 @@ static void let_time_pass(struct experiment *experiment)
 {
     const struct trial *trial = &experiment->trial;
     char detail[80];
-    forget_those_over(experiment);
+    activities_forget_over(experiment);
     if (experiment->activities->kind == WAIT_TRIAL) {
         trial_conduct(experiment);
     } else if (experiment->machine &&
@@ -360,19 +370,6 @@ static int wait_end(lua_State *lua)
     return lua_yield(lua, 0);
 }
 
-/* machine_end(): how, and the exit code; nil: it has not. */
-static int machine_end(lua_State *lua)
-{
-    const struct experiment *experiment = experiment_of(lua);
-    if (!experiment->end && !experiment->halted) {
-        lua_pushnil(lua);
-        return 1;
-    }
-    lua_pushstring(lua, experiment->end ? experiment->end : "halted");
-    lua_pushinteger(lua, experiment->exit_code);
-    return 2;
-}
-
 static int spawn(lua_State *lua)
 {
     struct experiment *experiment = experiment_of(lua);
@@ -405,6 +402,5 @@ const struct luaL_Reg wait_functions[] = {
     {"wait_end", wait_end},
     {"spawn", spawn},
     {"finish", finish},
-    {"machine_end", machine_end},
     {NULL, NULL},
 };

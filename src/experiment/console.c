@@ -64,6 +64,37 @@ void console_records_return(struct experiment *experiment)
     }
 }
 
+struct console_place console_place(const struct console_record *record)
+{
+    return (struct console_place){.total = record->total, .hash = record->hash};
+}
+
+bool console_copy(const struct console_record *record, char **bytes)
+{
+    uint64_t length = record->total - record->kept_total;
+    *bytes = NULL;
+    if (!record->bytes) {
+        return true;
+    }
+    if (length > CONSOLE_RECORD_BYTES || !(*bytes = malloc(length + 1))) {
+        return false;
+    }
+    for (uint64_t i = 0; i < length; i++) {
+        (*bytes)[i] = record->bytes[(record->kept_total + i) % CONSOLE_RECORD_BYTES];
+    }
+    return true;
+}
+
+void console_go_on(struct console_record *record, const char *bytes,
+                   const struct console_place *place)
+{
+    for (uint64_t at = record->kept_total; record->bytes && at < place->total; at++) {
+        record->bytes[at % CONSOLE_RECORD_BYTES] = bytes[at - record->kept_total];
+    }
+    record->total = place->total;
+    record->hash = place->hash;
+}
+
 static char byte_at(const struct console_record *record, uint64_t position)
 {
     return record->bytes[position % CONSOLE_RECORD_BYTES];

@@ -50,7 +50,8 @@ enum wait_kind {
 struct activity {
     struct activity *next;
     lua_State *thread;
-    int reference; /* that keeps it */
+    int reference;      /* that keeps it */
+    lua_Integer number; /* in the order of beginning, from 1 on */
     bool over;
     enum wait_kind kind;
     uint64_t deadline_ns;  /* CLOCK_NEVER: none */
@@ -63,6 +64,10 @@ struct activity {
     uint64_t cursors[MACHINE_CONSOLES]; /* how much of each console it has seen */
 };
 
+struct waypoints;
+
+enum { TRIAL_FAULT_BYTES = 1024 };
+
 /* What trial {…} is to repeat. */
 struct trial {
     bool exists;
@@ -74,7 +79,8 @@ struct trial {
     uint64_t random_state;
     uint64_t deadline_ns; /* of the run that is going on; CLOCK_NEVER */
     bool begun;           /* …or was: the machine is not as it was in the beginning */
-    trial_look *looked;   /* NULL: nobody */
+    struct waypoints *waypoints; /* of its golden run (waypoints.h); NULL: none */
+    trial_look *looked;          /* NULL: nobody */
     void *looked_opaque;
 };
 
@@ -93,6 +99,7 @@ struct experiment {
     uint64_t random_state;
     struct activity *activities; /* in the order of their beginning */
     struct activity *running;
+    lua_Integer activity_count;   /* of those that have begun */
     bool finished;                /* `result` has its outcome */
     char *script_path, *log_path; /* absolute; the second may be NULL */
     char script_hash[EXPERIMENT_ID_BYTES];
@@ -138,6 +145,12 @@ extern const struct luaL_Reg script_functions[], wait_functions[], drive_functio
 /* activities.c */
 struct activity *activity_start(struct experiment *experiment, lua_State *thread,
                                 int reference);
+/* Lets it go on: what it has waited for has come to this, with a line of so many bytes
+ * or none. "": it begins. */
+void activity_resume(struct experiment *experiment, struct activity *activity,
+                     const char *outcome, const char *line, size_t length);
+/* Those that are over. The first one is never, before the experiment is. */
+void activities_forget_over(struct experiment *experiment);
 /* Runs all activities that can go on; then the machine; until the experiment is
  * finished. */
 void activities_run(struct experiment *experiment);
@@ -148,6 +161,9 @@ void activities_fail(struct experiment *experiment, lua_State *thread, int statu
 /* trial.c: the only activity waits for its trial to be carried out. */
 void trial_conduct(struct experiment *experiment);
 void trial_free(struct experiment *experiment);
+/* Takes the next fault off the texts, a line each, and cuts what is too long to be one.
+ * False: no more. */
+bool trial_next_fault(const char **texts, char line[TRIAL_FAULT_BYTES]);
 
 /* The experiment is over with this outcome, unless it is already. */
 void experiment_finish(struct experiment *experiment, const char *outcome,
@@ -160,6 +176,18 @@ void console_records_free(struct experiment *experiment);
  * False: out of memory. */
 bool console_records_keep(struct experiment *experiment);
 void console_records_return(struct experiment *experiment);
+/* How much has come, and a hash of what has come since the trial began. */
+struct console_place {
+    uint64_t total, hash;
+};
+struct console_place console_place(const struct console_record *record);
+/* What has come since the trial began, to be freed; NULL if there is no such console.
+ * False: the ring has not all of it, or out of memory. */
+bool console_copy(const struct console_record *record, char **bytes);
+/* The trial has just begun: brings the record to a place, of what console_copy() has
+ * given since. */
+void console_go_on(struct console_record *record, const char *bytes,
+                   const struct console_place *place);
 /* For struct console_listener; `opaque`: the experiment. */
 void console_heard(void *opaque, unsigned console, uint8_t byte);
 /* Whether what the activity waits for is there already; moves its cursor behind it. */

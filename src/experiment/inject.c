@@ -1,6 +1,7 @@
 /* Functions of scripts: faults. */
 #define _GNU_SOURCE /* open_memstream() */
 #include "experiment/experiment_internal.h"
+#include "experiment/waypoints.h"
 
 #include <stdlib.h>
 
@@ -38,6 +39,7 @@ static int inject(lua_State *lua)
     const char *text = luaL_checkstring(lua, 1);
     struct machine *machine = script_machine(lua);
     struct error error;
+    waypoints_give_up(experiment);
     lock_take(machine_lock(machine));
     lua_Integer number = 0;
     for (const struct fault *fault = faults_first(experiment->faults); fault;
@@ -98,6 +100,7 @@ static int report_fault(lua_State *lua)
 {
     struct experiment *experiment = experiment_of(lua);
     lua_Integer number = luaL_checkinteger(lua, 1);
+    waypoints_give_up(experiment);
     json_t *reports = experiment->machine ? injection_reports(experiment) : NULL;
     json_t *report = json_array_get(reports, (size_t)number); /* NULL: none such */
     if (!report) {

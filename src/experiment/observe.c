@@ -22,6 +22,19 @@ static int instructions(lua_State *lua)
     return 1;
 }
 
+/* machine_end(): how, and the exit code; nil: it has not. */
+static int machine_end(lua_State *lua)
+{
+    const struct experiment *experiment = experiment_of(lua);
+    if (!experiment->end && !experiment->halted) {
+        lua_pushnil(lua);
+        return 1;
+    }
+    lua_pushstring(lua, experiment->end ? experiment->end : "halted");
+    lua_pushinteger(lua, experiment->exit_code);
+    return 2;
+}
+
 static void look(struct experiment *experiment, gpa_t address, uint64_t bytes)
 {
     if (experiment->trial.looked) {
@@ -191,6 +204,7 @@ static int screenshot(lua_State *lua)
 const struct luaL_Reg observe_functions[] = {
     {"now_ns", now_ns},
     {"instructions", instructions},
+    {"machine_end", machine_end},
     {"state_hash", state_hash_text},
     {"screen", screen},
     {"console_exists", console_exists},

@@ -3,6 +3,7 @@
  * one. What differs from run to run of an ordinary Lua (random numbers, the order of
  * pairs()) is replaced in prelude.lua. */
 #include "experiment/experiment_internal.h"
+#include "experiment/waypoints.h"
 
 #include <lualib.h>
 #include <errno.h>
@@ -202,12 +203,14 @@ const struct luaL_Reg script_functions[] = {
 
 static void push_functions(struct experiment *experiment, lua_State *lua)
 {
-    const struct luaL_Reg *const tables[] = {
-        script_functions,  wait_functions,      drive_functions, observe_functions,
-        machine_functions, injection_functions, trial_functions};
+    const struct luaL_Reg *const tables[] = {script_functions, wait_functions,
+                                             machine_functions, injection_functions,
+                                             trial_functions};
     for (size_t i = 0; i < ARRAY_LENGTH(tables); i++) {
         luaL_setfuncs(lua, tables[i], 0);
     }
+    waypoints_push_functions(lua, drive_functions);
+    waypoints_push_functions(lua, observe_functions);
     const struct experiment_options *options = experiment->options;
     lua_pushinteger(lua, (lua_Integer)options->seed);
     lua_setfield(lua, -2, "seed");

@@ -1,6 +1,7 @@
 /* trial {…}: the machine, the consoles and Lua are put back, then a function of the
  * script runs as an activity of its own, which is the first one for that time. */
 #include "experiment/experiment_internal.h"
+#include "experiment/waypoints.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -126,6 +127,7 @@ const struct luaL_Reg trial_functions[] = {
 void trial_free(struct experiment *experiment)
 {
     struct trial *trial = &experiment->trial;
+    waypoints_free(experiment);
     checkpoint_free(trial->checkpoint);
     json_decref(trial->space);
     *trial = (struct trial){.deadline_ns = CLOCK_NEVER};
@@ -203,8 +205,10 @@ char *trial_draw(struct experiment *experiment, uint64_t seed, uint64_t number,
 
 /* -- a run -- */
 
-/* What the run before has left is gone. False, with the result: it cannot be. */
-static bool begin_again(struct experiment *experiment, uint64_t seed)
+/* What the run before has left is gone, and the machine is as in the checkpoint. False,
+ * with the result: it cannot be. */
+static bool begin_again(struct experiment *experiment, uint64_t seed,
+                        const struct checkpoint *checkpoint)
 {
     struct trial *trial = &experiment->trial;
     lua_State *lua = experiment->lua;
@@ -218,7 +222,7 @@ static bool begin_again(struct experiment *experiment, uint64_t seed)
         trial->begun = true;
         return true;
     }
-    if (!checkpoint_restore(experiment->machine, trial->checkpoint, &error)) {
+    if (!checkpoint_restore(experiment->machine, checkpoint, &error)) {
         experiment_finish(experiment, "error", error.text);
         return false;
     }
@@ -233,21 +237,29 @@ static bool begin_again(struct experiment *experiment, uint64_t seed)
     return status == LUA_OK;
 }
 
-/* Arms what the order says, a line each. */
+bool trial_next_fault(const char **texts, char line[TRIAL_FAULT_BYTES])
+{
+    size_t length = strcspn(*texts, "\n");
+    if (length == 0) {
+        return false;
+    }
+    snprintf(line, TRIAL_FAULT_BYTES, "%.*s", (int)length, *texts);
+    *texts += length + ((*texts)[length] == '\n');
+    return true;
+}
+
+/* Arms what the order says. */
 static bool arm(struct experiment *experiment, const char *texts)
 {
-    char line[1024];
+    char line[TRIAL_FAULT_BYTES];
     struct error error = {{0}};
     bool good = true;
     lock_take(machine_lock(experiment->machine));
-    while (good && *texts) {
-        size_t length = strcspn(texts, "\n");
-        snprintf(line, sizeof(line), "%.*s", (int)length, texts);
-        texts += length + (texts[length] == '\n');
-        good = length < sizeof(line)
+    while (good && trial_next_fault(&texts, line)) {
+        good = strlen(line) < sizeof(line) - 1
                    ? faults_arm_text(experiment->faults, "fault", line, &error) != NULL
                    : error_set(&error, "a fault's text is longer than %zu characters",
-                               sizeof(line) - 1);
+                               sizeof(line) - 2);
     }
     lock_release(machine_lock(experiment->machine));
     if (!good) {
@@ -269,6 +281,29 @@ static bool start_run(struct experiment *experiment, const struct activity *scri
         return false;
     }
     memcpy(activity->cursors, script->cursors, sizeof(activity->cursors));
+    return true;
+}
+
+/* The machine, the faults, Lua: all is ready to go on. */
+static bool set_up(struct experiment *experiment, const struct trial_order *order,
+                   const struct activity *script)
+{
+    struct trial *trial = &experiment->trial;
+    const struct waypoint *waypoint = waypoints_before(experiment, order);
+    if (!begin_again(experiment, order->seed,
+                     waypoint ? waypoint_checkpoint(waypoint) : trial->checkpoint) ||
+        (order->faults && !arm(experiment, order->faults)) ||
+        !start_run(experiment, script)) {
+        return false;
+    }
+    experiment->random_state = trial->random_state;
+    if (!waypoints_begin_run(experiment, waypoint)) {
+        experiment_finish(experiment, "error",
+                          "the script goes another way in a second run: what it does "
+                          "may follow only from the machine, its settings and its "
+                          "seed");
+        return false;
+    }
     return true;
 }
 
@@ -317,17 +352,17 @@ void trial_run(struct experiment *experiment, const struct trial_order *order,
     *result = (struct experiment_result){.values = json_object()};
     experiment->result = result;
     experiment->activities = NULL;
+    experiment->activity_count = 0;
     experiment->finished = false;
-    if (begin_again(experiment, order->seed) &&
-        (!order->faults || arm(experiment, order->faults)) &&
-        start_run(experiment, script)) {
-        experiment->random_state = trial->random_state;
+    if (set_up(experiment, order, script)) {
         trial->deadline_ns =
             order->timeout_ns ? trial->begin_ns + order->timeout_ns : CLOCK_NEVER;
         activities_run(experiment);
         trial->deadline_ns = CLOCK_NEVER;
     }
-    take_result(experiment);
+    if (!waypoints_end_run(experiment, result)) {
+        take_result(experiment);
+    }
     activities_free(experiment);
     experiment->activities = script;
     experiment->result = whole;

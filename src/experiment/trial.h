@@ -9,6 +9,8 @@
 
 #include "experiment/experiment.h"
 
+enum { TRIAL_WAYPOINTS = 32 };
+
 /* The machine, between two runs. */
 struct machine *trial_machine(struct experiment *experiment);
 /* Instructions retired when a trial begins. */
@@ -33,6 +35,12 @@ char *trial_draw(struct experiment *experiment, uint64_t seed, uint64_t number,
 typedef void trial_look(void *opaque, gpa_t address, uint64_t bytes);
 void trial_listen_to_looks(struct experiment *experiment, trial_look *looked,
                            void *opaque);
+
+/* Carries it out once more without faults, to keep up to `most` moments of it at which
+ * runs with faults begin, or are known to end: they come to the same sooner. `golden`:
+ * what it came to before. Where that is not possible there are none. */
+void trial_lay_waypoints(struct experiment *experiment, unsigned most,
+                         const struct experiment_result *golden);
 
 /* Carries it out once more. Something that is wrong is a result, too: "error". */
 void trial_run(struct experiment *experiment, const struct trial_order *order,

@@ -3,6 +3,7 @@
 #include "cpu/mmu/mmu.h"
 #include "machine/checkpoint_pages.h"
 #include "machine/machine_state.h"
+#include "machine/network.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -22,6 +23,7 @@ struct checkpoint {
     struct state_buffer state;
     struct block_layer *disks[DISKS_PLACES]; /* NULL: nothing that can be written */
     unsigned media_changes;
+    uint32_t cables; /* that are plugged in: networks_cables() */
 };
 
 static void find_rams(struct machine *machine, struct ram *rams[CHECKPOINT_RAMS])
@@ -105,6 +107,7 @@ static void freeze_disks(struct checkpoint *checkpoint)
         checkpoint->disks[i] = backend ? block_freeze(backend) : NULL;
     }
     checkpoint->media_changes = checkpoint->machine->media.changes;
+    checkpoint->cables = networks_cables(checkpoint->machine);
 }
 
 static void restore_disks(const struct checkpoint *checkpoint)
@@ -246,6 +249,8 @@ static bool restore(struct machine *machine, const struct checkpoint *checkpoint
         &all->pool, rams, all->base, checkpoint->memory, forget_changed_code, machine);
     bool tracked = track_from(machine, checkpoint->memory, error);
     assert(tracked); /* there is room already */
+    networks_set_cables(machine,
+                        checkpoint->cables); /* cards hear of it: before them */
     machine_state_restore(machine, &checkpoint->state);
     restore_disks(checkpoint);
     flush_translations(machine, flush_waits, &before);
@@ -277,6 +282,43 @@ uint64_t checkpoint_hash(struct machine *machine, const struct checkpoint *check
     lock_release(&machine->lock);
     state_buffer_free(&state);
     return hash;
+}
+
+static bool disks_are_now(const struct checkpoint *checkpoint)
+{
+    bool same = checkpoint->media_changes == checkpoint->machine->media.changes;
+    for (unsigned i = 0; same && i < DISKS_PLACES; i++) {
+        same =
+            !checkpoint->disks[i] ||
+            block_is_now(writable_disk(checkpoint->machine, i), checkpoint->disks[i]);
+    }
+    return same;
+}
+
+static bool is_now(struct machine *machine, const struct checkpoint *checkpoint)
+{
+    struct checkpoints *all = machine->checkpoints;
+    struct state_buffer state = {.memory_apart = true};
+    struct ram *rams[CHECKPOINT_RAMS];
+    find_rams(machine, rams);
+    machine_state_save(machine, &state);
+    bool same = state.length == checkpoint->state.length &&
+                memcmp(state.bytes, checkpoint->state.bytes, state.length) == 0;
+    state_buffer_free(&state);
+    return same && networks_cables(machine) == checkpoint->cables &&
+           memory_image_is_now(&all->pool, rams, all->base, checkpoint->memory) &&
+           disks_are_now(checkpoint);
+}
+
+bool checkpoint_is_now(struct machine *machine, const struct checkpoint *checkpoint)
+{
+    struct error error;
+    assert(checkpoint->machine == machine && !machine->in_run);
+    lock_take(&machine->lock);
+    disks_settle(machine);
+    bool same = disks_are_idle(machine, &error) && is_now(machine, checkpoint);
+    lock_release(&machine->lock);
+    return same;
 }
 
 /* -- the end -- */

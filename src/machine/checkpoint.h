@@ -33,6 +33,9 @@ bool checkpoint_restore(struct machine *machine, const struct checkpoint *checkp
  * checkpoint: machines that have come from the same checkpoint to the same state have
  * the same. Costs what has changed since, not what there is. Disks are not in it. */
 uint64_t checkpoint_hash(struct machine *machine, const struct checkpoint *checkpoint);
+/* Whether the machine is as it was then, disks included: what it does from here on it
+ * would have done from there, too. Where that cannot be said cheaply it is not. */
+bool checkpoint_is_now(struct machine *machine, const struct checkpoint *checkpoint);
 /* NULL is fine. All are to be freed before the machine is destroyed. */
 void checkpoint_free(struct checkpoint *checkpoint);
 

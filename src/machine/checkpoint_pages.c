@@ -262,13 +262,19 @@ static uint64_t hash_page(uint64_t hash, const uint8_t *page)
     return hash;
 }
 
-uint64_t memory_image_hash(const struct page_pool *pool,
-                           struct ram *const rams[CHECKPOINT_RAMS],
-                           const struct memory_image *base,
-                           const struct memory_image *image, uint64_t seed)
+/* Who hears of a page that differs from what it was in an image; false: it is enough.
+ */
+typedef bool difference_listener(void *opaque, uint64_t page, const uint8_t *now);
+
+/* Tells of all pages that differ from those of the image; false: it was enough. */
+static bool find_differences(const struct page_pool *pool,
+                             struct ram *const rams[CHECKPOINT_RAMS],
+                             const struct memory_image *base,
+                             const struct memory_image *image,
+                             difference_listener *listener, void *opaque)
 {
     static const uint8_t zeros[PAGE_BYTES];
-    uint64_t hash = seed, first = 0;
+    uint64_t first = 0;
     for (unsigned i = 0; i < CHECKPOINT_RAMS; i++) {
         const struct ram *ram = rams[i];
         const uint32_t *before = base->pages + first, *pages = image->pages + first;
@@ -278,11 +284,43 @@ uint64_t memory_image_hash(const struct page_pool *pool,
             const uint8_t *now = ram->host + (page << PAGE_SHIFT);
             const uint8_t *then =
                 pages[page] == PAGE_OF_ZEROS ? zeros : page_at(pool, pages[page]);
-            if (memcmp(now, then, PAGE_BYTES) != 0) {
-                hash = hash_page(hash + first + page, now);
+            if (memcmp(now, then, PAGE_BYTES) != 0 &&
+                !listener(opaque, first + page, now)) {
+                return false;
             }
         }
         first += pages_of(ram);
     }
+    return true;
+}
+
+static bool add_to_hash(void *opaque, uint64_t page, const uint8_t *now)
+{
+    uint64_t *hash = opaque;
+    *hash = hash_page(*hash + page, now);
+    return true;
+}
+
+uint64_t memory_image_hash(const struct page_pool *pool,
+                           struct ram *const rams[CHECKPOINT_RAMS],
+                           const struct memory_image *base,
+                           const struct memory_image *image, uint64_t seed)
+{
+    uint64_t hash = seed;
+    find_differences(pool, rams, base, image, add_to_hash, &hash);
     return hash;
+}
+
+static bool stop_at_once(void *opaque, uint64_t page, const uint8_t *now)
+{
+    (void)opaque, (void)page, (void)now;
+    return false;
+}
+
+bool memory_image_is_now(const struct page_pool *pool,
+                         struct ram *const rams[CHECKPOINT_RAMS],
+                         const struct memory_image *base,
+                         const struct memory_image *image)
+{
+    return find_differences(pool, rams, base, image, stop_at_once, NULL);
 }

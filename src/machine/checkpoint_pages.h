@@ -52,5 +52,10 @@ uint64_t memory_image_hash(const struct page_pool *pool,
                            struct ram *const rams[CHECKPOINT_RAMS],
                            const struct memory_image *base,
                            const struct memory_image *image, uint64_t seed);
+/* Whether memory is what the image says; `base` as above. */
+bool memory_image_is_now(const struct page_pool *pool,
+                         struct ram *const rams[CHECKPOINT_RAMS],
+                         const struct memory_image *base,
+                         const struct memory_image *image);
 
 #endif

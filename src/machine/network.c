@@ -371,6 +371,25 @@ bool machine_set_cable(struct machine *machine, const char *id, bool plugged,
     return true;
 }
 
+uint32_t networks_cables(const struct machine *machine)
+{
+    const struct networks *networks = machine->networks;
+    uint32_t cables = 0;
+    for (unsigned i = 0; networks && i < networks->count; i++) {
+        const struct network_port *port = net_port(networks->items[i].backend);
+        cables |= (uint32_t)!port->switched_off << i;
+    }
+    return cables;
+}
+
+void networks_set_cables(struct machine *machine, uint32_t cables)
+{
+    const struct networks *networks = machine->networks;
+    for (unsigned i = 0; networks && i < networks->count; i++) {
+        network_set_link(net_port(networks->items[i].backend), cables >> i & 1);
+    }
+}
+
 /* -- -device -- */
 
 static bool add_device(struct machine *machine, const char *model,

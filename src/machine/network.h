@@ -6,6 +6,7 @@
 #define MACHINE_NETWORK_H
 
 #include "base/error.h"
+#include "base/types.h"
 
 struct machine;
 struct network_port;
@@ -23,5 +24,8 @@ void networks_destroy(struct machine *machine);
  * Thread: any that holds the machine lock. */
 bool machine_set_cable(struct machine *machine, const char *id, bool plugged,
                        struct error *error);
+/* Which cables are plugged in: bit N of the N-th network. Likewise. */
+uint32_t networks_cables(const struct machine *machine);
+void networks_set_cables(struct machine *machine, uint32_t cables);
 
 #endif

@@ -259,7 +259,7 @@ class Driving(TestCase):
         self.refuse(table % 'expect = {"READY", "READY"}', 2, 'wait_for "READY": not within')
         self.refuse(table % 'never = {"EADY"}, ending = "halted"', 2,
                   '"EADY" was never to be seen')
-        self.refuse(table % 'fault = "target=ram"', 1, "there is no option 'fault'")
+        self.refuse(table % 'fault = "target=ram"', 1, "FAULT")
 
 
 class Mistakes(TestCase):
@@ -298,7 +298,7 @@ class Mistakes(TestCase):
                 'for _ in pairs({[print] = 1}) do end': ["script.lua:5: pairs: a key is"],
                 'send(("x"):rep(100000))': ["script.lua:5: send: serial0 takes 65"],
                 'expect(1 == 2, "arithmetic")': ["script.lua:5: arithmetic"],
-                'inject("target=ram")': ["script.lua:5", "global 'inject'"],
+                'inject("target=ram")': ["script.lua:5: inject: ", "the models are"],
         }.items():
             with self.subTest(mistake):
                 status = 2 if "expect" in mistake else 1

@@ -477,6 +477,11 @@ void block_return_to(struct block_backend *backend, struct block_layer *layer)
     layers_return_to(&backend->layers, layer);
 }
 
+bool block_is_now(const struct block_backend *backend, const struct block_layer *layer)
+{
+    return layers_are(&backend->layers, layer);
+}
+
 uint64_t block_next_written(const struct block_backend *backend, uint64_t sector)
 {
     uint64_t end = backend->device.sectors;

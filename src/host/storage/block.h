@@ -127,6 +127,8 @@ bool block_keeps_image(const struct block_backend *backend);
 struct block_layer *block_freeze(struct block_backend *backend);
 /* Makes it that again; likewise. */
 void block_return_to(struct block_backend *backend, struct block_layer *layer);
+/* Whether it is that, for certain. Likewise. */
+bool block_is_now(const struct block_backend *backend, const struct block_layer *layer);
 void block_layer_release(struct block_layer *layer); /* NULL is fine */
 
 /* The first sector at or behind `sector` that was written since the image was opened

@@ -174,6 +174,36 @@ void layers_return_to(struct layers *layers, struct block_layer *layer)
     block_layer_release(before);
 }
 
+static bool is_in(const struct block_layer *layer, const struct block_layer *chain)
+{
+    while (chain && chain != layer) {
+        chain = chain->below;
+    }
+    return chain != NULL;
+}
+
+/* Whether `b` has the same in the sectors of all layers that only `a` has. */
+static bool has_same(const struct block_layer *a, const struct block_layer *b)
+{
+    for (const struct block_layer *layer = a; layer && !is_in(layer, b);
+         layer = layer->below) {
+        for (size_t i = 0; i < layer->slot_count; i++) {
+            const struct slot *slot = &layer->slots[i];
+            const uint8_t *other = slot->bytes ? layer_find(b, slot->sector) : NULL;
+            if (slot->bytes && (!other || memcmp(layer_find(a, slot->sector), other,
+                                                 BLOCK_SECTOR_BYTES) != 0)) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
+bool layers_are(const struct layers *layers, const struct block_layer *layer)
+{
+    return has_same(layers->top, layer) && has_same(layer, layers->top);
+}
+
 uint32_t layers_run(const struct layers *layers, uint64_t sector, uint32_t count,
                     bool *held)
 {

@@ -28,6 +28,9 @@ void layers_destroy(struct layers *layers);
 struct block_layer *layers_freeze(struct layers *layers);
 /* Forgets what was written since. */
 void layers_return_to(struct layers *layers, struct block_layer *layer);
+/* Whether they hold what they held when `layer` was left alone. What is written over
+ * with what the image has counts as a difference. */
+bool layers_are(const struct layers *layers, const struct block_layer *layer);
 /* How many of `count` sectors from `sector` on are all in a layer, or all in none. */
 uint32_t layers_run(const struct layers *layers, uint64_t sector, uint32_t count,
                     bool *held);
