@@ -297,7 +297,7 @@ static bool set_up(struct experiment *experiment, const struct trial_order *orde
         return false;
     }
     experiment->random_state = trial->random_state;
-    if (!waypoints_begin_run(experiment, waypoint)) {
+    if (!waypoints_begin_run(experiment, order, waypoint)) {
         experiment_finish(experiment, "error",
                           "the script goes another way in a second run: what it does "
                           "may follow only from the machine, its settings and its "
