@@ -25,6 +25,7 @@ enum {
 };
 static const uint64_t golden_grace_ns = 1000000; /* …and more than that */
 static const double flush_interval_s = 1;
+static const double flush_share = 0.05; /* of the time, with many at one database */
 
 struct campaign {
     struct campaign_options options;
@@ -38,7 +39,7 @@ struct campaign {
     unsigned running;   /* experiments that workers have */
     unsigned stillborn; /* workers that have died since one was ready */
     bool surveying;     /* the first worker looks at classes */
-    double flushed_s;
+    double flush_due_s;
     struct error *error;
     bool failed;
 };
@@ -334,12 +335,18 @@ static bool end_the_late(struct campaign *campaign)
     return true;
 }
 
+/* What was wrong first is what is said. */
 static void flush(struct campaign *campaign)
 {
-    campaign->flushed_s = crew_now_s();
-    if (!results_flush(campaign->results, campaign->error)) {
+    struct error ignored;
+    double began_s = crew_now_s();
+    if (!results_flush(campaign->results,
+                       campaign->failed ? &ignored : campaign->error)) {
         campaign->failed = true;
     }
+    double took_s = crew_now_s() - began_s;
+    double rest_s = fmax(flush_interval_s, took_s / flush_share);
+    campaign->flush_due_s = began_s + took_s + rest_s;
 }
 
 static void turn(struct campaign *campaign)
@@ -355,7 +362,7 @@ static void turn(struct campaign *campaign)
     }
     give_work(campaign);
     progress_show(&campaign->ledger.progress);
-    if (crew_now_s() - campaign->flushed_s >= flush_interval_s) {
+    if (crew_now_s() >= campaign->flush_due_s) {
         flush(campaign);
     }
 }

@@ -25,7 +25,8 @@ struct campaign_options {
     uint64_t experiments; /* 0: as many as `margin` needs */
     double margin;        /* of any rate: 0.01 is a percentage point either way */
     unsigned workers;
-    uint64_t shard, shards; /* this process carries out every shards-th experiment */
+    uint64_t shard, shards; /* this process carries out every shards-th experiment, and
+                             * what is of their classes */
     const char *database;
     bool prune;
     unsigned waypoints; /* TRIAL_WAYPOINTS at most; 0: all runs begin with the trial */

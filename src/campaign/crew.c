@@ -33,10 +33,11 @@ static int keep_only(int fd)
     return kept;
 }
 
-/* The terminal's signals are the campaign's, which ends its workers. */
-static void ignore_terminal(const struct crew *crew)
+/* What is sent to all processes of a terminal, or of a cluster's job, is the
+ * campaign's, which ends its workers. Theirs would look like results. */
+static void ignore_signals(const struct crew *crew)
 {
-    static const int signals[] = {SIGINT, SIGQUIT, SIGHUP, SIGTSTP};
+    static const int signals[] = {SIGINT, SIGQUIT, SIGHUP, SIGTSTP, SIGTERM};
     for (size_t i = 0; i < ARRAY_LENGTH(signals); i++) {
         signal(signals[i], SIG_IGN);
     }
@@ -57,7 +58,7 @@ static _Noreturn void work(const struct crew *crew, int fd, pid_t campaign)
     struct experiment_result *result = calloc(1, sizeof(*result));
     struct error error;
     prctl(PR_SET_PDEATHSIG, SIGKILL);
-    ignore_terminal(crew);
+    ignore_signals(crew);
     if (getppid() != campaign || !result) {
         _exit(EXIT_FAILURE);
     }

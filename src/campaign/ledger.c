@@ -209,20 +209,35 @@ bool ledger_store(struct ledger *ledger, const struct result_row *row)
 
 /* -- classes -- */
 
+/* The shard that carries out the first of a class answers for all of it: so a class
+ * costs one experiment however many shards there are. */
+static bool is_class_mine(struct ledger *ledger, uint64_t number,
+                          const struct pruned_class *class)
+{
+    bool done = ledger->states[number] == EXPERIMENT_DONE;
+    bool mine = is_mine(ledger, class->first);
+    progress_correct(&ledger->progress, is_mine(ledger, number), mine, done);
+    return mine;
+}
+
 static bool hear_class(struct ledger *ledger, uint64_t number, json_t *point)
 {
     const char *kind = json_string_value(json_object_get(point, "kind"));
     const char *key = json_string_value(json_object_get(point, "key"));
     bool done = ledger->states[number] == EXPERIMENT_DONE;
-    if (!is_mine(ledger, number) || !kind || !key) {
+    if (!kind || !key) {
         return true;
     }
     if (strcmp(kind, "overwritten") == 0 || strcmp(kind, "unused") == 0) {
-        return done || store_pruned(ledger, number, point, number, "not-activated");
+        return done || !is_mine(ledger, number) ||
+               store_pruned(ledger, number, point, number, "not-activated");
     }
     struct pruned_class *class = pruning_find(&ledger->pruning, key, number);
     if (!class) {
         return error_set(ledger->error, "out of memory for pruning");
+    }
+    if (!is_class_mine(ledger, number, class)) {
+        return true;
     }
     if (done) {
         return settle_class(ledger, number, ledger->outcomes[number]);

@@ -49,6 +49,19 @@ void progress_count(struct progress *progress, const char *outcome)
     }
 }
 
+void progress_correct(struct progress *progress, unsigned before, unsigned now,
+                      bool done)
+{
+    progress->planned += now;
+    progress->planned -= before;
+    if (done) {
+        progress->done += now;
+        progress->done -= before;
+        progress->before += now;
+        progress->before -= before;
+    }
+}
+
 static void show(const struct progress *progress)
 {
     char line[LINE_BYTES];

@@ -43,24 +43,16 @@ static const char usage[] =
     "  --limit SECONDS      of host time for an experiment (default 600; 0: none)\n"
     "  --sandbox on|off     see faumachine(1)\n";
 
-struct command {
-    struct campaign_options options;
-    struct settings settings;
-    struct experiment_setup setup;
-    const char *name;
-    bool help;
-};
-
 static bool apply_experiments(void *opaque, const char *value, struct error *error)
 {
-    struct command *this = opaque;
+    struct campaign_command *this = opaque;
     return words_number(command, "-n", value, 1, 1000000000, &this->options.experiments,
                         error);
 }
 
 static bool apply_margin(void *opaque, const char *value, struct error *error)
 {
-    struct command *this = opaque;
+    struct campaign_command *this = opaque;
     char *end;
     double percent = strtod(value, &end);
     this->options.margin = percent / 100;
@@ -74,7 +66,7 @@ static bool apply_margin(void *opaque, const char *value, struct error *error)
 
 static bool apply_workers(void *opaque, const char *value, struct error *error)
 {
-    struct command *this = opaque;
+    struct campaign_command *this = opaque;
     uint64_t number;
     bool good =
         words_number(command, "-j", value, 1, CAMPAIGN_WORKERS_MAXIMUM, &number, error);
@@ -85,31 +77,32 @@ static bool apply_workers(void *opaque, const char *value, struct error *error)
 static bool apply_database(void *opaque, const char *value, struct error *error)
 {
     (void)error;
-    ((struct command *)opaque)->options.database = value;
+    ((struct campaign_command *)opaque)->options.database = value;
     return true;
 }
 
 static bool apply_seed(void *opaque, const char *value, struct error *error)
 {
-    struct command *this = opaque;
+    struct campaign_command *this = opaque;
     return words_number(command, "--seed", value, 0, INT64_MAX, &this->options.seed,
                         error);
 }
 
 static bool apply_set(void *opaque, const char *value, struct error *error)
 {
-    return settings_add(&((struct command *)opaque)->settings, command, value, error);
+    return settings_add(&((struct campaign_command *)opaque)->settings, command, value,
+                        error);
 }
 
 static bool apply_set_file(void *opaque, const char *value, struct error *error)
 {
-    return settings_add_file(&((struct command *)opaque)->settings, command, value,
-                             error);
+    return settings_add_file(&((struct campaign_command *)opaque)->settings, command,
+                             value, error);
 }
 
 static bool apply_engine(void *opaque, const char *value, struct error *error)
 {
-    ((struct command *)opaque)->options.engine = value;
+    ((struct campaign_command *)opaque)->options.engine = value;
     return cpu_engine_find(value) ||
            error_set(error, "%s: --engine %s: there are jit and interpreter", command,
                      value);
@@ -117,7 +110,7 @@ static bool apply_engine(void *opaque, const char *value, struct error *error)
 
 static bool apply_shard(void *opaque, const char *value, struct error *error)
 {
-    struct command *this = opaque;
+    struct campaign_command *this = opaque;
     char *end;
     unsigned long part = strtoul(value, &end, 10), parts = 0;
     if (*end == '/') {
@@ -132,7 +125,7 @@ static bool apply_shard(void *opaque, const char *value, struct error *error)
 
 static bool apply_limit(void *opaque, const char *value, struct error *error)
 {
-    struct command *this = opaque;
+    struct campaign_command *this = opaque;
     uint64_t number;
     bool good = words_number(command, "--limit", value, 0, 1000000, &number, error);
     this->options.limit_s = (unsigned)number;
@@ -141,7 +134,7 @@ static bool apply_limit(void *opaque, const char *value, struct error *error)
 
 static bool apply_sandbox(void *opaque, const char *value, struct error *error)
 {
-    struct command *this = opaque;
+    struct campaign_command *this = opaque;
     return experiment_setup_sandbox(&this->setup, "campaign run: --sandbox", value,
                                     error);
 }
@@ -149,13 +142,13 @@ static bool apply_sandbox(void *opaque, const char *value, struct error *error)
 static bool apply_prune(void *opaque, const char *value, struct error *error)
 {
     (void)value, (void)error;
-    ((struct command *)opaque)->options.prune = true;
+    ((struct campaign_command *)opaque)->options.prune = true;
     return true;
 }
 
 static bool apply_waypoints(void *opaque, const char *value, struct error *error)
 {
-    struct command *this = opaque;
+    struct campaign_command *this = opaque;
     uint64_t number;
     bool good =
         words_number(command, "--waypoints", value, 0, TRIAL_WAYPOINTS, &number, error);
@@ -166,7 +159,7 @@ static bool apply_waypoints(void *opaque, const char *value, struct error *error
 static bool apply_help(void *opaque, const char *value, struct error *error)
 {
     (void)value, (void)error;
-    ((struct command *)opaque)->help = true;
+    ((struct campaign_command *)opaque)->help = true;
     return true;
 }
 
@@ -188,19 +181,37 @@ static const struct word words[] = {
     {"h", true, apply_help},
 };
 
-static bool parse(struct command *this, int count, char *const arguments[],
-                  struct error *error)
+const struct word *campaign_run_option(const char *argument)
 {
+    return words_find(words, ARRAY_LENGTH(words), argument);
+}
+
+bool campaign_run_parse(struct campaign_command *this, int count,
+                        char *const arguments[], struct error *error)
+{
+    long processors = sysconf(_SC_NPROCESSORS_ONLN);
+    this->options = (struct campaign_options){
+        .seed = 1,
+        .workers = processors > 0 && processors < CAMPAIGN_WORKERS_MAXIMUM
+                       ? (unsigned)processors
+                       : 1,
+        .shards = 1,
+        .waypoints = TRIAL_WAYPOINTS,
+        .limit_s = CAMPAIGN_LIMIT_S,
+    };
+    this->setup.sandbox = CONFINEMENT_POSSIBLE;
     if (!words_parse(command, words, ARRAY_LENGTH(words), this, count, arguments,
-                     &this->name, 1, error)) {
+                     &this->options.script, 1, error)) {
         return false;
     }
     if (this->help) {
         return true;
     }
-    const struct campaign_options *options = &this->options;
+    struct campaign_options *options = &this->options;
+    options->settings = this->settings.values;
+    options->setting_count = this->settings.count;
     bool has_number = options->experiments, has_margin = options->margin > 0;
-    const char *missing = !this->name                  ? "a script"
+    const char *missing = !options->script             ? "a script"
                           : !options->database         ? "--db FILE"
                           : !has_number && !has_margin ? "-n NUMBER or --margin PERCENT"
                                                        : NULL;
@@ -216,17 +227,14 @@ static bool experiment(void *opaque, const struct experiment_options *options,
                        void *conductor, struct experiment_result *result,
                        struct error *error)
 {
-    struct command *this = opaque;
+    struct campaign_command *this = opaque;
     return experiment_setup_run(&this->setup, options, conduct, conductor, result,
                                 error);
 }
 
-static int run(struct command *this, struct error *error)
+static int run(struct campaign_command *this, struct error *error)
 {
     const struct campaign_host host = {.experiment = experiment, .opaque = this};
-    this->options.script = this->name;
-    this->options.settings = this->settings.values;
-    this->options.setting_count = this->settings.count;
     switch (campaign_run(&this->options, &host, error)) {
     case CAMPAIGN_DONE:
         break;
@@ -245,24 +253,13 @@ static int run(struct command *this, struct error *error)
 
 int run_campaign_run(int count, char *const arguments[])
 {
-    struct command *this = calloc(1, sizeof(*this));
+    struct campaign_command *this = calloc(1, sizeof(*this));
     struct error error;
     int status = EXIT_PROBLEM;
-    long processors = sysconf(_SC_NPROCESSORS_ONLN);
     if (!this) {
         return EXIT_PROBLEM;
     }
-    this->options = (struct campaign_options){
-        .seed = 1,
-        .workers = processors > 0 && processors < CAMPAIGN_WORKERS_MAXIMUM
-                       ? (unsigned)processors
-                       : 1,
-        .shards = 1,
-        .waypoints = TRIAL_WAYPOINTS,
-        .limit_s = CAMPAIGN_LIMIT_S,
-    };
-    this->setup.sandbox = CONFINEMENT_POSSIBLE;
-    if (!parse(this, count, arguments, &error)) {
+    if (!campaign_run_parse(this, count, arguments, &error)) {
         cli_print_error(&error);
     } else if (this->help) {
         fputs(usage, stdout);

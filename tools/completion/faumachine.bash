@@ -41,9 +41,15 @@ _faumachine_experiment()
 
 _faumachine_campaign()
 {
+    if [[ ${COMP_WORDS[2]} == submit && $current == -* ]]; then
+        mapfile -t COMPREPLY < <(compgen -W "--slurm --db -n -j --seed --set --engine
+            --prune --waypoints --limit --sandbox --tasks --array-limit --cpus-per-task --time
+            --partition --requeue --slurm-option --logs --output --dry-run" -- "$current")
+        return
+    fi
     case $previous in
     campaign)
-        mapfile -t COMPREPLY < <(compgen -W "run replay report" -- "$current")
+        mapfile -t COMPREPLY < <(compgen -W "run replay report submit" -- "$current")
         return
         ;;
     --engine)
