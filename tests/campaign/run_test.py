@@ -228,12 +228,11 @@ class Interruptions(campaigns.TestCase):
             rows = self.rows(database)
             self.assertEqual(len(rows), 600)
             wrong = [(one, other) for one, other in zip(rows, whole) if one != other]
-            self.assertLessEqual(len(wrong), 1)
+            # A cluster's SIGTERM comes to all processes; what to do is the campaign's.
+            self.assertLessEqual(len(wrong), number == signal.SIGKILL)
             for one, other in wrong:
                 self.assertEqual((one["outcome"], one["fault"]), ("error", other["fault"]))
-                self.assertRegex(one["detail"],
-                                 "the user has stopped it" if number == signal.SIGTERM else
-                                 "^the simulator was killed$")
+                self.assertEqual(one["detail"], "the simulator was killed")
 
     def test_workers_that_die_before_the_trial(self):
         """One is replaced; if none comes there, that is the end."""
