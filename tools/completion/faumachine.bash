@@ -42,7 +42,7 @@ _faumachine_experiment()
 _faumachine_campaign()
 {
     if [[ ${COMP_WORDS[2]} == submit && $current == -* ]]; then
-        mapfile -t COMPREPLY < <(compgen -W "--slurm --db -n -j --seed --set --engine
+        mapfile -t COMPREPLY < <(compgen -W "--slurm --db -n -j --seed --set --set-file --engine
             --prune --waypoints --limit --sandbox --tasks --array-limit --cpus-per-task --time
             --partition --requeue --slurm-option --logs --output --dry-run" -- "$current")
         return
