@@ -22,15 +22,12 @@ bool message_send(int fd, json_t *object)
 
 json_t *message_receive(int fd)
 {
-    char *text = malloc(MESSAGE_BYTES);
-    ssize_t length = -1;
-    if (text) {
-        do {
-            length = read(fd, text, MESSAGE_BYTES);
-        } while (length < 0 && errno == EINTR);
-    }
+    char text[MESSAGE_BYTES];
+    ssize_t length;
+    do {
+        length = read(fd, text, sizeof(text));
+    } while (length < 0 && errno == EINTR);
     json_t *object = length > 0 ? json_loadb(text, (size_t)length, 0, NULL) : NULL;
-    free(text);
     if (object && !json_is_object(object)) {
         json_decref(object);
         object = NULL;
