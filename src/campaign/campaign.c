@@ -35,6 +35,7 @@ struct campaign {
     uint64_t timeout_ns;
     unsigned running; /* experiments that workers have */
     bool surveying;   /* the first worker looks at classes */
+    uint64_t flushed; /* of the ledger's stored ones */
     double flush_due_s;
     struct error *error;
     bool failed;
@@ -269,6 +270,7 @@ static void flush(struct campaign *campaign)
 {
     struct error ignored;
     double began_s = crew_now_s();
+    campaign->flushed = campaign->ledger.stored;
     if (!results_flush(campaign->results,
                        campaign->failed ? &ignored : campaign->error)) {
         campaign->failed = true;
@@ -292,7 +294,8 @@ static void turn(struct campaign *campaign)
     give_work(campaign);
     end_the_late(campaign);
     progress_show(&campaign->ledger.progress);
-    if (crew_now_s() >= campaign->flush_due_s) {
+    if (campaign->ledger.stored > campaign->flushed &&
+        crew_now_s() >= campaign->flush_due_s) {
         flush(campaign);
     }
 }
