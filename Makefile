@@ -6,7 +6,7 @@
 #                      this terminal: ARGS=-nographic)
 #   make test          all tests of the suites quick and full
 #   make soak          the long ones
-#   make bench         benchmarks, 35 minutes on an idle host (ARGS=--quick: 7)
+#   make bench         benchmarks, 50 minutes on an idle host (ARGS=--quick: 10)
 #   make coverage-isa  which instructions are tested
 #   make install       to $(prefix), with DESTDIR
 #   make check-format  is every C file as clang-format has it?
@@ -61,6 +61,7 @@ soak: configured
 
 bench: program
 	@$(INSTALL_PACKAGES) bench || echo "Going on with what is installed"
+	@$(NINJA) bench/armed_faults bench/checkpoints
 	@bench/run.py $(ARGS) $(BUILD)/faumachine
 
 coverage-isa: configured

@@ -1,6 +1,7 @@
 """What each engine is to reach, and whether it does. Ratios are of times: 2 is half as
 fast."""
 
+import campaigns
 import engines
 import figures
 import guest
@@ -44,6 +45,15 @@ def of_devices(results, ours):
             judge.rest()
             lines += judge.lines
     return lines
+
+
+def of_faults(results):
+    """Likewise, of fault injection."""
+    judge = _Judge(results, engines.Engine(engines.JIT), campaigns.JIT)
+    judge.experiments()
+    judge.checkpoints()
+    judge.armed(campaigns.ARMED_BARS)
+    return judge.lines
 
 
 class _Judge:
@@ -149,6 +159,31 @@ class _Judge:
             share = self._results.median(self._name, figure)
             self._at_most(f"a guest at rest{words} costs at most 3 % of a core",
                           share and 100 * share, 3, " %")
+
+    def experiments(self):
+        """The least of each sort."""
+        for words, workloads, limit in (
+                ("a program without an operating system", campaigns.BARE, 500),
+                ("a running Linux", campaigns.LINUX, 5)):
+            times = {workload.title: self._results.median(self._name, workload.title)
+                     for workload in workloads}
+            known = [time for time in times.values() if time]
+            slowest = max(known) if len(known) == len(times) else None
+            self._at_least(f"bit flips in {words}, at least {limit} experiments a second"
+                           " and core wherever they are",
+                           slowest and 1 / slowest, limit, "")
+
+    def checkpoints(self):
+        time_s = self._results.median(self._name, "back-short")
+        self._at_most("back to a checkpoint in at most 1 ms, 128 MiB and 50 pages written",
+                      time_s and 1e3 * time_s, 1, " ms")
+
+    def armed(self, faults):
+        for words, name in faults:
+            share = self._results.median(self._name, campaigns.ARMED + name)
+            self._say(f"faults that wait, {words}, cost less than 5 %",
+                      None if share is None else f"{100 * share:.1f} %",
+                      None if share is None else share < 0.05)
 
     def _to_better(self, kind, others):
         """The larger ratio is that to the smaller time. None without all three."""

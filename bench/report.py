@@ -8,6 +8,7 @@ import statistics
 import subprocess
 
 import bars
+import campaigns
 import chart
 import engines
 import figures
@@ -142,15 +143,47 @@ def device_sections():
             ("at rest, seen by VNC", guest.IDLE_WATCHED)], native=False)]
 
 
+def fault_sections(armed):
+    """Likewise, of fault injection: what experiments take, and then what moments and
+    faults that wait do. `armed`: titles and figures of the latter."""
+    experiments = [row for workload in campaigns.WORKLOADS
+                   for row in [(workload.title, workload.title)] + (
+                       [("… of these, carried out", campaigns.worked_out(workload.title))]
+                       if workload.prune else [])]
+    return [
+        Section("Experiments", "in a second on one core", 1, "bit flips in", experiments,
+                native=False, rate=True),
+        Section("Checkpoints of Debian's kernel with 128 MiB", "microseconds", 1e6, "what",
+                [(words, figure) for figure, (_, words) in campaigns.CHECKPOINTS.items()],
+                native=False),
+        Section("Faults that are armed and wait", "percent more time", 100, "fault", armed,
+                native=False)]
+
+
+def of_faults(results, bench):
+    """Parts of a report. `bench`: the campaigns.CampaignBench."""
+    parts = ["### Fault injection"]
+    for section in fault_sections(bench.armed()):
+        names = [name for name in campaigns.RUNNERS
+                 if any(results.has(name, figure) for _, figure in section.rows)]
+        if names:
+            parts += [f"{section.title}, {section.unit}:", table([section.head, *names], [
+                [title, *(section.cell(results.values(name, figure)) for name in names)]
+                for title, figure in section.rows])]
+    return [*parts, "Whether all do the same: flips in numbers that were detected: "
+            f"{bench.shares()}."]
+
+
 class Report:
     """`machines`: the names of those that booted; `ours`: our engines, with the names of
     their machines; `loads`: load averages in the course of the run. What differs by the
     back end only has tables of its own. `work`: whether boots and programs were measured;
-    `devices`: the names of those whose devices were."""
+    `devices`: the names of those whose devices were; `faults`: who has measured fault
+    injection, None if nobody has."""
 
     # pylint: disable-next=too-many-arguments
     def __init__(self, results, machines, ours, commands, versions, loads, *, work=True,
-                 devices=()):
+                 devices=(), faults=None):
         self._figures = results
         self._ours = ours
         self._engines = {engine: name for engine, name in ours.items()
@@ -161,7 +194,7 @@ class Report:
         self._commands = commands
         self._versions = versions
         self._loads = loads
-        self._work, self._devices = work, devices
+        self._work, self._devices, self._faults = work, devices, faults
 
     def text(self):
         parts, met = [self._circumstances()], []
@@ -171,6 +204,9 @@ class Report:
         if self._devices:
             parts += self._of_devices()
             met += bars.of_devices(self._figures, self._ours)
+        if self._faults:
+            parts += of_faults(self._figures, self._faults)
+            met += bars.of_faults(self._figures)
         if met:
             parts += ["### Bars", "\n".join(met)]
         parts += ["### Commands", "\n".join(f"    {command}" for command in self._commands)]

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Compares faumachine with QEMU, Bochs and the bare host: how long Debian's kernel takes
-to boot, how long programs take in it, and how fast its devices are. Prints the figures
-and writes them to a file.
+to boot, how long programs take in it, and how fast its devices are; and measures how many
+experiments with faults there are in a second. Prints the figures and writes them to a file.
 
 The exit status is 0 whatever the figures are."""
 
@@ -12,6 +12,7 @@ import sys
 import tempfile
 import time
 
+import campaigns
 import chart
 import devices
 import engines
@@ -25,8 +26,8 @@ OUTPUT = os.path.join(HERE, "..", "docs", "benchmarks.md")
 LIMIT_S = 400
 BOCHS_LIMIT_S = 900
 NATIVE_LIMIT_S = 60
-# What can be measured without the other: boots and programs, and devices.
-WORK, DEVICES = KINDS = ("work", "devices")
+# What can be measured without the others: boots and programs, devices, fault injection.
+WORK, DEVICES, FAULTS = KINDS = ("work", "devices", "faults")
 
 
 def options(words=None):
@@ -46,8 +47,8 @@ def options(words=None):
                         " NAME+counted for time counted in instructions, NAME@BACKEND for"
                         " one way of -syscall-redirect")
     parser.add_argument("--kinds", type=kind_list, default=KINDS, metavar="KIND,...",
-                        help="what to measure: work (boots and programs), devices; one of"
-                        " them alone is not written to a file (default: both)")
+                        help="what to measure: work (boots and programs), devices, faults;"
+                        " some of them alone are not written to a file (default: all)")
     parser.add_argument("--output", default=OUTPUT, metavar="FILE",
                         help="default: docs/benchmarks.md; the figure goes beside it")
     chosen = parser.parse_args(words)
@@ -63,7 +64,7 @@ def kind_list(text):
     names = text.split(",")
     unknown = [name for name in names if name not in KINDS]
     if unknown:
-        raise argparse.ArgumentTypeError(f"{unknown[0]}: there are {' and '.join(KINDS)}")
+        raise argparse.ArgumentTypeError(f"{unknown[0]}: there are {', '.join(KINDS)}")
     return tuple(kind for kind in KINDS if kind in names)
 
 
@@ -94,6 +95,7 @@ class Bench:
         self._compiles, self._quick = chosen.compiles, chosen.quick
         self._kinds = chosen.kinds
         self._device_turns = min(devices.TURNS, chosen.repetitions)
+        self._campaigns = chosen.repetitions
         self._native = machines.Native()
         self._bochs = machines.Bochs()
         self._booting = [machines.Qemu(), *(machines.Faumachine(chosen.program, engine)
@@ -103,7 +105,8 @@ class Bench:
             self._booting = list(filter(devices.is_measured, self._booting))
         self._progress = Progress()
         self._figures = figures.Figures()
-        self._devices = None
+        self._devices = self._faults = None
+        self._program = chosen.program
 
     def measure(self):
         say = self._progress.say
@@ -120,6 +123,10 @@ class Bench:
             self._devices = devices.DeviceBench(self._booting, self._native, self._figures,
                                                 say, self._folder)
             self._devices.measure(self._device_turns)
+        if FAULTS in self._kinds:
+            self._faults = campaigns.CampaignBench(self._program, self._figures, say,
+                                                   self._folder, self._quick)
+            self._faults.measure(min(campaigns.REPETITIONS, self._campaigns))
 
     def _prepare(self):
         """Versions of what the guest has, in words."""
@@ -197,7 +204,7 @@ class Bench:
         return report.Report(self._figures, [machine.name for machine in tested], ours,
                              self._commands(tested), dict.fromkeys(versions),
                              self._progress.loads, work=WORK in self._kinds,
-                             devices=measured)
+                             devices=measured, faults=self._faults)
 
     def _commands(self, tested):
         commands = []
@@ -206,6 +213,8 @@ class Bench:
                          for machine in tested for how in machine.boots]
         if self._devices:
             commands += self._devices.commands()
+        if self._faults:
+            commands += self._faults.commands()
         return [machines.in_words(command) for command in commands]
 
     def draw(self, folder):

@@ -107,7 +107,14 @@ uint64_t ram_hash(const struct ram *ram, uint64_t seed)
     return seed;
 }
 
-static void tell_change(struct memory_map *map)
+static bool is_watch_of_page(const struct memory_region *region)
+{
+    return region->priority == MEMORY_PRIORITY_WATCH && region->bytes == PAGE_BYTES;
+}
+
+/* `only`: the region that has come or gone, and nothing else; NULL: more has changed.
+ */
+static void tell_change(struct memory_map *map, const struct memory_region *only)
 {
     map->region_end = MEMORY_REGIONS;
     while (map->region_end && !map->regions[map->region_end - 1].bytes) {
@@ -119,7 +126,9 @@ static void tell_change(struct memory_map *map)
         const struct memory_region *region = &map->regions[i];
         map->watched += region->bytes && region->priority >= MEMORY_PRIORITY_MODULE;
     }
-    if (map->listener.changed) {
+    if (only && is_watch_of_page(only) && map->listener.watch_changed) {
+        map->listener.watch_changed(map->listener.opaque, only->start);
+    } else if (map->listener.changed) {
         map->listener.changed(map->listener.opaque);
     }
 }
@@ -139,15 +148,17 @@ void memory_change(struct memory_map *map, unsigned handle,
                    const struct memory_region *region)
 {
     assert(handle < MEMORY_REGIONS && region->name);
+    bool is_new = !map->regions[handle].bytes;
     map->regions[handle] = *region;
-    tell_change(map);
+    tell_change(map, is_new ? region : NULL);
 }
 
 void memory_remove(struct memory_map *map, unsigned handle)
 {
     assert(handle < MEMORY_REGIONS);
+    const struct memory_region gone = map->regions[handle];
     map->regions[handle] = (struct memory_region){0};
-    tell_change(map);
+    tell_change(map, &gone);
 }
 
 static bool region_covers(const struct memory_region *region, gpa_t address)

@@ -4,7 +4,8 @@
  * registers. Where regions overlap the one with the higher priority is seen; reads and
  * writes of host memory can go to different places (shadowed ROM: read from here, drop
  * writes). What no region covers reads as ones. Every change of the map raises its
- * generation and is told to the listener, so that caches of translations are dropped.
+ * generation and is told to the listener, so that caches of translations are dropped:
+ * of all memory, or of the one page that is watched from now on, or no longer.
  *
  * RAM is one memfd, mapped once, lazily allocated by the host. RAM knows in which
  * 64-byte lines translated or decoded code lives; whoever writes RAM around the CPU
@@ -113,9 +114,12 @@ struct memory_map {
     unsigned watched; /* regions with MEMORY_PRIORITY_MODULE or more */
     const struct dma_filter *dma_filter; /* bus/dma.h; NULL: nobody */
     /* The CPU's caches; may be NULL. `changed` may be called at any time with the lock
-     * held; `code_written` before the CPU goes on, for RAM only. */
+     * held; `watch_changed` between two instructions, instead of it, if nothing has
+     * changed but a region that watches this page; `code_written` before the CPU goes
+     * on, for RAM only. */
     struct {
         void (*changed)(void *opaque);
+        void (*watch_changed)(void *opaque, gpa_t page);
         void (*code_written)(void *opaque, uint64_t ram_offset, uint64_t bytes);
         void *opaque;
     } listener;

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 enum { HEADER_KEYS = 32 };
 
@@ -74,6 +75,13 @@ static char *now_text(void)
     return strdup(text);
 }
 
+static char *host_name(void)
+{
+    char name[256] = "";
+    gethostname(name, sizeof(name) - 1);
+    return strdup(name);
+}
+
 static uint64_t number_of(const json_t *object, const char *key)
 {
     return (uint64_t)json_integer_value(json_object_get(object, key));
@@ -118,6 +126,7 @@ static void describe(struct header *header, const struct campaign_options *optio
     add_number(header, "timeout_ns", facts->timeout_ns);
     add_number(header, "planned", options->experiments);
     add_number(header, "workers", options->workers);
+    add_key(header, "host", host_name());
     add_key(header, "started", now_text());
 }
 
@@ -141,6 +150,22 @@ static bool is_the_same(struct results *results, const struct results_key *key,
     return true;
 }
 
+/* A campaign that ends with more experiments than it had is not finished yet. */
+static bool set_planned(struct results *results, uint64_t experiments,
+                        struct error *error)
+{
+    char text[24];
+    snprintf(text, sizeof(text), "%" PRIu64, experiments);
+    return results_set(results, "planned", text, error) &&
+           results_set(results, "finished", "", error);
+}
+
+static uint64_t planned(const struct results *results)
+{
+    const char *text = results_get(results, "planned");
+    return text ? strtoull(text, NULL, 10) : 0;
+}
+
 static bool are_the_same(struct results *results, const struct header *header,
                          struct error *error)
 {
@@ -159,12 +184,29 @@ static bool go_on(struct results *results, const struct header *header,
     if (!are_the_same(results, header, error)) {
         return false;
     }
-    const char *planned = results_get(results, "planned");
-    char text[24];
-    snprintf(text, sizeof(text), "%" PRIu64, options->experiments);
-    return (planned && options->experiments <= strtoull(planned, NULL, 10)) ||
-           (results_set(results, "planned", text, error) &&
-            results_set(results, finished_key, "", error));
+    uint64_t before = planned(results);
+    if (options->experiments < before) {
+        return error_set(error,
+                         "%s has a campaign of %" PRIu64 " experiments, and this one "
+                         "has %" PRIu64 ": a campaign may become longer, not shorter",
+                         results_name(results), before, options->experiments);
+    }
+    return options->experiments == before ||
+           set_planned(results, options->experiments, error);
+}
+
+/* Settings that are no UTF-8 would be others when they are read again. */
+static bool are_texts(const struct campaign_options *options, struct error *error)
+{
+    for (unsigned i = 0; i < options->setting_count; i++) {
+        json_t *text = json_string(options->settings[i]);
+        if (!text) {
+            return error_set(error, "--set %s: it is no UTF-8, and cannot be stored",
+                             options->settings[i]);
+        }
+        json_decref(text);
+    }
+    return true;
 }
 
 static void free_values(struct header *header)
@@ -179,6 +221,9 @@ bool header_store(struct results *results, const struct campaign_options *option
 {
     struct header header = {.count = 0};
     bool resumed = false;
+    if (!are_texts(options, error)) {
+        return false;
+    }
     describe(&header, options, facts);
     bool good = results_begin(results, header.keys, header.count, &resumed, error) &&
                 (!resumed || go_on(results, &header, options, error));
@@ -198,23 +243,21 @@ bool header_check(struct results *results, const struct campaign_options *option
 }
 
 /* With shards, the one that stores the last experiment sees them all. */
-bool header_finish(struct results *results, const struct campaign_options *options,
-                   struct error *error)
+bool header_finish(struct results *results, struct error *error)
 {
     const char *finished = results_get(results, finished_key);
     if (finished && *finished) {
         return true;
     }
-    uint64_t count;
-    uint8_t *done = calloc(options->experiments + 1, 1);
-    bool good = done ? results_done(results, done, options->experiments, &count, error)
-                     : error_set(error, "out of memory: give it fewer experiments");
-    free(done);
-    if (!good || count < options->experiments) {
-        return good;
+    uint64_t wanted = planned(results), done = 0;
+    uint8_t *which = calloc(wanted + 1, 1);
+    bool good = which ? results_done(results, which, wanted, &done, error)
+                      : error_set(error, "out of memory");
+    free(which);
+    if (good && done == wanted) {
+        char *now = now_text();
+        good = results_set(results, finished_key, now, error);
+        free(now);
     }
-    char *now = now_text();
-    good = results_set(results, finished_key, now, error);
-    free(now);
     return good;
 }

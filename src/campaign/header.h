@@ -19,7 +19,6 @@ bool header_store(struct results *results, const struct campaign_options *option
 bool header_check(struct results *results, const struct campaign_options *options,
                   struct error *error);
 /* This process is done; if others are, too, notes when the campaign was. */
-bool header_finish(struct results *results, const struct campaign_options *options,
-                   struct error *error);
+bool header_finish(struct results *results, struct error *error);
 
 #endif

@@ -16,6 +16,14 @@ static double now_s(void)
     return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
 }
 
+void progress_announce(uint64_t experiments, double margin, double confidence)
+{
+    fprintf(stderr,
+            "faumachine: %" PRIu64 " experiments: any rate is known to %g percentage "
+            "points either way, at %g%% confidence\n",
+            experiments, margin * 100, confidence * 100);
+}
+
 void progress_begin(struct progress *progress, uint64_t planned, uint64_t before)
 {
     *progress = (struct progress){.planned = planned,

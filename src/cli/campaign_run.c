@@ -9,6 +9,7 @@
 #include "campaign/campaign.h"
 #include "cli/experiment_host.h"
 #include "cli/run.h"
+#include "cli/settings.h"
 #include "cli/words.h"
 #include "cpu/engines/engines.h"
 #include "host/confinement/confinement.h"
@@ -25,10 +26,14 @@ static const char usage[] =
     "goes on with a campaign that was interrupted. docs/campaigns.md has the rest.\n"
     "\n"
     "  -n NUMBER            how many experiments\n"
+    "  --margin PERCENT     instead: as many as it takes to know any rate to that "
+    "many\n"
+    "                       percentage points either way, at 95 % confidence\n"
     "  --db FILE            the database; or postgresql://…\n"
     "  -j NUMBER            worker processes (default: one for each processor)\n"
     "  --seed N             of all chance (default 1)\n"
     "  --set KEY=VALUE      what setting(\"KEY\") is in the script\n"
+    "  --set-file KEY=PATH  the same, with the absolute path of a file\n"
     "  --engine NAME        whatever the script says: jit or interpreter\n"
     "  --prune              of faults that come to the same carry out one (def/use)\n"
     "  --waypoints NUMBER   moments of the golden run at which experiments begin, or "
@@ -43,6 +48,20 @@ static bool apply_experiments(void *opaque, const char *value, struct error *err
     struct campaign_command *this = opaque;
     return words_number(command, "-n", value, 1, 1000000000, &this->options.experiments,
                         error);
+}
+
+static bool apply_margin(void *opaque, const char *value, struct error *error)
+{
+    struct campaign_command *this = opaque;
+    char *end;
+    double percent = strtod(value, &end);
+    this->options.margin = percent / 100;
+    return (*value && (!*end || strcmp(end, "%") == 0) && percent >= 0.01 &&
+            percent <= 50) ||
+           error_set(error,
+                     "%s: --margin %s: give percentage points from 0.01 to 50, as in "
+                     "--margin 1",
+                     command, value);
 }
 
 static bool apply_workers(void *opaque, const char *value, struct error *error)
@@ -71,16 +90,14 @@ static bool apply_seed(void *opaque, const char *value, struct error *error)
 
 static bool apply_set(void *opaque, const char *value, struct error *error)
 {
-    struct campaign_command *this = opaque;
-    if (*value == '=' || !strchr(value, '=')) {
-        return error_set(error, "%s: --set %s: give KEY=VALUE", command, value);
-    }
-    if (this->options.setting_count == CAMPAIGN_SETTINGS_MAXIMUM) {
-        return error_set(error, "%s: --set: at most %d", command,
-                         CAMPAIGN_SETTINGS_MAXIMUM);
-    }
-    this->settings[this->options.setting_count++] = value;
-    return true;
+    return settings_add(&((struct campaign_command *)opaque)->settings, command, value,
+                        error);
+}
+
+static bool apply_set_file(void *opaque, const char *value, struct error *error)
+{
+    return settings_add_file(&((struct campaign_command *)opaque)->settings, command,
+                             value, error);
 }
 
 static bool apply_engine(void *opaque, const char *value, struct error *error)
@@ -148,10 +165,12 @@ static bool apply_help(void *opaque, const char *value, struct error *error)
 
 static const struct word words[] = {
     {"n", false, apply_experiments},
+    {"margin", false, apply_margin},
     {"j", false, apply_workers},
     {"db", false, apply_database},
     {"seed", false, apply_seed},
     {"set", false, apply_set},
+    {"set-file", false, apply_set_file},
     {"engine", false, apply_engine},
     {"shard", false, apply_shard},
     {"limit", false, apply_limit},
@@ -172,7 +191,6 @@ bool campaign_run_parse(struct campaign_command *this, int count,
 {
     long processors = sysconf(_SC_NPROCESSORS_ONLN);
     this->options = (struct campaign_options){
-        .settings = this->settings,
         .seed = 1,
         .workers = processors > 0 && processors < CAMPAIGN_WORKERS_MAXIMUM
                        ? (unsigned)processors
@@ -189,10 +207,17 @@ bool campaign_run_parse(struct campaign_command *this, int count,
     if (this->help) {
         return true;
     }
-    const char *missing = !this->options.script        ? "a script"
-                          : !this->options.database    ? "--db FILE"
-                          : !this->options.experiments ? "-n NUMBER"
+    struct campaign_options *options = &this->options;
+    options->settings = this->settings.values;
+    options->setting_count = this->settings.count;
+    bool has_number = options->experiments, has_margin = options->margin > 0;
+    const char *missing = !options->script             ? "a script"
+                          : !options->database         ? "--db FILE"
+                          : !has_number && !has_margin ? "-n NUMBER or --margin PERCENT"
                                                        : NULL;
+    if (has_number && has_margin) {
+        return error_set(error, "%s: give it -n or --margin, not both", command);
+    }
     return !missing || error_set(error, "%s: give it %s", command, missing);
 }
 
@@ -242,6 +267,7 @@ int run_campaign_run(int count, char *const arguments[])
     } else {
         status = run(this, &error);
     }
+    settings_free(&this->settings);
     free(this);
     return status;
 }

@@ -4,19 +4,19 @@
 
 #include "campaign/campaign.h"
 #include "cli/experiment_host.h"
+#include "cli/settings.h"
 #include "cli/words.h"
-
-enum { CAMPAIGN_SETTINGS_MAXIMUM = 64 };
 
 /* What its command line says. */
 struct campaign_command {
     struct campaign_options options;
-    const char *settings[CAMPAIGN_SETTINGS_MAXIMUM];
+    struct settings settings;
     struct experiment_setup setup;
     bool help; /* and nothing else counts */
 };
 
-/* `arguments`: what follows "run"; they are referred to. *this is all zeros before. */
+/* `arguments`: what follows "run"; they are referred to. *this is all zeros before;
+ * settings_free() afterwards. */
 bool campaign_run_parse(struct campaign_command *this, int count,
                         char *const arguments[], struct error *error);
 /* The row of an option as it was given. NULL: it has no such option. */

@@ -250,7 +250,13 @@ static bool parse(struct submit *this, int count, char *const arguments[],
     return campaign_run_parse(&this->job.run, this->run_count, this->run_words,
                               error) &&
            (this->job.script.tasks ||
-            error_set(error, "%s: give it --tasks T", command));
+            error_set(error, "%s: give it --tasks T", command)) &&
+           (this->job.run.options.experiments ||
+            error_set(
+                error,
+                "%s: give it -n NUMBER: what --margin comes to is known only when "
+                "the trial has been run",
+                command));
 }
 
 static int carry_out(struct submit *this)
@@ -282,6 +288,7 @@ int run_campaign_submit(int count, char *const arguments[])
     }
     submission_free(&this->job);
     free(this->words);
+    settings_free(&this->job.run.settings);
     free(this->run_words);
     free(this->own_words);
     free(this);

@@ -324,6 +324,13 @@ void waypoints_free(struct experiment *experiment)
 
 /* -- where a run begins -- */
 
+/* Whether a run for that order goes on at that time. */
+static bool is_in_time(const struct experiment *experiment, uint64_t timeout_ns,
+                       uint64_t ns)
+{
+    return !timeout_ns || ns - experiment->trial.begin_ns < timeout_ns;
+}
+
 /* Whether the fault cannot have come by then. */
 static bool is_before(const struct waypoint *waypoint, const struct fault_spec *spec)
 {
@@ -364,6 +371,10 @@ const struct waypoint *waypoints_before(const struct experiment *experiment,
     for (const char *texts = order->faults; trial_next_fault(&texts, line);) {
         unsigned before = count_before(this, line);
         count = before < count ? before : count;
+    }
+    while (count &&
+           !is_in_time(experiment, order->timeout_ns, this->items[count - 1].ns)) {
+        count--;
     }
     return count ? &this->items[count - 1] : NULL;
 }
@@ -448,7 +459,8 @@ static bool return_to(struct experiment *experiment, const struct waypoint *wayp
            return_waits(experiment, waypoint);
 }
 
-bool waypoints_begin_run(struct experiment *experiment, const struct waypoint *waypoint)
+bool waypoints_begin_run(struct experiment *experiment, const struct trial_order *order,
+                         const struct waypoint *waypoint)
 {
     struct waypoints *this = waypoints_of(experiment);
     if (!this) {
@@ -463,7 +475,10 @@ bool waypoints_begin_run(struct experiment *experiment, const struct waypoint *w
         return false;
     }
     /* Without faults it is the golden run, which somebody wants to see. */
-    this->mode = faults_first(experiment->faults) ? WAYPOINTS_COMPARING : WAYPOINTS_OFF;
+    if (faults_first(experiment->faults) &&
+        is_in_time(experiment, order->timeout_ns, this->golden.virtual_ns)) {
+        this->mode = WAYPOINTS_COMPARING;
+    }
     return true;
 }
 

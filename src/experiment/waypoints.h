@@ -25,7 +25,7 @@ const struct checkpoint *waypoint_checkpoint(const struct waypoint *waypoint);
 /* The machine and the faults are ready, the trial's first activity is there: brings
  * the consoles and Lua to the waypoint (NULL: they stay), and compares from there on.
  * False: the script has gone another way, which it must not. */
-bool waypoints_begin_run(struct experiment *experiment,
+bool waypoints_begin_run(struct experiment *experiment, const struct trial_order *order,
                          const struct waypoint *waypoint);
 /* The run is over. Whether that was known at a waypoint: then `result`, which has
  * nothing yet but its values, is filled. */

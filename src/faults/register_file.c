@@ -209,5 +209,9 @@ void register_set(struct machine *machine, const struct register_name *name,
         memcpy(&word, value, name->bytes < sizeof(word) ? name->bytes : sizeof(word));
         set_word(machine, cpu, name, word);
     }
-    cpu_loaded(cpu);
+    if (name->kind == REGISTER_CONTROL || name->kind == REGISTER_DEBUG) {
+        cpu_loaded(cpu);
+    } else {
+        cpu_registers_loaded(cpu);
+    }
 }

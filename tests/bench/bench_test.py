@@ -17,6 +17,7 @@ import xml.etree.ElementTree
 sys.path.append(str(pathlib.Path(__file__).resolve().parents[2] / "bench"))
 # pylint: disable=wrong-import-position
 import bars
+import campaigns
 import chart
 import console
 import devices
@@ -125,10 +126,11 @@ class Options(unittest.TestCase):
         self.assertIn("jit@: an engine is", self.options("--engines=jit@"))
 
     def test_kinds(self):
-        self.assertEqual(("work", "devices"), self.options().kinds)
+        self.assertEqual(("work", "devices", "faults"), self.options().kinds)
         self.assertEqual(("devices",), self.options("--kinds=devices").kinds)
-        self.assertEqual(run.KINDS, self.options("--kinds=devices,work").kinds)
-        self.assertIn("disks: there are work and devices", self.options("--kinds=disks"))
+        self.assertEqual(run.KINDS, self.options("--kinds=faults,devices,work").kinds)
+        self.assertIn("disks: there are work, devices, faults",
+                      self.options("--kinds=disks"))
 
 
 class Bars(unittest.TestCase):
@@ -175,6 +177,23 @@ class Bars(unittest.TestCase):
         self.assertEqual("not measured", self.verdict(found, AUTO, "better"))
         found = results(auto={"getpid": 2.0}, jit=kinds, direct=kinds)
         self.assertEqual("NOT met", self.verdict(found, AUTO, "better"))
+
+    def test_faults(self):
+        def verdicts(found):
+            return [line.rsplit("**", 2)[1] for line in bars.of_faults(found)]
+        times = dict.fromkeys((workload.title for workload in campaigns.BARE), 0.001) | \
+            dict.fromkeys((workload.title for workload in campaigns.LINUX), 0.1)
+        armed = {campaigns.ARMED + name: 0.01 for _, name in campaigns.ARMED_BARS}
+        good = times | armed | {"back-short": 1e-4}
+        self.assertEqual(["met"] * 5, verdicts(results(**{campaigns.JIT: good})))
+        bad = good | {campaigns.REGISTERS.title: 0.0021, campaigns.LINUX[0].title: 0.21,
+                      "back-short": 1.1e-3}
+        bad |= dict.fromkeys(armed, 0.06)
+        self.assertEqual(["NOT met"] * 5, verdicts(results(**{campaigns.JIT: bad})))
+        del good[campaigns.LINUX[0].title]
+        self.assertEqual(["met", "not measured", "met", "met", "met"],
+                         verdicts(results(**{campaigns.JIT: good})))
+        self.assertEqual(["not measured"] * 5, verdicts(results()))
 
     def test_rest(self):
         found = results(auto={"idle": 0.02, "idle-watched": 0.031}, jit={"idle": 0.5})
@@ -257,6 +276,7 @@ class Report(unittest.TestCase):
     def test_rows_tell_themselves_apart(self):
         titles = [title for section in (*report.sections(), *report.device_sections())
                   for title, _ in section.rows]
+        titles += [workload.title for workload in campaigns.WORKLOADS]
         self.assertEqual(len(titles), len(set(titles)))
 
     def devices(self, work):
@@ -293,6 +313,19 @@ class Report(unittest.TestCase):
         self.assertEqual(3, len(self.rows(text, "IDE, read in order")))
         self.assertIn("jit: ", text)
         self.assertNotIn("### Devices", self.text({JIT: "jit"}))
+
+    def test_faults(self):
+        bench = types.SimpleNamespace(
+            armed=lambda: [("RAM, by time", campaigns.ARMED + "RAM, by time")],
+            shares=lambda: "all 92 %")
+        found = results(**{campaigns.JIT: {campaigns.RAM.title: 0.0005, "back-short": 8e-5,
+                                           campaigns.ARMED + "RAM, by time": -0.004},
+                           campaigns.BOCHS_AGAIN: {campaigns.RAM.title: 0.04}})
+        text = "\n".join(report.of_faults(found, bench))
+        self.assertEqual([["2000", "25.0"]], self.rows(text, campaigns.RAM.title))
+        self.assertEqual([["80.0"]], self.rows(text, campaigns.CHECKPOINTS["back-short"][1]))
+        self.assertEqual([["-0.400"]], self.rows(text, "RAM, by time"))
+        self.assertIn("detected: all 92 %", text)
 
     def test_what_people_wrote_stays(self):
         with tempfile.TemporaryDirectory() as folder:

@@ -2,6 +2,7 @@
  * is not RAM, and state that must not depend on the host. */
 #include "cpu/core/debugger.h"
 #include "cpu/mmu/access.h"
+#include "cpu/mmu/views.h"
 #include "cpu_fixture.h"
 
 #include <setjmp.h>
@@ -272,6 +273,32 @@ static void test_operand_wraps_at_4_gib(void **state)
         assert_int_equal(cpu->eip, CODE + 7);
         assert_int_equal(cpu->regs[REGISTER_EAX], 0x44332211);
     }
+}
+
+/* A program that runs wild through zeros (add [eax], al), where EAX leads to nothing:
+ * each instruction is a new one that only the interpreter can make. It is exact, and
+ * not each of them traps. */
+static void test_runs_wild(void **state)
+{
+    enum { PAGES = 16, PIECE = 1000, NOWHERE = 0x20000000, FEW = 400 };
+    (void)state;
+    struct cpu *cpu = fixture.cpu;
+    for (uint32_t page = 0; page < PAGES; page++) {
+        uint32_t address = CODE + page * PAGE_BYTES;
+        cpu_fixture_map(&fixture, address, address, true, true);
+    }
+    cpu_fixture_map(&fixture, CODE - PAGE_BYTES, NOWHERE, true, true);
+    for (unsigned round = 0; round < 2; round++) {
+        cpu->eip = CODE;
+        cpu->regs[REGISTER_EAX] = CODE - PAGE_BYTES + 8;
+        for (uint32_t i = 1; i < PAGES * PAGE_BYTES / 2 / PIECE; i++) {
+            uint64_t before = cpu->retired;
+            assert_int_equal(cpu_fixture_run(&fixture, PIECE), CPU_EXIT_BUDGET);
+            assert_int_equal(cpu->retired, before + PIECE);
+            assert_int_equal(cpu->eip, CODE + 2 * i * PIECE);
+        }
+    }
+    assert_true(!cpu->views || views_statistics(cpu)->soft < FEW);
 }
 
 /* Nothing can be reached through a null segment, not even at base 0. */
@@ -599,6 +626,7 @@ int main(void)
         TEST(test_devices_are_heard_at_once, setup_protected),
         TEST(test_operand_wraps_at_4_gib, setup_protected),
         TEST(test_generations_start_again, setup_protected),
+        TEST(test_runs_wild, setup_protected),
         TEST(test_null_segments, setup_protected),
         TEST(test_repeated_string_overwrites_itself, setup_protected),
         TEST(test_repeated_string_behind_sti, setup_protected),

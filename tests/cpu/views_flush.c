@@ -321,6 +321,93 @@ static void test_two_roots(void **state)
     assert_shows_nothing(world, WORLD_LINEAR);
 }
 
+static unsigned watch(struct world *world, gpa_t page)
+{
+    static const struct memory_ops ops = {.widths = 1};
+    unsigned handle =
+        memory_add(&world->fixture.memory, &(struct memory_region){
+                                               .name = "watch",
+                                               .start = page,
+                                               .bytes = PAGE_BYTES,
+                                               .priority = MEMORY_PRIORITY_WATCH,
+                                               .ops = &ops,
+                                           });
+    mmu_flush_physical_page(world->cpu, page);
+    return handle;
+}
+
+static void stop_watching(struct world *world, unsigned handle, gpa_t page)
+{
+    memory_remove(&world->fixture.memory, handle);
+    mmu_flush_physical_page(world->cpu, page);
+}
+
+/* Nothing shows it, in no view and at no address; the others stay. */
+static void test_watched_page(void **state)
+{
+    struct world *world = *state;
+    const gla_t neighbour = WORLD_LINEAR + PAGE_BYTES, alias = WORLD_LINEAR + (8 << 20);
+    const gla_t kernel = WORLD_LINEAR + 2 * PAGE_BYTES;
+    world_ring(world, 3);
+    world_map(world, WORLD_LINEAR, FRAME, P | W | U);
+    world_map(world, neighbour, OTHER_FRAME, P | W | U);
+    world_map(world, alias, FRAME, P | U);
+    world_map(world, kernel, FRAME, P | W);
+    world_touch(world, WORLD_LINEAR, true);
+    world_touch(world, neighbour, true);
+    world_touch(world, alias, false);
+    world_ring(world, 0);
+    world_touch(world, kernel, true);
+    unsigned handle = watch(world, FRAME);
+    assert_shows_nothing(world, kernel);
+    assert_int_equal(world_touch(world, kernel, true), TOUCH_SOFT);
+    world_ring(world, 3);
+    assert_shows_nothing(world, WORLD_LINEAR);
+    assert_shows_nothing(world, alias);
+    assert_shows(world, neighbour, OTHER_FRAME, true);
+    assert_int_equal(world_touch(world, WORLD_LINEAR, false), TOUCH_SOFT);
+    stop_watching(world, handle, FRAME);
+    assert_int_equal(world_touch(world, WORLD_LINEAR, true), TOUCH_MAPPED);
+    assert_shows(world, WORLD_LINEAR, FRAME, true);
+    assert_shows(world, neighbour, OTHER_FRAME, true);
+    assert_int_equal(views_statistics(world->cpu)->pages_mapped, 5);
+}
+
+/* In the middle of a large one. */
+static void test_watched_part_of_a_large_page(void **state)
+{
+    struct world *world = *state;
+    const gla_t large = 2 * WORLD_LINEAR, middle = large + 7 * PAGE_BYTES;
+    world_map_large(world, large, large, P | W | A | D);
+    world_touch(world, large, true);
+    unsigned handle = watch(world, middle);
+    assert_shows(world, middle - PAGE_BYTES, middle - PAGE_BYTES, true);
+    assert_shows_nothing(world, middle);
+    assert_shows(world, middle + PAGE_BYTES, middle + PAGE_BYTES, true);
+    assert_int_equal(world_touch(world, middle, false), TOUCH_SOFT);
+    stop_watching(world, handle, middle);
+    assert_int_equal(world_touch(world, middle, false), TOUCH_MAPPED);
+    assert_shows(world, middle, middle, true);
+}
+
+/* Who reads page tables that are watched is to be seen: nothing is known of them. */
+static void test_watched_page_table(void **state)
+{
+    struct world *world = *state;
+    world_map(world, WORLD_LINEAR, FRAME, P | W);
+    world_touch(world, WORLD_LINEAR, true);
+    gpa_t leaf = world_leaf_place(world, world->root, WORLD_LINEAR);
+    gpa_t upper = world_upper_place(world, world->root, WORLD_LINEAR);
+    const gpa_t tables[] = {leaf & ~0xfffULL, upper & ~0xfffULL};
+    for (unsigned i = 0; i < ARRAY_LENGTH(tables); i++) {
+        unsigned handle = watch(world, tables[i]);
+        assert_shows_nothing(world, WORLD_LINEAR);
+        stop_watching(world, handle, tables[i]);
+        assert_int_equal(world_touch(world, WORLD_LINEAR, true), TOUCH_MAPPED);
+        assert_shows(world, WORLD_LINEAR, FRAME, true);
+    }
+}
+
 #define TEST(name)                                                                     \
     {#name, name, world_setup, world_teardown, NULL},                                  \
     {                                                                                  \
@@ -344,6 +431,9 @@ int views_flush_tests(void)
         TEST(test_user_and_supervisor),
         TEST(test_flush_of_user_page),
         TEST(test_two_roots),
+        TEST(test_watched_page),
+        TEST(test_watched_part_of_a_large_page),
+        TEST(test_watched_page_table),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

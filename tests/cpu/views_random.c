@@ -164,13 +164,50 @@ static void fetch(struct model *model)
         model_remember_all(model);
         return;
     }
-    views_note_code(world->cpu, linear, VIEWS_NO_RAM);
+    bool known = random_one_in(&model->random, 2);
+    views_note_code(world->cpu, linear,
+                    known ? ram_offset >> PAGE_SHIFT : VIEWS_NO_RAM);
     struct past *past = model_past_of(model, model->user, model->root, page);
     past->has_code = true;
     past->code = ram_offset & ~(uint64_t)PAGE_OFFSET_MASK;
     struct seen fetched = {.valid = true, .user = true, .physical = past->code};
     model_remember(past, &fetched);
     model_remember_all(model);
+}
+
+static bool has_code_from(const struct past *past, gpa_t physical)
+{
+    return past->has_code && past->code == physical;
+}
+
+/* Somebody watches a frame, for a moment: until it is touched again nothing shows it,
+ * nor has code from there. */
+static void watch(struct model *model)
+{
+    struct world *world = &model->world;
+    struct memory_map *map = &world->fixture.memory;
+    const gpa_t physical =
+        WORLD_DATA + random_below(&model->random, FRAMES) * PAGE_BYTES;
+    unsigned handle = memory_add(map, &(struct memory_region){
+                                          .name = "watch",
+                                          .start = physical,
+                                          .bytes = PAGE_BYTES,
+                                          .priority = MEMORY_PRIORITY_WATCH,
+                                      });
+    mmu_flush_physical_page(world->cpu, physical);
+    model_forget_all(model, false);
+    memory_remove(map, handle);
+    mmu_flush_physical_page(world->cpu, physical);
+    views_current(world->cpu);
+    for (unsigned page = 0; page < PAGES; page++) {
+        uint32_t word;
+        assert_false(world_shows(world, model_linear_of(model, page), &word) &&
+                     word == physical + 1);
+        assert_false(has_code_from(&model->supervisor[page], physical));
+        for (unsigned root = 0; root < ROOTS; root++) {
+            assert_false(has_code_from(&model->users[root][page], physical));
+        }
+    }
 }
 
 static void step(struct model *model)
@@ -190,8 +227,10 @@ static void step(struct model *model)
     } else if (what < 90) {
         model->user = !model->user;
         world_ring(&model->world, model->user ? 3 : 0);
-    } else if (what < 95) {
+    } else if (what < 94) {
         change_code(model);
+    } else if (what < 96) {
+        watch(model);
     } else {
         fetch(model);
     }

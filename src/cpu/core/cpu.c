@@ -203,7 +203,7 @@ uint64_t cpu_retired(const struct cpu *cpu)
     return cpu->retired + in_block;
 }
 
-void cpu_loaded(struct cpu *cpu)
+void cpu_registers_loaded(struct cpu *cpu)
 {
     /* A saved image is hostile input: whatever it holds must be a possible state. */
     cpu->regs[REGISTER_ZERO] = 0;
@@ -213,7 +213,6 @@ void cpu_loaded(struct cpu *cpu)
     cpu->efer &= EFER_NXE;
     cpu->xcr0 = (cpu->xcr0 & (XCR0_SSE | XCR0_AVX)) | XCR0_X87;
     cpu->shadow &= CPU_SHADOW_STI | CPU_SHADOW_MOV_SS;
-    cpu->a20_mask |= ~(1U << 20);
     for (unsigned i = 0; i < SEGMENT_COUNT; i++) {
         segment_update(&cpu->segments[i]);
     }
@@ -222,6 +221,12 @@ void cpu_loaded(struct cpu *cpu)
     cpu->delivering_external = false;
     fpu_loaded(cpu);
     cpu_update_mode(cpu);
+}
+
+void cpu_loaded(struct cpu *cpu)
+{
+    cpu_registers_loaded(cpu);
+    cpu->a20_mask |= ~(1U << 20);
     atomic_store(&cpu->a20_line, cpu->a20_mask == UINT32_MAX);
     atomic_fetch_or(&cpu->request, CPU_REQUEST_FLUSH);
 }

@@ -395,6 +395,9 @@ void cpu_reset(struct cpu *cpu);
 void cpu_init_signal(struct cpu *cpu);
 /* After the architectural state was changed from outside (loaded): derived fields. */
 void cpu_loaded(struct cpu *cpu);
+/* Likewise, if control and debug registers, A20 and MSRs are as before: what has been
+ * cached of memory stays. */
+void cpu_registers_loaded(struct cpu *cpu);
 
 /* Recomputes read_end and write_end from the rest. */
 void segment_update(struct segment *segment);

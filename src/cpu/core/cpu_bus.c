@@ -33,10 +33,10 @@ void cpu_port_write(struct cpu *cpu, uint16_t port, uint32_t value, unsigned wid
     come_back(cpu);
 }
 
-/* The region that takes an access of `width` at `address` whole, or NULL. The last one
- * is remembered, from the lowest address that was asked for: the map is long. */
-static const struct memory_region *whole_region(struct cpu *cpu, gpa_t address,
-                                                unsigned width)
+/* Whether an access of `width` at `address` is in one region, cpu->device.region (NULL:
+ * there is nothing). The last one is remembered, from the lowest address that was asked
+ * for: the map is long. */
+static bool is_in_one_region(struct cpu *cpu, gpa_t address, unsigned width)
 {
     const struct memory_map *map = cpu->wiring.memory;
     if (cpu->device.generation != map->generation || address < cpu->device.first ||
@@ -45,7 +45,7 @@ static const struct memory_region *whole_region(struct cpu *cpu, gpa_t address,
         cpu->device.first = address;
         cpu->device.generation = map->generation;
     }
-    return cpu->device.last - address >= width - 1 ? cpu->device.region : NULL;
+    return cpu->device.last - address >= width - 1;
 }
 
 uint32_t cpu_physical_read(struct cpu *cpu, gpa_t address, unsigned width)
@@ -53,11 +53,12 @@ uint32_t cpu_physical_read(struct cpu *cpu, gpa_t address, unsigned width)
     uint32_t value = 0;
     leave_cpu(cpu);
     cpu->statistics->mmio_accesses++;
-    const struct memory_region *region = whole_region(cpu, address, width);
-    if (region) {
-        value = memory_region_read(region, address, width);
-    } else {
+    if (!is_in_one_region(cpu, address, width)) {
         memory_read(cpu->wiring.memory, address, &value, width);
+    } else if (cpu->device.region) {
+        value = memory_region_read(cpu->device.region, address, width);
+    } else {
+        value = UINT32_MAX >> (32 - 8 * width);
     }
     come_back(cpu);
     return value;
@@ -67,10 +68,11 @@ void cpu_physical_write(struct cpu *cpu, gpa_t address, uint32_t value, unsigned
 {
     leave_cpu(cpu);
     cpu->statistics->mmio_accesses++;
-    const struct memory_region *region = whole_region(cpu, address, width);
-    if (region && !region->read && !region->write) {
+    bool whole = is_in_one_region(cpu, address, width);
+    const struct memory_region *region = cpu->device.region;
+    if (whole && region && !region->read && !region->write) {
         memory_region_write(region, address, value, width);
-    } else {
+    } else if (!whole || region) {
         memory_write(cpu->wiring.memory, address, &value, width);
     }
     come_back(cpu);

@@ -18,6 +18,17 @@ static void memory_map_changed(void *opaque)
     atomic_fetch_or(&cpu->request, CPU_REQUEST_FLUSH);
 }
 
+/* Whoever else it comes from has the CPU stand still, but may not touch its caches. */
+static void watch_changed(void *opaque, gpa_t page)
+{
+    struct cpu *cpu = opaque;
+    if (pthread_equal(pthread_self(), cpu->code_cache->owner)) {
+        mmu_flush_physical_page(cpu, page);
+    } else {
+        memory_map_changed(cpu);
+    }
+}
+
 bool interpreter_create(struct cpu *cpu, struct error *error)
 {
     if (!mmu_create(cpu, error)) {
@@ -34,6 +45,7 @@ bool interpreter_create(struct cpu *cpu, struct error *error)
     }
     struct memory_map *map = cpu->wiring.memory;
     map->listener.changed = memory_map_changed;
+    map->listener.watch_changed = watch_changed;
     map->listener.code_written = code_cache_ram_written;
     map->listener.opaque = cpu;
     return true;
@@ -43,6 +55,7 @@ void interpreter_destroy(struct cpu *cpu)
 {
     struct memory_map *map = cpu->wiring.memory;
     map->listener.changed = NULL;
+    map->listener.watch_changed = NULL;
     map->listener.code_written = NULL;
     host_unit_destroy(cpu);
     code_cache_destroy(cpu);

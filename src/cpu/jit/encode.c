@@ -473,8 +473,8 @@ static bool encode_short(struct emitter *e, const struct instruction *instructio
         return true;
     }
     switch (opcode) {
-    case 0x90: /* NOP, PAUSE */
-        if (instruction->prefixes & PREFIX_REP) {
+    case 0x90: /* NOP, PAUSE: where time is counted nobody gains by the host's */
+        if ((instruction->prefixes & PREFIX_REP) && !(assumptions & ASSUME_EXACT)) {
             emit8(e, 0xf3);
         }
         emit8(e, opcode);

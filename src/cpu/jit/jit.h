@@ -208,6 +208,13 @@ struct jit {
     struct jump_table tables[VIEWS_MAXIMUM];
     struct link *pending_link; /* by which translated code has just come out */
     uint8_t *view_base;        /* that GS has */
+    /* Instructions that only the interpreter can make have trapped, one soon after the
+     * other: `length` instructions from number `from` on are all interpreted. */
+    struct {
+        uint64_t last; /* trap: instructions retired by then */
+        unsigned count;
+        uint64_t from, length;
+    } streak;
     bool vector_allowed;
     bool user_was_live; /* vector registers, when user code came out last */
 
@@ -295,6 +302,14 @@ void jit_take_note(struct cpu *cpu);
 /* Translated code has been left before instruction `i`, not where it notes things. */
 void jit_take_note_before(struct cpu *cpu, const struct translation *translation,
                           unsigned i);
+
+/* run.c: whether instructions are interpreted for a while; how many are left of it. */
+static inline uint64_t jit_streak_left(const struct jit *jit)
+{
+    /* Time may have been put back to before it. */
+    uint64_t done = jit->cpu->retired - jit->streak.from;
+    return done < jit->streak.length ? jit->streak.length - done : 0;
+}
 
 /* traps.c */
 

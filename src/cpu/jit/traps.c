@@ -94,6 +94,26 @@ static void note_soft_trap(struct jit *jit, struct translation *translation, uns
     }
 }
 
+/* Code that is executed once, and traps all the time: a program that runs wild through
+ * zeros does so. A trap takes as long as some hundred instructions of the interpreter,
+ * which then has all of it for a while; for twice as long if it goes on like that. */
+static void note_streak(struct jit *jit)
+{
+    enum { NEAR = 64, TRAPS = 16, SHORTEST = 256, LONGEST = 1 << 16 };
+    uint64_t now = jit->cpu->retired, end = jit->streak.from + jit->streak.length;
+    jit->streak.count = now - jit->streak.last <= NEAR ? jit->streak.count + 1 : 1;
+    jit->streak.last = now;
+    if (jit->streak.count < TRAPS) {
+        return;
+    }
+    bool again = jit->streak.length && now - end <= (uint64_t)NEAR * TRAPS;
+    jit->streak.length = !again                         ? SHORTEST
+                         : jit->streak.length < LONGEST ? 2 * jit->streak.length
+                                                        : LONGEST;
+    jit->streak.from = now;
+    jit->streak.count = 0;
+}
+
 /* Whether a trap is for the views to resolve. Accesses around the wrap at 4 GiB are
  * for the interpreter, which knows what they mean. */
 static bool is_page_trap(struct cpu *cpu, gla_t *linear)
@@ -192,13 +212,14 @@ const uint8_t *jit_after_trap(struct jit *jit)
         }
         jit->statistics.soft_traps++;
         note_soft_trap(jit, translation, (unsigned)i);
+        note_streak(jit);
     } else {
         jit->statistics.other_traps++;
     }
     jit_hand(&jit->single, &translation->block->instructions[i]);
     unsigned paid = translation->rest[i] - 1U;
     unsigned rest = translation->count - (unsigned)i - 1U;
-    bool goes_on = jit_execute(cpu, &jit->single) &&
+    bool goes_on = jit_execute(cpu, &jit->single) && !jit_streak_left(jit) &&
                    jit_may_go_on(cpu, paid, rest, false) &&
                    translation->block->translation == translation;
     jit_make_live(cpu, goes_on && translation->uses_vector);

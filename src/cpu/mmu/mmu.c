@@ -80,6 +80,16 @@ void mmu_flush_entries(struct cpu *cpu)
     }
 }
 
+void mmu_flush_physical_page(struct cpu *cpu, gpa_t page)
+{
+    const struct memory_region *region =
+        memory_find_below(cpu->wiring.memory, page, MEMORY_PRIORITY_WATCH);
+    if (cpu->views && region && region->read) {
+        views_forget_memory(cpu, region->read + (page - region->start));
+    }
+    mmu_flush_entries(cpu);
+}
+
 void mmu_flush_non_global(struct cpu *cpu)
 {
     struct mmu *mmu = cpu->mmu;

@@ -72,6 +72,10 @@ void mmu_destroy(struct cpu *cpu);
 void mmu_flush_all(struct cpu *cpu);
 /* CR4.PGE was changed: entries are read anew, global ones included. */
 void mmu_flush_entries(struct cpu *cpu);
+/* The memory map has changed, but for this guest-physical page only: who watches it.
+ * Entries are read anew, and where RAM that the page shows could be reached, it has to
+ * be asked for again. Not within an instruction. */
+void mmu_flush_physical_page(struct cpu *cpu, gpa_t page);
 /* CR3 was loaded: all but global pages. */
 void mmu_flush_non_global(struct cpu *cpu);
 /* INVLPG. */

@@ -117,6 +117,10 @@ void views_forget_code_without(struct cpu *cpu, gla_t page, gla_t other,
 void views_protect_ram_page(struct cpu *cpu, uint64_t ram_offset);
 /* From mmu.c, likewise, as mmu_protect_unwritten(). */
 void views_protect_unwritten(struct cpu *cpu);
+/* From mmu.c. Another region of the memory map may be seen now where this page of host
+ * memory was (or is again): nothing shows it any more, and code from there is forgotten
+ * (which views_code_moved tells). A flush follows. */
+void views_forget_memory(struct cpu *cpu, const uint8_t *host);
 /* From mmu.c, with the flushes of the same names. `rebuild`: not only entries, but
  * their meaning has changed (mmu_flush_all; or else mmu_flush_entries): all is
  * unmapped.

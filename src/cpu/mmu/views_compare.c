@@ -139,6 +139,58 @@ void views_drop_slot(struct cpu *cpu, struct view *view, struct slot *slot)
     apply(cpu, view, slot, &all);
 }
 
+/* Pages of the slot that show this page of RAM, or have code that may come from it. */
+static bool find_pages_of(const struct slot *slot, uint32_t ram_page,
+                          struct page_set *found)
+{
+    bool any = false;
+    *found = (struct page_set){0};
+    for (unsigned word = 0; word < SLOT_WORDS; word++) {
+        uint64_t mapped = slot->mapped.words[word];
+        uint64_t left = mapped | slot->code.words[word];
+        for (; left; left &= left - 1) {
+            unsigned bit = (unsigned)__builtin_ctzll(left), index = word * 64 + bit;
+            uint32_t there = slot->ram_page[index];
+            bool unknown = !(mapped >> bit & 1) && there == VIEWS_NO_RAM;
+            if (there == ram_page || unknown) {
+                page_add(found, index);
+                any = true;
+            }
+        }
+    }
+    return any;
+}
+
+static void forget_ram_page(struct cpu *cpu, struct view *view, uint32_t ram_page)
+{
+    for (unsigned word = 0; word < VIEW_SLOTS / 64; word++) {
+        for (uint64_t left = view->used_slots[word]; left; left &= left - 1) {
+            struct slot *slot =
+                view->slots[word * 64 + (unsigned)__builtin_ctzll(left)];
+            struct changes changes = {.any = true};
+            /* If the host refuses, the view is empty then. */
+            if (slot && slot->doubtful) {
+                views_drop_slot(cpu, view, slot);
+            } else if (slot && find_pages_of(slot, ram_page, &changes.gone)) {
+                apply(cpu, view, slot, &changes);
+            }
+        }
+    }
+}
+
+void views_forget_memory(struct cpu *cpu, const uint8_t *host)
+{
+    struct views *views = cpu->views;
+    uint64_t offset;
+    const struct ram *ram = mmu_find_ram(cpu, host, &offset);
+    bool video = ram && ram != cpu->wiring.memory->ram;
+    uint32_t ram_page =
+        (uint32_t)((video ? views->video_first : 0) + (offset >> PAGE_SHIFT));
+    for (unsigned id = 0; ram && id <= views->user_views; id++) {
+        forget_ram_page(cpu, &views->view[id], ram_page);
+    }
+}
+
 /* Whether a leaf entry, seen with A, still stands for the same place and the same
  * rights to read; `*lost`: no longer for the right to write. */
 static bool stands(uint64_t old, uint64_t new, bool *lost)
