@@ -83,7 +83,7 @@ _faumachine_campaign()
         local options=--db
         case ${COMP_WORDS[2]} in
         run)
-            options+=" -n --margin -j --seed --set --set-file --engine --prune --shard
+            options+=" -n --margin -j --seed --set --set-file --engine --prune --waypoints --shard
                 --limit --sandbox"
             ;;
         replay) options+=" --log --gdb --engine --sandbox" ;;
