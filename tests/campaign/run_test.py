@@ -44,14 +44,14 @@ class Identity(campaigns.TestCase):
     """The same rows."""
 
     def test_whoever_and_whenever(self):
-        """Any number of workers, any engine, a second run."""
+        """Any number of workers and waypoints, any engine, a second run."""
         script = self.script(ROWS)
         first = self.finish(script, "-n", "150", "-j", "1")
         self.assertEqual([row["number"] for row in first], list(range(150)))
         self.assertGreater(len({row["outcome"] for row in first}), 3)
         self.assertEqual({row["fault"] for row in first if row["values"] and
                           '"1 ' not in row["values"] and "words" in row["values"]}, set())
-        for options in (("-j", "2"), ("-j", "3"), ("-j", "1"),
+        for options in (("-j", "2"), ("-j", "3"), ("-j", "1", "--waypoints", "0"),
                         ("-j", "2", "--engine", campaigns.OTHER_ENGINE)):
             self.assertEqual(first, self.finish(script, "-n", "150", *options), options)
         other = self.finish(script, "-n", "150", "-j", "2", "--seed", "2")
@@ -228,12 +228,11 @@ class Interruptions(campaigns.TestCase):
             rows = self.rows(database)
             self.assertEqual(len(rows), 600)
             wrong = [(one, other) for one, other in zip(rows, whole) if one != other]
-            self.assertLessEqual(len(wrong), 1)
+            # A cluster's SIGTERM comes to all processes; what to do is the campaign's.
+            self.assertLessEqual(len(wrong), number == signal.SIGKILL)
             for one, other in wrong:
                 self.assertEqual((one["outcome"], one["fault"]), ("error", other["fault"]))
-                self.assertRegex(one["detail"],
-                                 "the user has stopped it" if number == signal.SIGTERM else
-                                 "^the simulator was killed$")
+                self.assertEqual(one["detail"], "the simulator was killed")
 
     def test_workers_that_die_before_the_trial(self):
         """One is replaced; if none comes there, that is the end."""
@@ -379,6 +378,7 @@ class Mistakes(campaigns.TestCase):
                 (*good, "--shard", "3"): "--shard 3",
                 (*good, "--limit", "soon"): "--limit soon",
                 (*good, "--sandbox", "maybe"): "--sandbox maybe",
+                (*good, "--waypoints", "33"): "--waypoints 33: give a number from 0 to 32",
                 (*good, "--prune=yes"): "has no value",
                 (*good, "--verbose"): "unknown option",
                 (*good, "--set"): "needs a value",

@@ -77,14 +77,16 @@ _faumachine_campaign()
         mapfile -t COMPREPLY < <(compgen -W "sdc,crash,hang" -- "$current")
         return
         ;;
-    -n | --margin | -j | --seed | --set | --set-file | --shard | --limit) return ;;
+    -n | --margin | -j | --seed | --set | --set-file | --waypoints | --shard | --limit)
+        return
+        ;;
     esac
     if [[ $current == -* ]]; then
         local options=--db
         case ${COMP_WORDS[2]} in
         run)
-            options+=" -n --margin -j --seed --set --set-file --engine --prune --waypoints --shard
-                --limit --sandbox"
+            options+=" -n --margin -j --seed --set --set-file --engine --prune --waypoints
+                --shard --limit --sandbox"
             ;;
         replay) options+=" --log --gdb --engine --sandbox" ;;
         report) options+=" --html --csv --confidence --interval --failures" ;;
