@@ -39,6 +39,7 @@ struct campaign {
     unsigned running;   /* experiments that workers have */
     unsigned stillborn; /* workers that have died since one was ready */
     bool surveying;     /* the first worker looks at classes */
+    uint64_t flushed;   /* of the ledger's stored ones */
     double flush_due_s;
     struct error *error;
     bool failed;
@@ -340,6 +341,7 @@ static void flush(struct campaign *campaign)
 {
     struct error ignored;
     double began_s = crew_now_s();
+    campaign->flushed = campaign->ledger.stored;
     if (!results_flush(campaign->results,
                        campaign->failed ? &ignored : campaign->error)) {
         campaign->failed = true;
@@ -362,7 +364,8 @@ static void turn(struct campaign *campaign)
     }
     give_work(campaign);
     progress_show(&campaign->ledger.progress);
-    if (crew_now_s() >= campaign->flush_due_s) {
+    if (campaign->ledger.stored > campaign->flushed &&
+        crew_now_s() >= campaign->flush_due_s) {
         flush(campaign);
     }
 }

@@ -11,13 +11,13 @@ static void mark(const struct campaign_options *options, const uint8_t *done,
                  uint64_t shards, bool *left)
 {
     uint64_t planned = options->experiments;
-    bool any = !planned; /* as many as it takes */
+    bool any = false;
     for (uint64_t i = 0; i < planned; i++) {
         left[i % shards] |= !done[i];
         any |= !done[i];
     }
     for (uint64_t k = 0; k < shards; k++) {
-        left[k] |= any && (options->prune || !planned);
+        left[k] |= any && options->prune;
     }
 }
 

@@ -1,31 +1,14 @@
-#define _GNU_SOURCE /* asprintf(), get_current_dir_name() */
 #include "cli/campaign_submit.h"
 
-#include <assert.h>
 #include <ctype.h>
-#include <errno.h>
-#include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-#include "campaign/output_file.h"
-#include "campaign/results.h"
-#include "campaign/shards.h"
-#include "cli/batch_script.h"
-#include "cli/campaign_run.h"
 #include "cli/run.h"
-#include "cli/sbatch.h"
+#include "cli/submission.h"
 
-enum {
-    EXIT_PROBLEM = 1,
-    TASKS_MAXIMUM = 1000000,
-    SLURM_OPTIONS_MAXIMUM = 64,
-    KEPT_MAXIMUM = SLURM_OPTIONS_MAXIMUM + 16,
-};
+enum { EXIT_PROBLEM = 1, TASKS_MAXIMUM = 1000000 };
 
 static const char command[] = "campaign submit";
 
@@ -53,33 +36,13 @@ static const char usage[] =
     "Those of `campaign run`, but --shard, go to the tasks.\n";
 
 struct submit {
-    struct campaign_command run;
-    struct batch_script script;
-    struct batch_option options[SLURM_OPTIONS_MAXIMUM];
+    struct submission job;
     const char **words; /* for the tasks: options of `campaign run`… */
     char **run_words;   /* …and all that it would be given here… */
     char **own_words;   /* …and what is not its */
     int run_count, own_count;
-    bool slurm, dry_run, help;
-    uint64_t cpus;
-    const char *logs, *output;
-    char *kept[KEPT_MAXIMUM]; /* texts of all these, to be freed */
-    unsigned kept_count;
-    bool *left;
+    bool slurm, help;
 };
-
-/* Takes a text that was made here. */
-__attribute__((format(printf, 2, 3))) static char *make_text(struct submit *this,
-                                                             const char *format, ...)
-{
-    char *text;
-    va_list values;
-    va_start(values, format);
-    int length = vasprintf(&text, format, values);
-    va_end(values);
-    assert(length >= 0 && this->kept_count < KEPT_MAXIMUM);
-    return this->kept[this->kept_count++] = text;
-}
 
 /* -- options -- */
 
@@ -99,11 +62,12 @@ static bool add_option(struct submit *this, const char *name, const char *value,
                              command, name, value);
         }
     }
-    if (this->script.option_count == SLURM_OPTIONS_MAXIMUM) {
+    if (this->job.script.option_count == SUBMISSION_OPTIONS_MAXIMUM) {
         return error_set(error, "%s: at most %d options for Slurm", command,
-                         SLURM_OPTIONS_MAXIMUM);
+                         SUBMISSION_OPTIONS_MAXIMUM);
     }
-    this->options[this->script.option_count++] = (struct batch_option){name, value};
+    this->job.options[this->job.script.option_count++] =
+        (struct batch_option){name, value};
     return true;
 }
 
@@ -124,7 +88,7 @@ static bool apply_slurm_option(void *opaque, const char *value, struct error *er
                          "--array-limit",
                          command, value);
     }
-    return add_option(this, make_text(this, "%.*s", (int)length, name),
+    return add_option(this, submission_text(&this->job, "%.*s", (int)length, name),
                       name[length] ? name + length + 1 : NULL, error);
 }
 
@@ -141,39 +105,39 @@ static bool apply_partition(void *opaque, const char *value, struct error *error
 static bool apply_tasks(void *opaque, const char *value, struct error *error)
 {
     return words_number(command, "--tasks", value, 1, TASKS_MAXIMUM,
-                        &((struct submit *)opaque)->script.tasks, error);
+                        &((struct submit *)opaque)->job.script.tasks, error);
 }
 
 static bool apply_array_limit(void *opaque, const char *value, struct error *error)
 {
     return words_number(command, "--array-limit", value, 1, TASKS_MAXIMUM,
-                        &((struct submit *)opaque)->script.array_limit, error);
+                        &((struct submit *)opaque)->job.script.array_limit, error);
 }
 
 static bool apply_cpus(void *opaque, const char *value, struct error *error)
 {
     return words_number(command, "--cpus-per-task", value, 1, CAMPAIGN_WORKERS_MAXIMUM,
-                        &((struct submit *)opaque)->cpus, error);
+                        &((struct submit *)opaque)->job.cpus, error);
 }
 
 static bool apply_logs(void *opaque, const char *value, struct error *error)
 {
     (void)error;
-    ((struct submit *)opaque)->logs = value;
+    ((struct submit *)opaque)->job.logs = value;
     return true;
 }
 
 static bool apply_output(void *opaque, const char *value, struct error *error)
 {
     (void)error;
-    ((struct submit *)opaque)->output = value;
+    ((struct submit *)opaque)->job.output = value;
     return true;
 }
 
 static bool apply_requeue(void *opaque, const char *value, struct error *error)
 {
     (void)value, (void)error;
-    ((struct submit *)opaque)->script.requeue = true;
+    ((struct submit *)opaque)->job.script.requeue = true;
     return true;
 }
 
@@ -187,7 +151,7 @@ static bool apply_slurm(void *opaque, const char *value, struct error *error)
 static bool apply_dry_run(void *opaque, const char *value, struct error *error)
 {
     (void)value, (void)error;
-    ((struct submit *)opaque)->dry_run = true;
+    ((struct submit *)opaque)->job.dry_run = true;
     return true;
 }
 
@@ -225,12 +189,12 @@ static bool sort_run_option(struct submit *this, const struct word *word, int co
                          command);
     }
     if (strcmp(word->name, "j") == 0) {
-        this->script.workers = ""; /* to be filled in */
+        this->job.has_workers = true;
     }
     for (int i = 0; i < count; i++) {
         this->run_words[this->run_count++] = arguments[i];
         if (!replaced) {
-            this->words[this->script.word_count++] = arguments[i];
+            this->words[this->job.script.word_count++] = arguments[i];
         }
     }
     return true;
@@ -283,9 +247,11 @@ static bool parse(struct submit *this, int count, char *const arguments[],
     if (!this->slurm) {
         return error_set(error, "%s: say to what: --slurm", command);
     }
-    return campaign_run_parse(&this->run, this->run_count, this->run_words, error) &&
-           (this->script.tasks || error_set(error, "%s: give it --tasks T", command)) &&
-           (this->run.options.experiments ||
+    return campaign_run_parse(&this->job.run, this->run_count, this->run_words,
+                              error) &&
+           (this->job.script.tasks ||
+            error_set(error, "%s: give it --tasks T", command)) &&
+           (this->job.run.options.experiments ||
             error_set(
                 error,
                 "%s: give it -n NUMBER: what --margin comes to is known only when "
@@ -293,165 +259,11 @@ static bool parse(struct submit *this, int count, char *const arguments[],
                 command));
 }
 
-/* -- names -- */
-
-/* As the user has come here: where links lead may be another place on other machines.
- */
-static const char *absolute(struct submit *this, const char *name)
-{
-    return *name == '/' ? name : make_text(this, "%s/%s", this->script.folder, name);
-}
-
-static const char *find_program(struct submit *this, struct error *error)
-{
-    char *program = realpath("/proc/self/exe", NULL);
-    if (!program) {
-        error_set_errno(error, errno, "%s: cannot find this program", command);
-        return NULL;
-    }
-    const char *name = make_text(this, "%s", program);
-    free(program);
-    return name;
-}
-
-/* Of experiments/sort-tmr/experiment.lua, "sort-tmr"; of sort.lua, "sort". */
-static const char *job_name(struct submit *this, const char *script)
-{
-    static const char suffix[] = ".lua", common[] = "/experiment.lua";
-    size_t end = strlen(script), length = strlen(common);
-    if (end > length && strcmp(script + end - length, common) == 0) {
-        end -= length;
-    } else if (end > strlen(suffix) &&
-               strcmp(script + end - strlen(suffix), suffix) == 0) {
-        end -= strlen(suffix);
-    }
-    size_t begin = end;
-    while (begin && script[begin - 1] != '/') {
-        begin--;
-    }
-    char *name = make_text(this, "%.*s", (int)(end - begin), script + begin);
-    for (char *c = name; *c; c++) {
-        *c = isalnum((unsigned char)*c) || strchr(".-_", *c) ? *c : '_';
-    }
-    return *name ? name : "campaign";
-}
-
-static bool name_all(struct submit *this, struct error *error)
-{
-    struct campaign_options *options = &this->run.options;
-    struct batch_script *script = &this->script;
-    char ignored[EXPERIMENT_ID_BYTES];
-    char *folder = get_current_dir_name();
-    if (!folder) {
-        return error_set_errno(error, errno, "%s: this folder has no name", command);
-    }
-    script->folder = make_text(this, "%s", folder);
-    free(folder);
-    script->script = absolute(this, options->script);
-    script->job = job_name(this, script->script);
-    script->database = options->database;
-    if (results_is_file(options->database)) {
-        script->database = absolute(this, options->database);
-        this->logs =
-            this->logs ? this->logs : make_text(this, "%s.slurm", script->database);
-    }
-    this->logs = this->logs ? this->logs : make_text(this, "%s.slurm", script->job);
-    this->logs = absolute(this, this->logs);
-    this->output = this->output ? absolute(this, this->output)
-                                : make_text(this, "%s/job.sh", this->logs);
-    script->program = find_program(this, error);
-    return script->program && experiment_script_hash(script->script, ignored, error);
-}
-
-static void number_all(struct submit *this)
-{
-    struct batch_script *script = &this->script;
-    if (script->workers) {
-        script->workers = make_text(this, "%u", this->run.options.workers);
-        script->cpus = script->workers;
-    }
-    if (this->cpus) {
-        script->cpus = make_text(this, "%" PRIu64, this->cpus);
-    }
-    script->options = this->options;
-    script->words = this->words;
-}
-
-/* -- submitting -- */
-
-/* It may have a password in it. */
-static bool write_script(const struct submit *this, struct error *error)
-{
-    struct output_file file;
-    mode_t mask = umask(S_IRWXG | S_IRWXO);
-    bool good = output_file_open(&file, this->output, error);
-    umask(mask);
-    if (good) {
-        batch_script_write(&this->script, file.stream);
-        good = output_file_close(&file, true, error);
-    }
-    return good;
-}
-
-static bool make_folder(const char *name, struct error *error)
-{
-    return mkdir(name, 0777) == 0 || errno == EEXIST ||
-           error_set_errno(error, errno, "cannot make the folder '%s'", name);
-}
-
-/* Finds out early what each task would find out later. */
-static bool look(struct submit *this, uint64_t *wanted, struct error *error)
-{
-    uint64_t stored, tasks = this->script.tasks;
-    this->left = calloc(tasks, sizeof(*this->left));
-    if (!this->left) {
-        return error_set(error, "out of memory: give it fewer tasks");
-    }
-    if (!shards_look(&this->run.options, tasks, this->left, &stored, error)) {
-        return false;
-    }
-    *wanted = 0;
-    for (uint64_t k = 0; k < tasks; k++) {
-        *wanted += this->left[k];
-    }
-    this->script.left = this->left;
-    return true;
-}
-
-static bool submit(struct submit *this, struct error *error)
-{
-    uint64_t wanted = 0;
-    if (!look(this, &wanted, error)) {
-        return false;
-    }
-    if (!wanted) {
-        fprintf(stderr, "faumachine: all experiments are done: nothing to submit\n");
-        return true;
-    }
-    if (!make_folder(this->logs, error) || !write_script(this, error) ||
-        !sbatch_submit(this->output, this->logs, error)) {
-        return false;
-    }
-    struct error note;
-    error_set(&note, "%" PRIu64 " of %" PRIu64 " tasks; logs in %s", wanted,
-              this->script.tasks, this->logs);
-    cli_print_error(&note); /* as one line */
-    return true;
-}
-
 static int carry_out(struct submit *this)
 {
     struct error error;
-    if (!name_all(this, &error)) {
-        cli_print_error(&error);
-        return EXIT_PROBLEM;
-    }
-    number_all(this);
-    if (this->dry_run) {
-        batch_script_write(&this->script, stdout);
-        return cli_flush_output();
-    }
-    if (!submit(this, &error)) {
+    this->job.script.words = this->words;
+    if (!submission_carry_out(&this->job, &error)) {
         cli_print_error(&error);
         return EXIT_PROBLEM;
     }
@@ -474,12 +286,9 @@ int run_campaign_submit(int count, char *const arguments[])
     } else {
         status = carry_out(this);
     }
-    while (this->kept_count) {
-        free(this->kept[--this->kept_count]);
-    }
-    free(this->left);
+    submission_free(&this->job);
     free(this->words);
-    settings_free(&this->run.settings);
+    settings_free(&this->job.run.settings);
     free(this->run_words);
     free(this->own_words);
     free(this);

@@ -36,7 +36,7 @@ MpiDefault=none
 SelectType=select/cons_tres
 SelectTypeParameters=CR_CPU
 SlurmdParameters=config_overrides
-SchedulerParameters=batch_sched_delay=0
+SchedulerParameters=batch_sched_delay=0,sched_interval=1,bf_interval=1
 ReturnToService=2
 NodeName={host} NodeAddr=127.0.0.1 CPUs={cpus}
 PartitionName=all Nodes=ALL Default=YES

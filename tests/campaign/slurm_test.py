@@ -11,6 +11,7 @@ import contextlib
 import os
 import pathlib
 import re
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -22,13 +23,26 @@ from sharded import SKIPPED, Campaigns, run
 from slurm import Cluster, Unavailable
 
 PROGRAM, GUEST = (os.path.abspath(argument) for argument in sys.argv[1:3])
-LIMIT_S = 50
+LIMIT_S = 40
 TASKS = 4
-COUNT = 400
-MANY = 1600
+COUNT = 480
 ATTEMPTS = 4
+SLOWLY = ["--requeue", "--waypoints", "0"]
 POLL_S = 0.02
+STEP_S = 0.005
+LOOK_S = 0.5
 STRANGE = "it's $(exit) \"a\"\n#SBATCH b"
+
+
+def find_process(words):
+    """One that has these on its command line, and whose parent has not."""
+    found = {}
+    for path in pathlib.Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if set(words) <= set((path / "cmdline").read_bytes().split(b"\0")):
+                found[int(path.name)] = int(
+                    (path / "stat").read_text().rpartition(")")[2].split()[1])
+    return next((number for number, parent in found.items() if parent not in found), None)
 
 
 class Slurm(unittest.TestCase):
@@ -81,53 +95,86 @@ class Slurm(unittest.TestCase):
         self.assertEqual(campaigns.report(alone), campaigns.report(together))
 
     def stored(self, database, number):
-        """How many experiments of a task are."""
-        with contextlib.closing(sqlite3.connect(database, timeout=LIMIT_S)) as connection:
-            return connection.execute(
-                "SELECT count(*) FROM experiments WHERE number % ? = ?",
-                (TASKS, number - 1)).fetchone()[0]
+        """How many experiments of a task are; None: it is just being written."""
+        with contextlib.closing(sqlite3.connect(database, timeout=0)) as connection:
+            try:
+                return connection.execute(
+                    "SELECT count(*) FROM experiments WHERE number % ? = ?",
+                    (TASKS, number - 1)).fetchone()[0]
+            except sqlite3.OperationalError:
+                return None
+
+    def hold(self, job, database, numbers):
+        """Holds tasks as soon as they have begun: their processes, but for those of tasks
+        that have ended before."""
+        held, look = {}, time.monotonic() + LOOK_S
+        while len(held) < len(numbers):
+            for number in set(numbers) - set(held):
+                process = find_process([os.fsencode(database),
+                                        b"%d/%d" % (number, TASKS)])
+                with contextlib.suppress(ProcessLookupError, TypeError):
+                    os.kill(process, signal.SIGSTOP)
+                    held[number] = process
+            if time.monotonic() > look:
+                look = time.monotonic() + LOOK_S
+                if not set(numbers) - set(held) <= set(self.cluster.states(job)):
+                    break
+            self.assertLess(time.monotonic(), self.deadline)
+        return held
+
+    def step(self, database, number, process):
+        """Lets a task that is held go on step by step until it has stored something.
+        False: it has ended."""
+        while not self.stored(database, number):
+            self.assertLess(time.monotonic(), self.deadline)
+            try:
+                os.kill(process, signal.SIGCONT)
+                time.sleep(STEP_S)
+                os.kill(process, signal.SIGSTOP)
+            except ProcessLookupError:
+                return False
+        return True
 
     def interrupt(self, campaigns, database):
-        """The job, one of whose tasks was cancelled, and one told that its time is over,
-        when both had begun; None: they were done before."""
+        """One task was cancelled, and one told that its time is over, in the middle of
+        their work. False: that was too late."""
         cancelled, limited = 2, 3
-        job = self.submit(campaigns, database, MANY, "--requeue")
-        self.wait_until(lambda: self.stored(database, cancelled)
-                        and self.stored(database, limited))
-        run("scancel", f"{job}_{cancelled}")
-        run("scancel", "--batch", "--signal=USR1", f"{job}_{limited}")
-        self.wait_until(lambda: self.cluster.states(job).get(limited) != "RUNNING")
-        self.wait_until(lambda: cancelled not in self.cluster.states(job))
-        if self.cluster.task(job, cancelled)["JobState"] == "COMPLETED" or \
-                self.cluster.task(job, limited)["JobState"] == "COMPLETED":
-            self.wait_for_end(job)
-            return None
-        self.assertEqual(self.cluster.task(job, cancelled)["JobState"], "CANCELLED")
-        # Slurm lets some time go by before a task is started again.
-        self.wait_until(lambda: self.cluster.states(job).get(limited) == "PENDING")
-        run("scontrol", "update", f"JobId={job}_{limited}", "StartTime=now")
+        job = self.submit(campaigns, database, COUNT, *SLOWLY)
+        held = self.hold(job, database, (cancelled, limited))
+        if len(held) == 2 and all(self.step(database, *task) for task in held.items()):
+            run("scancel", f"{job}_{cancelled}")
+            run("scancel", "--batch", "--signal=USR1", f"{job}_{limited}")
+        for process in held.values():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process, signal.SIGCONT)
+        self.wait_until(lambda: self.cluster.states(job).get(limited) in (None, "PENDING"))
+        if limited in self.cluster.states(job):
+            # Slurm would let minutes go by. In the same second it must not be.
+            run("scontrol", "update", f"JobId={job}_{limited}", "StartTime=now+2")
         self.wait_for_end(job)
-        task = self.cluster.task(job, limited)
-        self.assertEqual((task["JobState"], task["Restarts"]), ("COMPLETED", "1"))
-        self.assertLess(self.stored(database, cancelled), MANY // TASKS)
-        self.assertEqual(self.stored(database, limited), MANY // TASKS)
-        return job
+        states = [self.cluster.task(job, number) for number in (cancelled, limited)]
+        if states[0]["JobState"] == "COMPLETED" or states[1]["Restarts"] == "0":
+            return False
+        self.assertEqual(states[0]["JobState"], "CANCELLED")
+        log = (pathlib.Path(f"{database}.slurm") / f"{job}_{limited}.log").read_text()
+        self.assertEqual(states[1]["JobState"], "COMPLETED", log)
+        self.assertLess(0, self.stored(database, cancelled))
+        self.assertLess(self.stored(database, cancelled), COUNT // TASKS)
+        self.assertEqual(self.stored(database, limited), COUNT // TASKS)
+        return True
 
     def test_interrupted(self):
         """Each goes on where it was; the one that was cancelled, when it is told to."""
         campaigns = Campaigns(PROGRAM, GUEST, self.folder)
-        for number in range(ATTEMPTS):
-            together = self.folder / f"{number}.db"
-            job = self.interrupt(campaigns, together)
-            if job:
-                break
-        self.assertTrue(job, "they were always done too early")
-        job = self.submit(campaigns, together, MANY, "--requeue")
-        script = (self.folder / f"{together}.slurm" / "job.sh").read_text()
-        self.assertIn("#SBATCH --array=2\n", script)
+        names = (self.folder / f"{number}.db" for number in range(ATTEMPTS))
+        together = next((name for name in names if self.interrupt(campaigns, name)), None)
+        self.assertTrue(together, "always too late")
+        job = self.submit(campaigns, together, COUNT, *SLOWLY)
+        script = pathlib.Path(f"{together}.slurm") / "job.sh"
+        self.assertIn("#SBATCH --array=2\n", script.read_text())
         self.wait_for_end(job)
         alone = self.folder / "alone.db"
-        campaigns.run(alone, MANY)
+        campaigns.run(alone, COUNT)
         self.assertEqual(campaigns.rows(alone), campaigns.rows(together))
 
     def test_failed(self):

@@ -73,10 +73,12 @@ struct code_cache {
     uint64_t kills;  /* how often a write has killed blocks */
     pthread_t owner; /* the CPU's thread */
     /* An engine that translates blocks; may be NULL. A killed block has a translation.
-     */
+     * `watch_changed`: who watches a page of memory has come or gone, between two
+     * instructions. */
     struct {
         void (*killed)(void *opaque, struct block *block);
         void (*flushed)(void *opaque);
+        void (*watch_changed)(void *opaque);
         void *opaque;
     } listener;
     /* An engine that executes guest code where it is; may be NULL. */

@@ -22,10 +22,13 @@ static void memory_map_changed(void *opaque)
 static void watch_changed(void *opaque, gpa_t page)
 {
     struct cpu *cpu = opaque;
-    if (pthread_equal(pthread_self(), cpu->code_cache->owner)) {
-        mmu_flush_physical_page(cpu, page);
-    } else {
+    if (!pthread_equal(pthread_self(), cpu->code_cache->owner)) {
         memory_map_changed(cpu);
+        return;
+    }
+    mmu_flush_physical_page(cpu, page);
+    if (cpu->code_cache->listener.watch_changed) {
+        cpu->code_cache->listener.watch_changed(cpu->code_cache->listener.opaque);
     }
 }
 

@@ -26,9 +26,29 @@ static void block_killed(void *opaque, struct block *block)
     atomic_fetch_or(&jit->cpu->request, CPU_REQUEST_CODE);
 }
 
+/* A few blocks may as well stay with the interpreter. */
+static void watch_changed(void *opaque)
+{
+    enum { FEW = 64 };
+    struct jit *jit = opaque;
+    if (jit->left_count <= FEW) {
+        return;
+    }
+    while (jit->left_count) {
+        struct block *block = jit->left_blocks[--jit->left_count];
+        block->left_alone = 0;
+        if (block->translation) {
+            jit_forget(jit, block->translation);
+            block->translation = NULL;
+        }
+    }
+    jit->pending_link = NULL;
+}
+
 static void forget_translations(void *opaque)
 {
     struct jit *jit = opaque;
+    jit->left_count = 0;
     jit->emitter.at = (uint8_t *)jit->translations_start - jit->emitter.distance;
     jit->stubs.at = (uint8_t *)jit->stubs_start - jit->stubs.distance;
     jit->translation_count = jit->pages_begun = 0;
@@ -179,6 +199,7 @@ static bool create_jit(struct cpu *cpu, struct error *error)
     jit->stubs.at = (uint8_t *)jit->stubs_start - jit->stubs.distance;
     cpu->code_cache->listener.killed = block_killed;
     cpu->code_cache->listener.flushed = forget_translations;
+    cpu->code_cache->listener.watch_changed = watch_changed;
     cpu->code_cache->listener.opaque = jit;
     views_listen(cpu, code_moved, code_moved_all, jit);
     return true;

@@ -180,7 +180,7 @@ struct jit_statistics {
     uint64_t handed_by_row[2048];
 };
 
-enum { JIT_SIGNALS = 7, JIT_PAGE_LISTS = 1 << 18 };
+enum { JIT_SIGNALS = 7, JIT_PAGE_LISTS = 1 << 18, JIT_LEFT_BLOCKS = 4096 };
 
 struct jit {
     struct cpu *cpu;
@@ -215,6 +215,11 @@ struct jit {
         unsigned count;
         uint64_t from, length;
     } streak;
+    /* With instructions that were left to the interpreter while somebody watched
+     * memory, perhaps for that: they are tried again when he has gone. Those for which
+     * there is no room stay as they are. */
+    struct block *left_blocks[JIT_LEFT_BLOCKS];
+    uint32_t left_count;
     bool vector_allowed;
     bool user_was_live; /* vector registers, when user code came out last */
 

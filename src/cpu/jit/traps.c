@@ -89,6 +89,9 @@ static void note_soft_trap(struct jit *jit, struct translation *translation, uns
     if (block->translation == translation &&
         ++translation->soft_traps[i] == SOFT_TRAPS) {
         block->left_alone |= 1U << i;
+        if (jit->cpu->wiring.memory->watched && jit->left_count < JIT_LEFT_BLOCKS) {
+            jit->left_blocks[jit->left_count++] = block;
+        }
         block->translation = NULL;
         jit_forget(jit, translation);
     }
