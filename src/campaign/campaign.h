@@ -14,6 +14,7 @@ enum {
     CAMPAIGN_WORKERS_MAXIMUM = 256,
     CAMPAIGN_LIMIT_S = 600, /* of host time for one experiment */
 };
+#define CAMPAIGN_CONFIDENCE 0.95 /* of margins */
 
 struct campaign_options {
     const char *script;
@@ -22,9 +23,10 @@ struct campaign_options {
     const char *engine; /* NULL: as the script says */
     uint64_t seed;
     uint64_t experiments; /* 0: as many as `margin` needs */
-    double margin;        /* of a rate, at a confidence of 95 % */
+    double margin;        /* of any rate: 0.01 is a percentage point either way */
     unsigned workers;
-    uint64_t shard, shards; /* this process carries out every shards-th experiment */
+    uint64_t shard, shards; /* this process carries out every shards-th experiment, and
+                             * what is of their classes */
     const char *database;
     bool prune;
     unsigned waypoints; /* TRIAL_WAYPOINTS at most; 0: all runs begin with the trial */

@@ -33,14 +33,15 @@ static int keep_only(int fd)
     return kept;
 }
 
-/* The terminal's signals are the campaign's, which ends its workers. */
-static void ignore_terminal(void)
+/* What is sent to all processes of a terminal, or of a cluster's job, is the
+ * campaign's, which ends its workers. Theirs would look like results. */
+static void ignore_signals(const struct crew *crew)
 {
-    static const int signals[] = {SIGINT, SIGQUIT, SIGHUP, SIGTSTP};
+    static const int signals[] = {SIGINT, SIGQUIT, SIGHUP, SIGTSTP, SIGTERM};
     for (size_t i = 0; i < ARRAY_LENGTH(signals); i++) {
         signal(signals[i], SIG_IGN);
     }
-    signal(SIGTERM, SIG_DFL);
+    interrupt_leave(crew->interrupt);
 }
 
 static _Noreturn void work(const struct crew *crew, int fd, pid_t campaign)
@@ -57,7 +58,7 @@ static _Noreturn void work(const struct crew *crew, int fd, pid_t campaign)
     struct experiment_result *result = calloc(1, sizeof(*result));
     struct error error;
     prctl(PR_SET_PDEATHSIG, SIGKILL);
-    ignore_terminal();
+    ignore_signals(crew);
     if (getppid() != campaign || !result) {
         _exit(EXIT_FAILURE);
     }
@@ -135,29 +136,32 @@ void crew_bury(struct crew_member *member, char *how, size_t bytes)
 
 struct crew_member *crew_wait(struct crew *crew, int timeout_ms)
 {
-    struct pollfd polled[CAMPAIGN_WORKERS_MAXIMUM];
+    struct pollfd polled[CAMPAIGN_WORKERS_MAXIMUM + 1];
     for (unsigned i = 0; i < crew->count; i++) {
         const struct crew_member *member = &crew->members[i];
         polled[i] =
             (struct pollfd){.fd = member->pid ? member->fd : -1, .events = POLLIN};
     }
-    if (poll(polled, crew->count, timeout_ms) <= 0) {
+    polled[crew->count] = (struct pollfd){.fd = crew->interrupt->fd, .events = POLLIN};
+    if (poll(polled, crew->count + 1, timeout_ms) <= 0 || polled[crew->count].revents) {
         return NULL;
     }
-    for (unsigned i = 0; i < crew->count; i++) {
-        if (polled[i].revents) {
-            return &crew->members[i];
-        }
-    }
-    return NULL;
+    do {
+        crew->turn = (crew->turn + 1) % crew->count;
+    } while (!polled[crew->turn].revents);
+    return &crew->members[crew->turn];
 }
 
 void crew_end(struct crew *crew)
 {
     char how[80];
     for (unsigned i = 0; i < crew->count; i++) {
-        if (crew->members[i].pid) {
-            crew_bury(&crew->members[i], how, sizeof(how));
+        struct crew_member *member = &crew->members[i];
+        if (member->pid) {
+            crew_bury(member, how, sizeof(how));
+        }
+        for (unsigned order = 0; order < member->waiting; order++) {
+            free(member->orders[order].why);
         }
     }
     free(crew->members);

@@ -15,7 +15,10 @@ struct campaign_facts {
 /* Stores them; or, if the campaign goes on, sees that it is the same one. */
 bool header_store(struct results *results, const struct campaign_options *options,
                   const struct campaign_facts *facts, struct error *error);
-/* The campaign is done, now. */
+/* If there is a campaign, sees that it is this one, as far as the options tell. */
+bool header_check(struct results *results, const struct campaign_options *options,
+                  struct error *error);
+/* This process is done; if others are, too, notes when the campaign was. */
 bool header_finish(struct results *results, struct error *error);
 
 #endif

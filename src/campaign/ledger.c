@@ -1,14 +1,16 @@
 #include "campaign/ledger.h"
 
 #include "campaign/row.h"
+#include "campaign/text.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum {
-    ERRORS_AT_FIRST =
-        20, /* so many, and nothing else: something is wrong with it all */
+    ERRORS_AT_FIRST = 20, /* and nothing else: something is wrong with it all */
+    WHY_WIDTH = 400,
 };
 
 enum experiment_state {
@@ -85,6 +87,11 @@ void ledger_close(struct ledger *ledger)
     }
     free(ledger->outcomes);
     pruning_destroy(&ledger->pruning);
+    for (unsigned i = 0; i < ledger->lost_count; i++) {
+        free(ledger->lost[i].why);
+    }
+    free(ledger->lost);
+    free(ledger->why);
     free(ledger->states);
 }
 
@@ -100,20 +107,31 @@ static bool find_next(struct ledger *ledger)
     return ledger->next < ledger->classed;
 }
 
-bool ledger_take(struct ledger *ledger, uint64_t *number)
+bool ledger_take(struct ledger *ledger, struct crew_order *order)
 {
+    if (ledger->lost_count) {
+        *order = ledger->lost[--ledger->lost_count];
+        return true;
+    }
     if (!find_next(ledger)) {
         return false;
     }
-    *number = ledger->next;
+    *order = (struct crew_order){.number = ledger->next};
     ledger->states[ledger->next] = EXPERIMENT_TAKEN;
     return true;
 }
 
-void ledger_give_back(struct ledger *ledger, uint64_t number)
+void ledger_give_back(struct ledger *ledger, const struct crew_order *order)
 {
-    ledger->states[number] = EXPERIMENT_READY;
-    ledger->next = number < ledger->next ? number : ledger->next;
+    if (order->why) {
+        ledger->lost =
+            realloc(ledger->lost, (ledger->lost_count + 1) * sizeof(*ledger->lost));
+        assert(ledger->lost);
+        ledger->lost[ledger->lost_count++] = *order;
+        return;
+    }
+    ledger->states[order->number] = EXPERIMENT_READY;
+    ledger->next = order->number < ledger->next ? order->number : ledger->next;
 }
 
 uint64_t ledger_unclassed(const struct ledger *ledger)
@@ -123,7 +141,8 @@ uint64_t ledger_unclassed(const struct ledger *ledger)
 
 bool ledger_is_empty(struct ledger *ledger)
 {
-    return ledger_unclassed(ledger) == 0 && !find_next(ledger);
+    return ledger_unclassed(ledger) == 0 && ledger->lost_count == 0 &&
+           !find_next(ledger);
 }
 
 /* -- storing -- */
@@ -134,12 +153,22 @@ static bool store(struct ledger *ledger, const struct result_row *row)
         return false;
     }
     ledger->stored++;
-    ledger->errors += strcmp(row->outcome, "error") == 0;
+    if (strcmp(row->outcome, "error") == 0) {
+        ledger->errors++;
+        free(ledger->why);
+        ledger->why = text_shorten(row->detail ? row->detail : "", WHY_WIDTH);
+    }
     progress_count(&ledger->progress, row->outcome);
-    return ledger->errors < ERRORS_AT_FIRST || ledger->errors < ledger->stored ||
+    return ledger->errors != ERRORS_AT_FIRST || ledger_check(ledger);
+}
+
+bool ledger_check(const struct ledger *ledger)
+{
+    return !ledger->errors || ledger->errors < ledger->stored ||
            error_set(ledger->error,
-                     "the first %d experiments have all failed; the last one: %s",
-                     ERRORS_AT_FIRST, row->detail ? row->detail : "");
+                     "all experiments so far, %" PRIu64 ", have ended in errors; the "
+                     "last one: %s",
+                     ledger->errors, ledger->why);
 }
 
 /* One that is not carried out. */
@@ -180,20 +209,35 @@ bool ledger_store(struct ledger *ledger, const struct result_row *row)
 
 /* -- classes -- */
 
+/* The shard that carries out the first of a class answers for all of it: so a class
+ * costs one experiment however many shards there are. */
+static bool is_class_mine(struct ledger *ledger, uint64_t number,
+                          const struct pruned_class *class)
+{
+    bool done = ledger->states[number] == EXPERIMENT_DONE;
+    bool mine = is_mine(ledger, class->first);
+    progress_correct(&ledger->progress, is_mine(ledger, number), mine, done);
+    return mine;
+}
+
 static bool hear_class(struct ledger *ledger, uint64_t number, json_t *point)
 {
     const char *kind = json_string_value(json_object_get(point, "kind"));
     const char *key = json_string_value(json_object_get(point, "key"));
     bool done = ledger->states[number] == EXPERIMENT_DONE;
-    if (!is_mine(ledger, number) || !kind || !key) {
+    if (!kind || !key) {
         return true;
     }
     if (strcmp(kind, "overwritten") == 0 || strcmp(kind, "unused") == 0) {
-        return done || store_pruned(ledger, number, point, number, "not-activated");
+        return done || !is_mine(ledger, number) ||
+               store_pruned(ledger, number, point, number, "not-activated");
     }
     struct pruned_class *class = pruning_find(&ledger->pruning, key, number);
     if (!class) {
         return error_set(ledger->error, "out of memory for pruning");
+    }
+    if (!is_class_mine(ledger, number, class)) {
+        return true;
     }
     if (done) {
         return settle_class(ledger, number, ledger->outcomes[number]);

@@ -16,6 +16,14 @@ static double now_s(void)
     return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
 }
 
+void progress_announce(uint64_t experiments, double margin, double confidence)
+{
+    fprintf(stderr,
+            "faumachine: %" PRIu64 " experiments: any rate is known to %g percentage "
+            "points either way, at %g%% confidence\n",
+            experiments, margin * 100, confidence * 100);
+}
+
 void progress_begin(struct progress *progress, uint64_t planned, uint64_t before)
 {
     *progress = (struct progress){.planned = planned,
@@ -38,6 +46,19 @@ void progress_count(struct progress *progress, const char *outcome)
             progress->classes[i].count++;
             return;
         }
+    }
+}
+
+void progress_correct(struct progress *progress, unsigned before, unsigned now,
+                      bool done)
+{
+    progress->planned += now;
+    progress->planned -= before;
+    if (done) {
+        progress->done += now;
+        progress->done -= before;
+        progress->before += now;
+        progress->before -= before;
     }
 }
 

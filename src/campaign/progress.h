@@ -18,7 +18,13 @@ struct progress {
     } classes[PROGRESS_CLASSES]; /* in the order of their first coming */
 };
 
+/* How many experiments a margin takes, both given as a part of 1. */
+void progress_announce(uint64_t experiments, double margin, double confidence);
 void progress_begin(struct progress *progress, uint64_t planned, uint64_t before);
+/* There are `now` experiments where it was thought there were `before`; they are `done`
+ * since an earlier run. */
+void progress_correct(struct progress *progress, unsigned before, unsigned now,
+                      bool done);
 void progress_count(struct progress *progress, const char *outcome);
 /* Shows it if it is time. */
 void progress_show(struct progress *progress);

@@ -107,17 +107,18 @@ bool results_store_key(struct results *results, const char *key, const char *val
     return good;
 }
 
-static bool is_postgres(const char *name)
+bool results_is_file(const char *name)
 {
-    return strncmp(name, "postgresql://", 13) == 0 ||
-           strncmp(name, "postgres://", 11) == 0;
+    return strncmp(name, "postgresql://", 13) != 0 &&
+           strncmp(name, "postgres://", 11) != 0;
 }
 
 struct results *results_open(const char *name, enum results_mode mode,
                              struct error *error)
 {
-    struct sql_connection *sql = is_postgres(name) ? sql_open_postgres(name, error)
-                                                   : sql_open_sqlite(name, mode, error);
+    struct sql_connection *sql = results_is_file(name)
+                                     ? sql_open_sqlite(name, mode, error)
+                                     : sql_open_postgres(name, error);
     if (!sql) {
         return NULL;
     }
@@ -238,13 +239,24 @@ bool results_done(struct results *results, uint8_t *done, uint64_t planned,
     return good;
 }
 
+/* They are stored in the order of their numbers: of two processes that have the same
+ * ones, neither waits for a row of the other while that waits for one of its own. */
+static struct result_row *add_pending(struct results *results, int64_t number)
+{
+    struct result_row *row = &results->pending[results->pending_count++];
+    for (; row > results->pending && row[-1].number > number; row--) {
+        *row = row[-1];
+    }
+    return row;
+}
+
 bool results_add(struct results *results, const struct result_row *row,
                  struct error *error)
 {
     if (results->pending_count == RESULTS_BATCH && !results_flush(results, error)) {
         return false;
     }
-    copy_row(&results->pending[results->pending_count++], row);
+    copy_row(add_pending(results, row->number), row);
     return results->pending_count < RESULTS_BATCH || results_flush(results, error);
 }
 

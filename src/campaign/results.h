@@ -69,6 +69,9 @@ enum results_mode {
     RESULTS_CREATE, /* or is made */
 };
 
+/* Whether that is the name of a file. */
+bool results_is_file(const char *name);
+
 /* `name`: a file or a "postgresql://…". What is no database of a campaign, or of
  * another version, is refused, and is not changed. */
 struct results *results_open(const char *name, enum results_mode mode,

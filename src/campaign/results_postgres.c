@@ -16,13 +16,32 @@ enum { NUMBER_BYTES = 32 };
 struct postgres {
     struct sql_connection connection;
     PGconn *server;
+    bool connected; /* it was, at least */
 };
 
-/* What the server says may be several lines. */
-static bool fail(const struct postgres *postgres, struct error *error)
+/* What is no answer of the server, or that it is about to end (class 57 of PostgreSQL's
+ * Appendix A, Error Codes). `answer` may be NULL. */
+static bool has_gone(const struct postgres *postgres, const PGresult *answer)
 {
-    error_set(error, "'%s': %s", postgres->connection.name,
-              PQerrorMessage(postgres->server));
+    const char *code = PQresultErrorField(answer, PG_DIAG_SQLSTATE);
+    return postgres->connected &&
+           (code ? strncmp(code, "57P", 3) == 0
+                 : answer || PQstatus(postgres->server) == CONNECTION_BAD);
+}
+
+/* What the server says may be several lines. */
+static bool fail(const struct postgres *postgres, const PGresult *answer,
+                 struct error *error)
+{
+    const char *name = postgres->connection.name;
+    const char *text = PQerrorMessage(postgres->server);
+    if (has_gone(postgres, answer)) {
+        return error_set(error,
+                         "'%s': the server has gone (%.*s); what was stored is kept: "
+                         "give the same command again when it is back",
+                         name, (int)strcspn(text, "\n"), text);
+    }
+    error_set(error, "'%s': %s", name, text);
     size_t length = strlen(error->text);
     while (length && isspace((unsigned char)error->text[length - 1])) {
         error->text[--length] = '\0';
@@ -79,7 +98,7 @@ static bool postgres_run(struct sql_connection *connection,
     struct postgres *postgres = CONTAINER_OF(connection, struct postgres, connection);
     struct sql_value values[RESULT_COLUMNS];
     if (!send(postgres, query)) {
-        return fail(postgres, error);
+        return fail(postgres, NULL, error);
     }
     bool good = true, more = query->row;
     for (PGresult *answer; (answer = PQgetResult(postgres->server)); PQclear(answer)) {
@@ -94,10 +113,16 @@ static bool postgres_run(struct sql_connection *connection,
         case PGRES_COMMAND_OK:
             break;
         default:
-            good = fail(postgres, error);
+            good = fail(postgres, answer, error);
         }
     }
     return good;
+}
+
+/* Warnings that nobody has asked for; errors come by themselves. */
+static void ignore_notice(void *opaque, const char *text)
+{
+    (void)opaque, (void)text;
 }
 
 static void postgres_close(struct sql_connection *connection)
@@ -116,7 +141,8 @@ static const struct sql_class postgres_class = {
         "END FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
         "WHERE n.nspname = current_schema() AND c.relkind IN ('r', 'v', 'm', 'f', "
         "'p')",
-    .begin = "BEGIN",
+    /* What others have stored while this one waited is to be seen, too. */
+    .begin = "BEGIN ISOLATION LEVEL READ COMMITTED",
     .alone = "SELECT pg_advisory_xact_lock(1178686829)", /* "FAUm" */
     .run = postgres_run,
     .close = postgres_close,
@@ -149,6 +175,20 @@ static char *name_of(const char *address)
     return name;
 }
 
+/* A machine or a network that is off says nothing: the patience is limited, unless the
+ * address has limits of its own. */
+static PGconn *connect_to(const char *address)
+{
+    static const char *const keys[] = {
+        "connect_timeout",  "keepalives_idle", "keepalives_interval",
+        "tcp_user_timeout", "dbname",          NULL};
+    char seconds[NUMBER_BYTES], milliseconds[NUMBER_BYTES];
+    snprintf(seconds, sizeof(seconds), "%d", RESULTS_PATIENCE_MS / 1000);
+    snprintf(milliseconds, sizeof(milliseconds), "%d", RESULTS_PATIENCE_MS);
+    const char *const values[] = {seconds, seconds, "10", milliseconds, address, NULL};
+    return PQconnectdbParams(keys, values, true);
+}
+
 struct sql_connection *sql_open_postgres(const char *address, struct error *error)
 {
     struct postgres *postgres = calloc(1, sizeof(*postgres));
@@ -160,7 +200,8 @@ struct sql_connection *sql_open_postgres(const char *address, struct error *erro
     snprintf(patience, sizeof(patience), "%d", RESULTS_PATIENCE_MS);
     postgres->connection.class = &postgres_class;
     postgres->connection.name = name_of(address);
-    postgres->server = PQconnectdb(address);
+    postgres->server = connect_to(address);
+    PQsetNoticeProcessor(postgres->server, ignore_notice, NULL);
     const struct sql_value value = {.kind = SQL_TEXT, .text = patience};
     const struct sql_query query = {.text =
                                         "SELECT set_config('lock_timeout', $1, false)",
@@ -169,8 +210,9 @@ struct sql_connection *sql_open_postgres(const char *address, struct error *erro
     bool good = PQstatus(postgres->server) == CONNECTION_OK &&
                 PQsetClientEncoding(postgres->server, "UTF8") == 0;
     if (!good) {
-        fail(postgres, error);
+        fail(postgres, NULL, error);
     }
+    postgres->connected = good;
     if (!good || !postgres_run(&postgres->connection, &query, error)) {
         postgres_close(&postgres->connection);
         return NULL;

@@ -75,7 +75,7 @@ void row_fill(struct row *row, const json_t *message, unsigned worker)
     fill_injection(row, json_object_get(result, "faults"));
     row->row.detail = text_of(result, "detail");
     row->row.hash = text_of(result, "hash");
-    row->row.output = text_of(result, "output");
+    row->row.output = json_string_value(json_object_get(result, "output"));
     row->row.values = row->values;
     row->row.faults = row->faults;
     row->row.instructions = integer_of(result, "instructions");

@@ -167,6 +167,14 @@ static json_t *answer_run(struct worker *worker, const json_t *message)
                      "point", point);
 }
 
+static json_t *answer_point(struct worker *worker, const json_t *message)
+{
+    uint64_t number = number_of(message, "number");
+    return json_pack(
+        "{s:I,s:o}", "number", (json_int_t)number, "point",
+        survey_point(&worker->survey, number_of(message, "campaign_seed"), number));
+}
+
 static const struct {
     const char *name;
     json_t *(*answer)(struct worker *worker, const json_t *message);
@@ -174,6 +182,7 @@ static const struct {
     {"golden", answer_golden},
     {"survey", answer_survey},
     {"run", answer_run},
+    {"point", answer_point},
 };
 
 static json_t *answer(struct worker *worker, const json_t *message)

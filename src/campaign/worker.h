@@ -9,6 +9,7 @@
  *     {"do": "survey", "campaign_seed", "first", "count"} -> {"survey": [class, …]}
  *     {"do": "run", "number", "campaign_seed", "seed", "timeout_ns"}
  *                      -> {"number", "point", "result"}
+ *     {"do": "point", "number", "campaign_seed"} -> {"number", "point"}
  *
  * Points and classes are survey.h's.
  *

@@ -5,6 +5,7 @@
 
 #include "cli/campaign_replay.h"
 #include "cli/campaign_run.h"
+#include "cli/campaign_submit.h"
 #include "cli/run.h"
 
 enum { EXIT_PROBLEM = 1 };
@@ -15,6 +16,7 @@ static const struct {
 } commands[] = {
     {"run", "carry out a script's trial many times, each with another fault",
      run_campaign_run},
+    {"submit", "the same as a job array of a cluster", run_campaign_submit},
     {"replay", "carry out one of its experiments again, with gdb if you like",
      run_campaign_replay},
     {"report", "what a campaign has shown", run_campaign_report},

@@ -10,6 +10,7 @@
 #include "campaign/results.h"
 #include "cli/experiment_host.h"
 #include "cli/run.h"
+#include "cli/settings.h"
 #include "cli/words.h"
 #include "cpu/engines/engines.h"
 #include "host/confinement/confinement.h"
@@ -18,7 +19,6 @@ enum {
     EXIT_DONE = 0,
     EXIT_PROBLEM = 1,
     EXIT_UNEXPECTED = 2,
-    MAXIMUM_SETTINGS = 64,
     NAMES = 1,
 };
 
@@ -43,7 +43,7 @@ struct command {
     uint64_t number;
     bool help;
     struct experiment_options options;
-    const char *settings[MAXIMUM_SETTINGS];
+    const char *settings[SETTINGS_MAXIMUM];
     json_t *settings_json; /* owns them */
     struct experiment_setup setup;
     char *script, *fault, *outcome, *hash; /* as they were; NULL: none */
@@ -142,7 +142,7 @@ static bool take_settings(struct command *this, const char *text, struct error *
     json_array_foreach(this->settings_json, i, setting)
     {
         const char *value = json_string_value(setting);
-        if (!value || !strchr(value, '=') || i == MAXIMUM_SETTINGS) {
+        if (!value || !strchr(value, '=') || i == SETTINGS_MAXIMUM) {
             return error_set(error, "%s: its settings are no KEY=VALUE",
                              this->database);
         }
@@ -198,6 +198,13 @@ static bool look_up(struct command *this, struct results *results, struct error 
 
 static int report(const struct command *this, const struct experiment_result *result)
 {
+    struct error error;
+    if (!result->has_trial) {
+        error_set(&error, "%s: it does not come to its trial {…} any more%s%s",
+                  this->script, *result->detail ? ": " : "", result->detail);
+        cli_print_error(&error);
+        return EXIT_PROBLEM;
+    }
     char hash[EXPERIMENT_ID_BYTES];
     snprintf(hash, sizeof(hash), "%016" PRIx64, result->trial_hash);
     if (*result->detail) {
@@ -211,7 +218,7 @@ static int report(const struct command *this, const struct experiment_result *re
         printf("replay         it was not carried out: nothing to compare with\n");
         return EXIT_DONE;
     }
-    bool same = result->has_trial && strcmp(hash, this->hash) == 0;
+    bool same = strcmp(hash, this->hash) == 0;
     printf("replay         %s\n", same ? "the same end state" : "DIFFERENT");
     if (!same) {
         printf("  before       %s\n", this->hash);
@@ -228,7 +235,7 @@ static int replay(struct command *this, struct error *error)
     results_close(results);
     if (good) {
         this->options.start_paused = this->setup.gdb != NULL;
-        this->options.pause_when_injected = this->setup.gdb != NULL;
+        this->setup.stops_at_faults = true;
         good = experiment_setup_run(&this->setup, &this->options, NULL, NULL, result,
                                     error);
     }

@@ -12,6 +12,7 @@
 
 #include "cli/experiment_host.h"
 #include "cli/run.h"
+#include "cli/settings.h"
 #include "cpu/engines/engines.h"
 #include "host/confinement/confinement.h"
 
@@ -20,7 +21,6 @@ enum {
     EXIT_PROBLEM = 1,
     EXIT_UNEXPECTED = 2,
     EXIT_UNFINISHED = 3,
-    MAXIMUM_SETTINGS = 64,
     MAXIMUM_NAMES = 2,
     GRACE_S = 5, /* after the limit, for an orderly end */
     LIMIT_MAXIMUM_S = 1000000,
@@ -50,9 +50,7 @@ static const char usage[] =
 /* What the words say, and what belongs to the machine while there is one. */
 struct course {
     struct experiment_options options;
-    const char *settings[MAXIMUM_SETTINGS];
-    char *paths[MAXIMUM_SETTINGS]; /* of --set-file */
-    unsigned path_count;
+    struct settings settings;
     const char *names[MAXIMUM_NAMES];
     int name_count;
     char faults[8192]; /* of --fault, a line each */
@@ -67,40 +65,15 @@ typedef bool word_apply(struct course *course, const char *value, struct error *
 
 static bool apply_set(struct course *course, const char *value, struct error *error)
 {
-    struct experiment_options *options = &course->options;
     course->run_only = true;
-    if (*value == '=' || !strchr(value, '=')) {
-        return error_set(error, "experiment: --set %s: give KEY=VALUE", value);
-    }
-    if (options->setting_count == MAXIMUM_SETTINGS) {
-        return error_set(error, "experiment: --set: at most %d", MAXIMUM_SETTINGS);
-    }
-    course->settings[options->setting_count++] = value;
-    return true;
+    return settings_add(&course->settings, "experiment", value, error);
 }
 
 static bool apply_set_file(struct course *course, const char *value,
                            struct error *error)
 {
-    const char *equals = strchr(value, '=');
-    char *path = equals ? realpath(equals + 1, NULL) : NULL, *setting = NULL;
-    if (!equals) {
-        return error_set(error, "experiment: --set-file %s: give KEY=PATH", value);
-    }
-    if (!path) {
-        return error_set_errno(error, errno, "experiment: --set-file: '%s'",
-                               equals + 1);
-    }
-    if (asprintf(&setting, "%.*s=%s", (int)(equals - value), value, path) < 0) {
-        setting = NULL;
-    }
-    free(path);
-    if (!setting || !apply_set(course, setting, error)) {
-        free(setting);
-        return false;
-    }
-    course->paths[course->path_count++] = setting;
-    return true;
+    course->run_only = true;
+    return settings_add_file(&course->settings, "experiment", value, error);
 }
 
 /* Faults of the trial: lines. */
@@ -336,6 +309,8 @@ static int run(struct course *course, struct error *error)
     struct experiment_result result;
     int status = EXIT_PROBLEM;
     course->options.script = course->names[0];
+    course->options.settings = course->settings.values;
+    course->options.setting_count = course->settings.count;
     if (carry_out(course, &result, error)) {
         if (course->options.trial.faults && !result.has_trial) {
             fprintf(stderr, "faumachine: --fault: the script has not come to a trial "
@@ -399,8 +374,8 @@ int run_experiment(int count, char *const arguments[])
     if (!course) {
         return EXIT_PROBLEM;
     }
-    course->options = (struct experiment_options){
-        .settings = course->settings, .seed = 1, .limit_s = EXPERIMENT_LIMIT_S};
+    course->options =
+        (struct experiment_options){.seed = 1, .limit_s = EXPERIMENT_LIMIT_S};
     course->setup.sandbox = CONFINEMENT_POSSIBLE;
     if (!parse(course, count, arguments, &error)) {
         cli_print_error(&error);
@@ -411,9 +386,7 @@ int run_experiment(int count, char *const arguments[])
         status = course->replay ? replay(course, &error) : run(course, &error);
         status = cli_flush_output() ? EXIT_PROBLEM : status;
     }
-    for (unsigned i = 0; i < course->path_count; i++) {
-        free(course->paths[i]);
-    }
+    settings_free(&course->settings);
     free(course);
     return status;
 }

@@ -56,6 +56,7 @@ static bool wait_for_gdb(struct experiment_setup *setup, struct machine *machine
         setup->monitor ? gdb_server_create(machine, setup->monitor, setup->gdb, error)
                        : NULL;
     if (setup->gdb_server) {
+        gdb_server_keep_time(setup->gdb_server);
         fprintf(stderr, "faumachine: waiting for gdb: %s\n", setup->gdb);
     }
     return setup->gdb_server;
@@ -71,6 +72,14 @@ static bool start(void *opaque, struct machine *machine, struct error *error)
     }
     signals_set_machine(&setup->signals, machine);
     return true;
+}
+
+static void stop_for_gdb(void *opaque, struct machine *machine)
+{
+    const struct experiment_setup *setup = ((struct course *)opaque)->setup;
+    if (setup->gdb_server && gdb_server_waits(setup->gdb_server)) {
+        machine_pause(machine);
+    }
 }
 
 static void ended(void *opaque, struct machine *machine)
@@ -114,6 +123,7 @@ bool experiment_setup_run(struct experiment_setup *setup,
     const struct experiment_host host = {
         .configure = configure,
         .start = start,
+        .injected = setup->stops_at_faults ? stop_for_gdb : NULL,
         .ended = ended,
         .conduct = conducts ? conduct : NULL,
         .print = conducts ? NULL : print_line, /* not thousands of times */

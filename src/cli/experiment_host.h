@@ -13,9 +13,10 @@
 struct gdb_server;
 struct monitor;
 
-/* `gdb` and `sandbox` are the caller's to set. */
+/* The first ones are the caller's to set. */
 struct experiment_setup {
-    const char *gdb; /* wait for it there; NULL: none */
+    const char *gdb;      /* wait for it there; NULL: none */
+    bool stops_at_faults; /* for gdb, if that waits: right after each */
     bool sandbox;
     struct options machine_options;
     struct signals signals;

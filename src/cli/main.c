@@ -36,7 +36,7 @@ static int print_help(void)
          "       faumachine lockstep [options] [DISK]\n"
          "       faumachine image create|info|commit ...\n"
          "       faumachine experiment run|replay ...\n"
-         "       faumachine campaign report ...\n"
+         "       faumachine campaign run|submit|replay|report ...\n"
          "\n"
          "Runs a whole i386 PC in this process. DISK is an image, the same as\n"
          "-hda DISK. Options are spelled as QEMU does, with one dash or two:\n");

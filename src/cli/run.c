@@ -53,6 +53,7 @@ static int status_of(const struct machine_result *result)
     case MACHINE_END_RESET:
     case MACHINE_END_HALTED:
     case MACHINE_END_STOPPED:
+    case MACHINE_END_POWER_CUT:
     case MACHINE_END_BUDGET:
     case MACHINE_END_INTERRUPTED:
         break;

@@ -6,31 +6,46 @@
 #include <stdlib.h>
 #include <string.h>
 
+static const char *name_in(const char *argument)
+{
+    return argument + (argument[1] == '-' ? 2 : 1);
+}
+
+const struct word *words_find(const struct word *words, size_t word_count,
+                              const char *argument)
+{
+    const char *name = name_in(argument);
+    size_t length = strcspn(name, "=");
+    for (size_t i = 0; i < word_count; i++) {
+        if (strlen(words[i].name) == length &&
+            strncmp(words[i].name, name, length) == 0) {
+            return &words[i];
+        }
+    }
+    return NULL;
+}
+
 /* Applies the option at arguments[*index], and moves that to the last word it used. */
 static bool apply(const char *command, const struct word *words, size_t word_count,
                   void *opaque, int count, char *const arguments[], int *index,
                   struct error *error)
 {
     const char *argument = arguments[*index];
-    const char *name = argument + (argument[1] == '-' ? 2 : 1);
-    size_t length = strcspn(name, "=");
-    for (size_t i = 0; i < word_count; i++) {
-        if (strlen(words[i].name) != length ||
-            strncmp(words[i].name, name, length) != 0) {
-            continue;
-        }
-        const char *value = name[length] ? name + length + 1 : NULL;
-        if (words[i].flag) {
-            return value ? error_set(error, "%s: %s has no value", command, argument)
-                         : words[i].apply(opaque, NULL, error);
-        }
-        if (!value && ++*index == count) {
-            return error_set(error, "%s: %s needs a value", command, argument);
-        }
-        return words[i].apply(opaque, value ? value : arguments[*index], error);
+    const struct word *word = words_find(words, word_count, argument);
+    const char *equals = strchr(argument, '=');
+    const char *value = equals ? equals + 1 : NULL;
+    if (!word) {
+        return error_set(error, "%s: %s: unknown option; -help lists them", command,
+                         argument);
     }
-    return error_set(error, "%s: %s: unknown option; -help lists them", command,
-                     argument);
+    if (word->flag) {
+        return value ? error_set(error, "%s: %s has no value", command, argument)
+                     : word->apply(opaque, NULL, error);
+    }
+    if (!value && ++*index == count) {
+        return error_set(error, "%s: %s needs a value", command, argument);
+    }
+    return word->apply(opaque, value ? value : arguments[*index], error);
 }
 
 bool words_parse(const char *command, const struct word *words, size_t word_count,

@@ -12,6 +12,10 @@ struct word {
     bool (*apply)(void *opaque, const char *value, struct error *error);
 };
 
+/* The row of an option as it was given, "--name" or "--name=value". NULL: none. */
+const struct word *words_find(const struct word *words, size_t word_count,
+                              const char *argument);
+
 /* Reads all arguments: options are applied, and `names` filled with the other words;
  * NULL: there are less. */
 bool words_parse(const char *command, const struct word *words, size_t word_count,

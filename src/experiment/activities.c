@@ -268,6 +268,9 @@ static void run_machine(struct experiment *experiment)
     case MACHINE_END_DEBUG_EXIT:
         experiment->end = "debug-exit";
         break;
+    case MACHINE_END_POWER_CUT:
+        experiment->end = "power-cut";
+        break;
     case MACHINE_END_STOPPED:
         experiment_finish(experiment, "stopped", "the user has stopped it");
         break;
@@ -373,6 +376,7 @@ static int wait_end(lua_State *lua)
 static int spawn(lua_State *lua)
 {
     struct experiment *experiment = experiment_of(lua);
+    script_needs_activity(lua);
     luaL_checktype(lua, 1, LUA_TFUNCTION);
     lua_State *thread = lua_newthread(lua);
     lua_pushvalue(lua, 1);
@@ -390,6 +394,7 @@ static int spawn(lua_State *lua)
 static int finish(lua_State *lua)
 {
     struct experiment *experiment = experiment_of(lua);
+    script_needs_activity(lua);
     experiment->result->by_script = lua_toboolean(lua, 3);
     experiment_finish(experiment, luaL_checkstring(lua, 1), luaL_optstring(lua, 2, ""));
     return lua_yield(lua, 0);

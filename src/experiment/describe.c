@@ -93,11 +93,11 @@ static const char *console_specification(struct experiment *experiment,
     return experiment->arguments[experiment->argument_count++] = strdup(text);
 }
 
-static void pause_machine(void *opaque, const struct fault *fault)
+static void tell_of_injection(void *opaque, const struct fault *fault)
 {
-    struct experiment *experiment = opaque;
+    const struct experiment *experiment = opaque;
     (void)fault;
-    machine_pause(experiment->machine);
+    experiment->host->injected(experiment->host->opaque, experiment->machine);
 }
 
 static bool create(struct experiment *experiment, struct machine_config *config,
@@ -123,8 +123,8 @@ static bool create(struct experiment *experiment, struct machine_config *config,
     snprintf(experiment->result->engine, sizeof(experiment->result->engine), "%s",
              config->engine);
     faults->seed = experiment->options->seed;
-    if (experiment->options->pause_when_injected) {
-        faults->injected = pause_machine;
+    if (host->injected) {
+        faults->injected = tell_of_injection;
         faults->opaque = experiment;
     }
     experiment->faults = faults_create(experiment->machine, faults, error);

@@ -41,7 +41,6 @@ struct experiment_options {
     const char *results;      /* a file to append to; or NULL */
     unsigned limit_s;         /* of host time; 0: none */
     bool start_paused;        /* for a debugger */
-    bool pause_when_injected; /* likewise: the next instruction is not begun */
     struct trial_order trial; /* if it is carried out just once */
 };
 
@@ -54,6 +53,9 @@ struct experiment_host {
                       struct error *error);
     /* Everything is open: powers the machine on, and gives up what is not needed. */
     bool (*start)(void *opaque, struct machine *machine, struct error *error);
+    /* A fault has just come, and the next instruction is not begun; lock held. NULL:
+     * nobody looks. */
+    void (*injected)(void *opaque, struct machine *machine);
     /* The machine does not run any more, and is about to be destroyed. */
     void (*ended)(void *opaque, struct machine *machine);
     /* The script has come to its trial, which this repeats as it likes (trial.h); then

@@ -71,6 +71,7 @@ enum { TRIAL_FAULT_BYTES = 1024 };
 /* What trial {…} is to repeat. */
 struct trial {
     bool exists;
+    bool over;               /* it has been carried out, once */
     int run, draw, put_back; /* references of Lua; LUA_NOREF: none */
     json_t *space;
     uint64_t timeout_ns;
@@ -132,7 +133,10 @@ void script_where(lua_State *lua, char *text, size_t bytes);
 /* Ends the activity with an error at that place. */
 _Noreturn void script_raise(lua_State *lua, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
-/* An error in the script if there is none. */
+/* An error in the script if it is not an activity that asks: between two runs of a
+ * trial, faults() has nothing but Lua. */
+void script_needs_activity(lua_State *lua);
+/* Likewise, and an error if there is none. */
 struct machine *script_machine(lua_State *lua);
 /* "1.5 s" in ns; false if it is none. */
 bool script_parse_duration(const char *text, uint64_t *duration_ns);

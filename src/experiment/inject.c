@@ -100,6 +100,7 @@ static int report_fault(lua_State *lua)
 {
     struct experiment *experiment = experiment_of(lua);
     lua_Integer number = luaL_checkinteger(lua, 1);
+    script_needs_activity(lua);
     waypoints_give_up(experiment);
     json_t *reports = experiment->machine ? injection_reports(experiment) : NULL;
     json_t *report = json_array_get(reports, (size_t)number); /* NULL: none such */

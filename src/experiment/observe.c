@@ -26,6 +26,7 @@ static int instructions(lua_State *lua)
 static int machine_end(lua_State *lua)
 {
     const struct experiment *experiment = experiment_of(lua);
+    script_needs_activity(lua);
     if (!experiment->end && !experiment->halted) {
         lua_pushnil(lua);
         return 1;

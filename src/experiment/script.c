@@ -23,6 +23,8 @@
 enum {
     MEMORY_MAXIMUM = SCRIPT_MEMORY_MIB << 20,
     CHECK_EVERY = 100000, /* steps of Lua's machine, between two looks at the limit */
+    RECORD_MAXIMUM = 16 << 10,
+    RECORD_OVERHEAD = 32, /* of a value */
 };
 
 struct experiment *experiment_of(lua_State *lua)
@@ -56,9 +58,18 @@ void script_raise(lua_State *lua, const char *format, ...)
     abort(); /* lua_error() does not return */
 }
 
+void script_needs_activity(lua_State *lua)
+{
+    if (!experiment_of(lua)->running) {
+        script_raise(lua, "faults() draws a fault before a run begins: it cannot look "
+                          "at the machine, wait, or judge");
+    }
+}
+
 struct machine *script_machine(lua_State *lua)
 {
     struct experiment *experiment = experiment_of(lua);
+    script_needs_activity(lua);
     if (!experiment->machine) {
         script_raise(lua,
                      "there is no machine yet: describe one first, by machine {…}");
@@ -171,11 +182,25 @@ static int print(lua_State *lua)
     return 0;
 }
 
+/* Of names and texts; a worker of a campaign has to tell them in one message. */
+static size_t recorded_bytes(json_t *values)
+{
+    const char *name;
+    json_t *value;
+    size_t bytes = 0;
+    json_object_foreach(values, name, value)
+    {
+        bytes += strlen(name) + json_string_length(value) + RECORD_OVERHEAD;
+    }
+    return bytes;
+}
+
 /* record(name, number, string or boolean) */
 static int record(lua_State *lua)
 {
     json_t *values = experiment_of(lua)->result->values, *value = NULL;
     const char *name = luaL_checkstring(lua, 1);
+    script_needs_activity(lua);
     if (lua_isinteger(lua, 2)) {
         value = json_integer(lua_tointeger(lua, 2));
     } else if (lua_type(lua, 2) == LUA_TNUMBER) {
@@ -188,6 +213,10 @@ static int record(lua_State *lua)
     if (!value || json_object_set_new(values, name, value) != 0) {
         script_raise(
             lua, "record: '%s' is to be a number, a boolean or a text in UTF-8", name);
+    }
+    if (recorded_bytes(values) > RECORD_MAXIMUM) {
+        script_raise(lua, "record: '%s' is too much: there are %d KiB in all", name,
+                     RECORD_MAXIMUM >> 10);
     }
     return 0;
 }

@@ -79,6 +79,9 @@ static int request_trial(lua_State *lua)
     struct trial *trial = &experiment->trial;
     struct error error;
     struct machine *machine = script_machine(lua);
+    if (trial->over) {
+        script_raise(lua, "trial: there has been one, and a script has one");
+    }
     if (trial->exists || experiment->running != experiment->activities ||
         experiment->activities->next) {
         script_raise(lua, "trial: there can be one at a time, and no other activity "
@@ -177,6 +180,13 @@ bool trial_draws(const struct experiment *experiment)
     return experiment->trial.draw != LUA_NOREF;
 }
 
+/* Lua is as it was when the trial was begun. On failure, an error is on the stack. */
+static int put_lua_back(struct experiment *experiment)
+{
+    lua_rawgeti(experiment->lua, LUA_REGISTRYINDEX, experiment->trial.put_back);
+    return lua_pcall(experiment->lua, 0, 0, 0);
+}
+
 /* Numbers that are close to each other give other numbers. */
 static uint64_t mix(uint64_t seed, uint64_t number)
 {
@@ -189,11 +199,15 @@ char *trial_draw(struct experiment *experiment, uint64_t seed, uint64_t number,
 {
     lua_State *lua = experiment->lua;
     char *texts = NULL;
-    experiment->random_state = mix(seed, number);
-    lua_rawgeti(lua, LUA_REGISTRYINDEX, experiment->trial.draw);
-    lua_pushinteger(lua, (lua_Integer)number);
-    lua_pushinteger(lua, (lua_Integer)instruction);
-    if (lua_pcall(lua, 2, 1, 0) == LUA_OK) {
+    int status = put_lua_back(experiment); /* who has run before, and what it left */
+    if (status == LUA_OK) {
+        experiment->random_state = mix(seed, number);
+        lua_rawgeti(lua, LUA_REGISTRYINDEX, experiment->trial.draw);
+        lua_pushinteger(lua, (lua_Integer)number);
+        lua_pushinteger(lua, (lua_Integer)instruction);
+        status = lua_pcall(lua, 2, 1, 0);
+    }
+    if (status == LUA_OK) {
         texts = strdup(lua_tostring(lua, -1));
     } else {
         const char *message = lua_tostring(lua, -1);
@@ -211,7 +225,6 @@ static bool begin_again(struct experiment *experiment, uint64_t seed,
                         const struct checkpoint *checkpoint)
 {
     struct trial *trial = &experiment->trial;
-    lua_State *lua = experiment->lua;
     struct error error;
     lock_take(machine_lock(experiment->machine));
     timer_cancel(&experiment->wait_timer);
@@ -229,10 +242,9 @@ static bool begin_again(struct experiment *experiment, uint64_t seed,
     console_records_return(experiment);
     experiment->end = NULL;
     experiment->halted = false;
-    lua_rawgeti(lua, LUA_REGISTRYINDEX, trial->put_back);
-    int status = lua_pcall(lua, 0, 0, 0);
+    int status = put_lua_back(experiment);
     if (status != LUA_OK) {
-        activities_fail(experiment, lua, status);
+        activities_fail(experiment, experiment->lua, status);
     }
     return status == LUA_OK;
 }
@@ -410,4 +422,5 @@ void trial_conduct(struct experiment *experiment)
     merge(experiment, once);
     free(once);
     trial_free(experiment);
+    experiment->trial.over = true;
 }

@@ -110,7 +110,7 @@ end
 
 -- Carries out `run`, once or, in a campaign, again and again with other faults.
 function trial(description)
-    check_options("trial", description, {
+    description = check_options("trial", description, {
         faults = "any", run = "function", timeout = "duration",
     })
     check("trial: run", description.run, "function")

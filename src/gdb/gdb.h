@@ -21,6 +21,12 @@ struct gdb_server;
  * does not allow it. */
 struct gdb_server *gdb_server_create(struct machine *machine, struct monitor *monitor,
                                      const char *place, struct error *error);
+/* Steps are like other instructions: time passes, interrupts come. Else they do not, as
+ * with QEMU, so that the run is another one than without gdb. Before the event loop
+ * runs. */
+void gdb_server_keep_time(struct gdb_server *server);
+/* Whether gdb has let the machine go, and waits for it to stop. */
+bool gdb_server_waits(const struct gdb_server *server);
 /* The event loop has been stopped. NULL is fine. */
 void gdb_server_destroy(struct gdb_server *server);
 

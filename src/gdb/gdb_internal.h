@@ -30,7 +30,7 @@ struct gdb_server {
     bool waits;        /* gdb has let the machine go and waits for it to stop */
     bool interrupted;  /* by Ctrl-C */
     bool physical;     /* addresses are */
-    unsigned step_bits;
+    unsigned first_step_bits, step_bits; /* as a client finds them, and has them */
 
     enum packet_state state;
     uint8_t sum, expected_sum;

@@ -166,7 +166,7 @@ static void opened(void *opaque)
     server->connected = true;
     server->acknowledges = true;
     server->waits = server->physical = false;
-    server->step_bits = STEP_ENABLED | STEP_NO_INTERRUPTS | STEP_NO_TIME;
+    server->step_bits = server->first_step_bits;
     server->state = PACKET_NONE;
     machine_pause(server->machine);
 }
@@ -223,6 +223,7 @@ struct gdb_server *gdb_server_create(struct machine *machine, struct monitor *mo
     }
     server->machine = machine;
     server->monitor = monitor;
+    server->first_step_bits = STEP_ENABLED | STEP_NO_INTERRUPTS | STEP_NO_TIME;
     server->observer = (struct machine_observer){.notify = on_event, .opaque = server};
     server->character = open_place(server, place, error);
     if (!server->character) {
@@ -238,6 +239,16 @@ struct gdb_server *gdb_server_create(struct machine *machine, struct monitor *mo
                                              .opaque = server,
                                          });
     return server;
+}
+
+void gdb_server_keep_time(struct gdb_server *server)
+{
+    server->first_step_bits = STEP_ENABLED;
+}
+
+bool gdb_server_waits(const struct gdb_server *server)
+{
+    return server->waits;
 }
 
 void gdb_server_destroy(struct gdb_server *server)

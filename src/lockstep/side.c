@@ -207,6 +207,7 @@ void side_describe(const struct side *side, char *text, size_t bytes)
         [MACHINE_END_RESET] = "the guest has reset the machine",
         [MACHINE_END_HALTED] = "the CPU has halted for good",
         [MACHINE_END_STOPPED] = "stopped",
+        [MACHINE_END_POWER_CUT] = "power cut",
         [MACHINE_END_BUDGET] = "runs",
         [MACHINE_END_INTERRUPTED] = "runs",
         [MACHINE_END_HOST_ERROR] = "the host failed",

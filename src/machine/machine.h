@@ -112,6 +112,7 @@ enum machine_end {
     MACHINE_END_HALTED,      /* with halt_ends */
     MACHINE_END_DEBUG_EXIT,  /* `exit_code` holds (value << 1) | 1 */
     MACHINE_END_STOPPED,     /* machine_stop() */
+    MACHINE_END_POWER_CUT,   /* by a fault */
     MACHINE_END_BUDGET,      /* as many instructions as asked for were retired */
     MACHINE_END_INTERRUPTED, /* machine_interrupt() */
     MACHINE_END_HOST_ERROR,  /* the host failed us: see `error` */

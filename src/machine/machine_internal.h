@@ -128,6 +128,7 @@ struct machine {
     pthread_cond_t wake;  /* the CPU's thread sleeps on it in HLT; with `lock` */
     int stop_fd;          /* eventfd: machine_stop() */
     bool stop_requested;
+    bool power_cut; /* why it is to stop */
     bool powered_on;
     enum machine_state state;
     unsigned holds;      /* machine_hold() */

@@ -214,8 +214,8 @@ static bool attend(struct machine *machine, struct machine_result *result)
         return true;
     }
     if (machine->stop_requested) {
-        machine->stop_requested = false;
-        result->end = MACHINE_END_STOPPED;
+        result->end = machine->power_cut ? MACHINE_END_POWER_CUT : MACHINE_END_STOPPED;
+        machine->stop_requested = machine->power_cut = false;
         return true;
     }
     if (machine->halted_for_good) {

@@ -82,6 +82,7 @@ void machine_cut_power(struct machine *machine, bool restart)
 {
     disks_settle(machine);
     if (!restart) {
+        machine->power_cut = true;
         machine_quit(machine, "host-power-cut");
         return;
     }

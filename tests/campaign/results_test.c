@@ -21,7 +21,13 @@
 
 #include "campaign/results.h"
 
-enum { PLANNED = 2000, WRITERS = 3, BOTH = 2, CHILD_FAILED = 99 };
+enum {
+    PLANNED = 2000,
+    WRITERS = 3,
+    BOTH = 2,
+    SAME = 20 * RESULTS_BATCH,
+    CHILD_FAILED = 99
+};
 
 static char folder[] = "/tmp/faumachine-results-XXXXXX";
 static unsigned databases; /* made so far */
@@ -328,6 +334,50 @@ static void test_writers(void **state)
     free(name);
 }
 
+/* In a process of its own: all batches, each from one end or from the other. */
+static void write_same(const char *name, bool downwards)
+{
+    struct results *results = results_open(name, RESULTS_CREATE, &error);
+    bool good = results;
+    for (int64_t first = 0; good && first < SAME; first += RESULTS_BATCH) {
+        for (int64_t i = 0; good && i < RESULTS_BATCH; i++) {
+            struct result_row row =
+                make_row(first + (downwards ? RESULTS_BATCH - 1 - i : i));
+            good = results_add(results, &row, &error);
+        }
+    }
+    results_close(results);
+    if (!good) {
+        fprintf(stderr, "%s: %s\n", downwards ? "downwards" : "upwards", error.text);
+    }
+    _exit(good ? 0 : CHILD_FAILED);
+}
+
+/* One that was given up for dead, and the one that took its place: they do not end up
+ * waiting for each other. */
+static void test_same_rows(void **state)
+{
+    (void)state;
+    uint8_t done[SAME];
+    int status;
+    uint64_t count;
+    char *name = new_name();
+    for (unsigned i = 0; i < BOTH; i++) {
+        if (fork() == 0) {
+            write_same(name, i);
+        }
+    }
+    for (unsigned i = 0; i < BOTH; i++) {
+        assert_true(wait(&status) > 0);
+        assert_int_equal(status, 0);
+    }
+    struct results *results = open_good(name, RESULTS_READ);
+    assert_true(results_done(results, done, SAME, &count, &error));
+    assert_int_equal(count, SAME);
+    results_close(results);
+    free(name);
+}
+
 static void write_on(const char *name, int pipe_end)
 {
     struct results *results = results_open(name, RESULTS_CREATE, &error);
@@ -620,11 +670,11 @@ static int remove_folder(void **state)
 int main(void)
 {
     const struct CMUnitTest everywhere[] = {
-        cmocka_unit_test(test_keys),    cmocka_unit_test(test_order),
-        cmocka_unit_test(test_resume),  cmocka_unit_test(test_first_stays),
-        cmocka_unit_test(test_batches), cmocka_unit_test(test_columns),
-        cmocka_unit_test(test_writers), cmocka_unit_test(test_slow_reader),
-        cmocka_unit_test(test_kill),
+        cmocka_unit_test(test_keys),        cmocka_unit_test(test_order),
+        cmocka_unit_test(test_resume),      cmocka_unit_test(test_first_stays),
+        cmocka_unit_test(test_batches),     cmocka_unit_test(test_columns),
+        cmocka_unit_test(test_writers),     cmocka_unit_test(test_same_rows),
+        cmocka_unit_test(test_slow_reader), cmocka_unit_test(test_kill),
     };
     const struct CMUnitTest files[] = {
         cmocka_unit_test(test_no_files),       cmocka_unit_test(test_foreign_files),

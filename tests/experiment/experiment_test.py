@@ -259,7 +259,7 @@ class Driving(TestCase):
         self.refuse(table % 'expect = {"READY", "READY"}', 2, 'wait_for "READY": not within')
         self.refuse(table % 'never = {"EADY"}, ending = "halted"', 2,
                   '"EADY" was never to be seen')
-        self.refuse(table % 'fault = "target=ram"', 1, "FAULT")
+        self.refuse(table % 'fault = "target=ram"', 1, "the models are")
 
 
 class Mistakes(TestCase):

@@ -199,7 +199,7 @@ static const struct row {
     {"clock", "drift", "name=rtc,ppm=1000000", SLOT_CLOCK, MOVES, 0, 0, 0},
     {"clock", "jump", "name=rtc,by=1s", SLOT_CLOCK, STAYS, 1000000000, 0, 0},
     {"clock", "stop", "name=rtc", SLOT_CLOCK, MOVES, 0, 0, 0},
-    {"power", "cut", "", SLOTS, ENDS, MACHINE_END_STOPPED, 0, 0},
+    {"power", "cut", "", SLOTS, ENDS, MACHINE_END_POWER_CUT, 0, 0},
     {"power", "reset", "", SLOTS, ENDS, MACHINE_END_RESET, 0, 0},
 };
 

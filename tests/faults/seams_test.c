@@ -559,7 +559,7 @@ static void small_cache(void **state)
     }
     assert_true(holds(world->sectors[12], 0xbb));
     assert_true(holds(world->sectors[13], 13));
-    assert_int_equal(machine_run(world->machine, 10000).end, MACHINE_END_STOPPED);
+    assert_int_equal(machine_run(world->machine, 10000).end, MACHINE_END_POWER_CUT);
     assert_int_equal(world->machine->cpu.retired, 5000);
     assert_true(holds(world->sectors[14], 14));
 }

@@ -20,11 +20,19 @@ _faumachine_experiment()
         mapfile -t COMPREPLY < <(compgen -W "tcp::1234 unix:" -- "$current")
         return
         ;;
+    --fault)
+        compopt -o nospace
+        mapfile -t COMPREPLY < <(compgen -W "target=" -- "$current")
+        return
+        ;;
     --set | --set-file | --seed | --limit) return ;;
     esac
     if [[ $current == -* ]]; then
-        mapfile -t COMPREPLY < <(compgen -W "--set --set-file --seed --results --engine
-            --log --limit --gdb --sandbox" -- "$current")
+        local options="--results --engine --log --limit --gdb --sandbox"
+        if [[ ${COMP_WORDS[2]} == run ]]; then
+            options+=" --set --set-file --seed --fault"
+        fi
+        mapfile -t COMPREPLY < <(compgen -W "$options" -- "$current")
         return
     fi
     mapfile -t COMPREPLY < <(compgen -f -- "$current")
@@ -33,9 +41,28 @@ _faumachine_experiment()
 
 _faumachine_campaign()
 {
+    if [[ ${COMP_WORDS[2]} == submit && $current == -* ]]; then
+        mapfile -t COMPREPLY < <(compgen -W "--slurm --db -n -j --seed --set --set-file --engine
+            --prune --waypoints --limit --sandbox --tasks --array-limit --cpus-per-task --time
+            --partition --requeue --slurm-option --logs --output --dry-run" -- "$current")
+        return
+    fi
     case $previous in
     campaign)
-        mapfile -t COMPREPLY < <(compgen -W "report" -- "$current")
+        mapfile -t COMPREPLY < <(compgen -W "run replay report submit" -- "$current")
+        return
+        ;;
+    --engine)
+        mapfile -t COMPREPLY < <(compgen -W "jit interpreter" -- "$current")
+        return
+        ;;
+    --sandbox)
+        mapfile -t COMPREPLY < <(compgen -W "on off" -- "$current")
+        return
+        ;;
+    --gdb)
+        compopt -o nospace
+        mapfile -t COMPREPLY < <(compgen -W "tcp::1234 unix:" -- "$current")
         return
         ;;
     --interval)
@@ -50,10 +77,21 @@ _faumachine_campaign()
         mapfile -t COMPREPLY < <(compgen -W "sdc,crash,hang" -- "$current")
         return
         ;;
+    -n | --margin | -j | --seed | --set | --set-file | --waypoints | --shard | --limit)
+        return
+        ;;
     esac
     if [[ $current == -* ]]; then
-        mapfile -t COMPREPLY < <(compgen -W "--db --html --csv --confidence --interval
-            --failures" -- "$current")
+        local options=--db
+        case ${COMP_WORDS[2]} in
+        run)
+            options+=" -n --margin -j --seed --set --set-file --engine --prune --waypoints
+                --shard --limit --sandbox"
+            ;;
+        replay) options+=" --log --gdb --engine --sandbox" ;;
+        report) options+=" --html --csv --confidence --interval --failures" ;;
+        esac
+        mapfile -t COMPREPLY < <(compgen -W "$options" -- "$current")
         return
     fi
     mapfile -t COMPREPLY < <(compgen -f -- "$current")
