@@ -217,7 +217,8 @@ size_t machine_console_type(struct machine *machine, unsigned console,
 bool machine_consoles_have_input(const struct machine *machine)
 {
     for (unsigned i = 0; i < MACHINE_SERIAL_LINES; i++) {
-        if (machine->uarts[i] && character_input_waits(machine->consoles[i].character)) {
+        if (machine->uarts[i] &&
+            character_input_waits(machine->consoles[i].character)) {
             return true;
         }
     }
