@@ -66,18 +66,17 @@ static void push_copy(lua_State *lua, int index)
 /* Tables of plain rows that the same function has made. */
 static bool equal_rows(lua_State *lua, int a, int b)
 {
-    bool equal = true;
-    for (lua_pushnil(lua); equal && lua_next(lua, a) != 0; lua_pop(lua, 1)) {
+    for (lua_pushnil(lua); lua_next(lua, a) != 0; lua_pop(lua, 1)) {
         lua_pushvalue(lua, -2);
         lua_rawget(lua, b);
-        equal = lua_rawequal(lua, -1, -2);
+        bool equal = lua_rawequal(lua, -1, -2);
         lua_pop(lua, 1);
         if (!equal) {
             lua_pop(lua, 2);
-            break;
+            return false;
         }
     }
-    return equal;
+    return true;
 }
 
 static bool equal(lua_State *lua, int a, int b)
@@ -303,6 +302,7 @@ void trial_lay_waypoints(struct experiment *experiment, unsigned most,
     this->exceptions = machine_cpu(experiment->machine)->statistics->exceptions;
     if (this->spoiled || this->golden.trial_hash != golden->trial_hash ||
         !keep_output(experiment)) {
+        luaL_unref(experiment->lua, LUA_REGISTRYINDEX, this->log);
         waypoints_free(experiment);
     }
 }
@@ -471,6 +471,7 @@ bool waypoints_begin_run(struct experiment *experiment, const struct trial_order
     if (this->mode == WAYPOINTS_LAYING) {
         return true;
     }
+    this->mode = WAYPOINTS_OFF;
     if (waypoint && !return_to(experiment, waypoint)) {
         return false;
     }

@@ -157,6 +157,11 @@ class Waypoints(unittest.TestCase):
         self.assertGreaterEqual(len(outcomes - {"error"}), 3, outcomes)
         self.assertNotIn("error", outcomes)
 
+    def test_short(self):
+        """Runs are over before the golden run would be."""
+        outcomes = self.compare(DRAWN.replace("6 ms", "0.9 ms"), EXPERIMENTS)
+        self.assertEqual({"hang"}, outcomes)
+
     def test_own_faults(self):
         """There are no waypoints where the golden run has faults of its own."""
         self.assertNotIn("error", self.compare(INJECTS, 12))
