@@ -212,7 +212,7 @@ static int report(const struct command *this, const struct experiment_result *re
     }
     printf("experiment     %" PRIu64 ": %s\n", this->number, this->outcome);
     printf("fault          %s\n", this->fault);
-    printf("outcome now    %s\n", result->outcome);
+    printf("script says    %s\n", result->outcome);
     printf("end state      %s\n", hash);
     if (!this->hash) {
         printf("replay         it was not carried out: nothing to compare with\n");
