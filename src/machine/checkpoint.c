@@ -22,7 +22,7 @@ struct checkpoint {
     struct memory_image *memory;
     struct state_buffer state;
     struct block_layer *disks[DISKS_PLACES]; /* NULL: nothing that can be written */
-    unsigned media_changes;
+    struct media_contents media;
     uint32_t cables; /* that are plugged in: networks_cables() */
 };
 
@@ -106,7 +106,7 @@ static void freeze_disks(struct checkpoint *checkpoint)
         struct block_backend *backend = writable_disk(checkpoint->machine, i);
         checkpoint->disks[i] = backend ? block_freeze(backend) : NULL;
     }
-    checkpoint->media_changes = checkpoint->machine->media.changes;
+    media_hold(checkpoint->machine, &checkpoint->media);
     checkpoint->cables = networks_cables(checkpoint->machine);
 }
 
@@ -129,6 +129,7 @@ static void release(struct checkpoint *checkpoint)
     for (unsigned i = 0; i < DISKS_PLACES; i++) {
         block_layer_release(checkpoint->disks[i]);
     }
+    media_let_go(machine, &checkpoint->media);
     free(checkpoint);
     if (--all->count == 0) {
         stop_tracking(machine);
@@ -233,10 +234,6 @@ static bool restore(struct machine *machine, const struct checkpoint *checkpoint
     struct checkpoints *all = machine->checkpoints;
     struct ram *rams[CHECKPOINT_RAMS];
     struct translation_mode before;
-    if (checkpoint->media_changes != machine->media.changes) {
-        return error_set(error, "the checkpoint is from before media were changed in "
-                                "drives: put back what was there, and take another");
-    }
     disks_settle(machine);
     if (!disks_are_idle(machine, error)) {
         return false;
@@ -249,8 +246,9 @@ static bool restore(struct machine *machine, const struct checkpoint *checkpoint
         &all->pool, rams, all->base, checkpoint->memory, forget_changed_code, machine);
     bool tracked = track_from(machine, checkpoint->memory, error);
     assert(tracked); /* there is room already */
-    networks_set_cables(machine,
-                        checkpoint->cables); /* cards hear of it: before them */
+    /* Devices hear of these, so their own state comes after it. */
+    networks_set_cables(machine, checkpoint->cables);
+    media_put_back(machine, &checkpoint->media);
     machine_state_restore(machine, &checkpoint->state);
     restore_disks(checkpoint);
     flush_translations(machine, flush_waits, &before);
@@ -286,7 +284,7 @@ uint64_t checkpoint_hash(struct machine *machine, const struct checkpoint *check
 
 static bool disks_are_now(const struct checkpoint *checkpoint)
 {
-    bool same = checkpoint->media_changes == checkpoint->machine->media.changes;
+    bool same = media_are(checkpoint->machine, &checkpoint->media);
     for (unsigned i = 0; same && i < DISKS_PLACES; i++) {
         same =
             !checkpoint->disks[i] ||

@@ -25,8 +25,9 @@ struct checkpoint;
 /* The machine is powered on. NULL with one line in `error` if a disk is written to its
  * image, or the host is out of memory. */
 struct checkpoint *checkpoint_take(struct machine *machine, struct error *error);
-/* To any checkpoint of this machine, as often as one likes. Fails, and changes nothing,
- * if a medium has been changed in a drive since. */
+/* To any checkpoint of this machine, as often as one likes; the media that were in its
+ * drives are in there again. Fails, and changes nothing, if the host has failed
+ * requests of a disk. */
 bool checkpoint_restore(struct machine *machine, const struct checkpoint *checkpoint,
                         struct error *error);
 /* Hash of the machine's state, and of the pages of memory that differ from those of the

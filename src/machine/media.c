@@ -6,14 +6,37 @@
 #include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { IRQ_FLOPPY = 6 };
 
+/* A medium that may come back, as checkpoints have it. */
+struct media_hold {
+    struct media_hold *next;
+    struct block_backend *backend;
+    unsigned uses;
+    bool in_drive; /* or on its way there, or pulled */
+};
+
+/* Where it is, or where it would go. */
+static struct media_hold **find_hold(struct machine *machine,
+                                     const struct block_backend *backend)
+{
+    struct media_hold **place = &machine->media.holds;
+    while (*place && (*place)->backend != backend) {
+        place = &(*place)->next;
+    }
+    return place;
+}
+
 static void close_backend(struct machine *machine, struct block_backend *backend)
 {
+    struct media_hold *hold = backend ? *find_hold(machine, backend) : NULL;
     struct error error;
-    if (!block_close(backend, &error)) {
+    if (hold) {
+        hold->in_drive = false; /* closed when it is let go */
+    } else if (!block_close(backend, &error)) {
         log_warning(&machine->log, "%s", error.text);
     }
 }
@@ -211,6 +234,84 @@ void media_close(struct machine *machine)
     }
 }
 
+/* -- for checkpoints -- */
+
+void media_hold(struct machine *machine, struct media_contents *contents)
+{
+    const struct media *media = &machine->media;
+    *contents = (struct media_contents){{NULL}};
+    for (unsigned i = 0; i < media->count; i++) {
+        struct block_backend *backend = media->drives[i].backend;
+        struct media_hold **hold = find_hold(machine, backend);
+        contents->backends[i] = backend;
+        if (backend && !*hold) {
+            *hold = calloc(1, sizeof(**hold));
+            assert(*hold);
+            **hold = (struct media_hold){.backend = backend, .in_drive = true};
+        }
+        if (backend) {
+            (*hold)->uses++;
+        }
+    }
+}
+
+static void let_go(struct machine *machine, struct block_backend *backend)
+{
+    struct media_hold **place = find_hold(machine, backend), *hold = *place;
+    if (--hold->uses == 0) {
+        *place = hold->next;
+        if (!hold->in_drive) {
+            close_backend(machine, backend);
+        }
+        free(hold);
+    }
+}
+
+void media_let_go(struct machine *machine, const struct media_contents *contents)
+{
+    for (unsigned i = 0; i < MEDIA_DRIVES; i++) {
+        if (contents->backends[i]) {
+            let_go(machine, contents->backends[i]);
+        }
+    }
+}
+
+static void take_out(struct media_drive *drive)
+{
+    drive->removed = drive->removing = true;
+    drive->drive->ops->remove(drive->drive->opaque);
+    drive->removing = false;
+}
+
+void media_put_back(struct machine *machine, const struct media_contents *contents)
+{
+    struct media *media = &machine->media;
+    for (unsigned i = 0; i < media->count; i++) {
+        struct media_drive *drive = &media->drives[i];
+        struct block_backend *backend = contents->backends[i];
+        if (drive->backend == backend) {
+            continue;
+        }
+        if (drive->backend) {
+            take_out(drive);
+        }
+        if (backend) {
+            (*find_hold(machine, backend))->in_drive = true;
+            put_in(drive, backend);
+        }
+    }
+}
+
+bool media_are(const struct machine *machine, const struct media_contents *contents)
+{
+    const struct media *media = &machine->media;
+    bool same = true;
+    for (unsigned i = 0; i < media->count; i++) {
+        same &= media->drives[i].backend == contents->backends[i];
+    }
+    return same;
+}
+
 /* -- for who stands between -- */
 
 static struct media_drive *drive_of(struct machine *machine, const char *name)
@@ -318,7 +419,6 @@ bool machine_media_eject(struct machine *machine, const char *name, bool force,
     drive->next = NULL;
     drive->removed = drive->backend;
     drive->removing = true;
-    machine->media.changes++;
     removable->ops->remove(removable->opaque);
     drive->removing = false;
     return true;
@@ -338,7 +438,6 @@ bool machine_media_insert(struct machine *machine, const char *name,
         return error_set(error, "drive %s has a medium already: eject it first", name);
     }
     close_left(drive);
-    machine->media.changes++;
     if (drive->backend) {
         drive->next = backend;
     } else {

@@ -39,7 +39,12 @@ struct media {
     unsigned count;
     uint8_t floppy_kinds[2]; /* of drives A and B: enum floppy_drive_kind */
     struct media_listener listener;
-    unsigned changes; /* how often somebody has put something in, or taken it out */
+    struct media_hold *holds; /* what checkpoints need, drives or not */
+};
+
+/* What was in the drives at some time. */
+struct media_contents {
+    struct block_backend *backends[MEDIA_DRIVES]; /* NULL: nothing */
 };
 
 /* Makes the drives that the configuration names, with what is in them, and the floppy
@@ -52,6 +57,15 @@ uint8_t media_floppy_equipment(const struct machine *machine);
 void media_settle(struct machine *machine);
 /* Flushes and closes; the drives are gone. */
 void media_close(struct machine *machine);
+
+/* For checkpoints; no request is under way. What is in the drives stays open, wherever
+ * it goes, until it is let go as often. */
+void media_hold(struct machine *machine, struct media_contents *contents);
+void media_let_go(struct machine *machine, const struct media_contents *contents);
+/* The same media are in the drives again. What the drives make of that is to be loaded
+ * over. */
+void media_put_back(struct machine *machine, const struct media_contents *contents);
+bool media_are(const struct machine *machine, const struct media_contents *contents);
 
 /* What there is to tell of a drive. */
 struct machine_medium {

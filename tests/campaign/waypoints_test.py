@@ -27,7 +27,7 @@ DEPENDS_ON_HOST = {"worker", "host_ms"}
 MACHINE = """
 machine {memory = "4M", kernel = "hello.bin", nodefaults = true, no_reboot = true,
          engine = "%s", device = {"isa-debug-exit,iobase=0xf4", "e1000,netdev=net0"},
-         netdev = "null,id=net0"}
+         netdev = "null,id=net0", cdrom = "disc.iso", media = {other = "disc.iso"}}
 wait_for("Up to which one? ")
 """
 # Each of these changes what the script does or says if it is answered in another way.
@@ -50,8 +50,12 @@ trial {
         for round = 1, 4 do
             send(random(100000, 150000) .. "\\n")
             unplug("net0")
+            eject("ide1-cd0")
             local sum = wait_for_line("The sum is (%%d+)$", {timeout = "2 ms"})
             plug("net0")
+            if round %% 2 == 0 then
+                insert("ide1-cd0", "other")
+            end
             rounds = rounds + 1
             record("sum " .. round, sum)
             record("time " .. round, now_ns() - instructions())
@@ -116,6 +120,7 @@ class Waypoints(unittest.TestCase):
         self.addCleanup(folder.cleanup)
         self.folder = pathlib.Path(folder.name)
         shutil.copy(KERNEL, self.folder / "hello.bin")
+        (self.folder / "disc.iso").write_bytes(bytes(1 << 16))
 
     def campaign(self, waypoints, experiments):
         """Its experiments."""

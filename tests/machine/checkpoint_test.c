@@ -252,17 +252,60 @@ static void what_cannot_be_brought_back(void **state)
     assert_null(checkpoint_take(machine, &error));
     assert_refuses(&error, "drive hda");
     machine_destroy(machine);
-    machine = create(*state, true);
-    struct checkpoint *checkpoint = take(machine);
-    uint64_t hash = run(machine);
+}
+
+/* What the guest can read of the medium that is in there now; 0: there is none. */
+static uint64_t medium_bytes(struct machine *machine)
+{
+    struct machine_medium medium;
+    assert_true(machine_media_describe(machine, 0, &medium));
+    return medium.bytes;
+}
+
+static void change_medium(struct machine *machine, const char *file)
+{
+    struct error error;
+    const struct block_options options = {.file = file, .read_only = true};
     lock_take(&machine->lock);
     assert_true(machine_media_eject(machine, "ide1-cd0", true, &error));
+    if (file) {
+        struct block_backend *backend = block_open(&options, NULL, NULL, &error);
+        assert_non_null(backend);
+        assert_true(machine_media_insert(machine, "ide1-cd0", backend, &error));
+    }
     lock_release(&machine->lock);
-    hash = machine_hash(machine);
-    assert_false(checkpoint_restore(machine, checkpoint, &error));
-    assert_refuses(&error, "media");
-    assert_int_equal(machine_hash(machine), hash);
-    checkpoint_free(checkpoint);
+}
+
+static void media_go_back(void **state)
+{
+    const struct fixture *fixture = *state;
+    struct machine *machine = create(fixture, true);
+    struct checkpoint *first = take(machine);
+    uint64_t before = machine_hash(machine);
+    assert_int_equal(medium_bytes(machine), BIOS_BYTES);
+    change_medium(machine, NULL);
+    struct checkpoint *empty = take(machine);
+    change_medium(machine, fixture->disk);
+    struct checkpoint *other = take(machine);
+    assert_int_equal(medium_bytes(machine), DISK_BYTES);
+    assert_false(checkpoint_is_now(machine, first));
+    for (unsigned i = 0; i < 3; i++) {
+        restore(machine, first);
+        assert_true(checkpoint_is_now(machine, first));
+        assert_int_equal(machine_hash(machine), before);
+        assert_int_equal(medium_bytes(machine), BIOS_BYTES);
+        restore(machine, empty);
+        assert_int_equal(medium_bytes(machine), 0);
+        restore(machine, other);
+        assert_int_equal(medium_bytes(machine), DISK_BYTES);
+        change_medium(machine, fixture->bios);
+    }
+    checkpoint_free(empty);
+    checkpoint_free(first);
+    restore(machine, other);
+    checkpoint_free(other);
+    change_medium(machine, NULL);
+    assert_int_equal(medium_bytes(machine), 0);
     machine_destroy(machine);
 }
 
@@ -272,11 +315,9 @@ int main(void)
         return TEST_SKIPPED;
     }
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(any_order),
-        cmocka_unit_test(power_cut),
-        cmocka_unit_test(disks_go_back),
-        cmocka_unit_test(power_comes_back),
-        cmocka_unit_test(what_cannot_be_brought_back),
+        cmocka_unit_test(any_order),     cmocka_unit_test(power_cut),
+        cmocka_unit_test(disks_go_back), cmocka_unit_test(power_comes_back),
+        cmocka_unit_test(media_go_back), cmocka_unit_test(what_cannot_be_brought_back),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
