@@ -235,7 +235,6 @@ static int replay(struct command *this, struct error *error)
     results_close(results);
     if (good) {
         this->options.start_paused = this->setup.gdb != NULL;
-        this->setup.stops_at_faults = true;
         good = experiment_setup_run(&this->setup, &this->options, NULL, NULL, result,
                                     error);
     }

@@ -44,7 +44,9 @@ static const char usage[] =
     "  --engine NAME        whatever the script says: jit or interpreter\n"
     "  --log FOLDER         consoles and screenshots as files\n"
     "  --limit SECONDS      of host time (default 600; 0: none)\n"
-    "  --gdb DEV            wait for gdb: tcp::PORT, tcp:HOST:PORT, unix:FILE\n"
+    "  --gdb DEV            wait for gdb: tcp::PORT, tcp:HOST:PORT, unix:FILE; the "
+    "machine\n"
+    "                       stands still at power-on, and right after each fault\n"
     "  --sandbox on|off     see faumachine(1)\n";
 
 /* What the words say, and what belongs to the machine while there is one. */

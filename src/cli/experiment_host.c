@@ -123,7 +123,7 @@ bool experiment_setup_run(struct experiment_setup *setup,
     const struct experiment_host host = {
         .configure = configure,
         .start = start,
-        .injected = setup->stops_at_faults ? stop_for_gdb : NULL,
+        .injected = setup->gdb ? stop_for_gdb : NULL,
         .ended = ended,
         .conduct = conducts ? conduct : NULL,
         .print = conducts ? NULL : print_line, /* not thousands of times */

@@ -15,8 +15,7 @@ struct monitor;
 
 /* The first ones are the caller's to set. */
 struct experiment_setup {
-    const char *gdb;      /* wait for it there; NULL: none */
-    bool stops_at_faults; /* for gdb, if that waits: right after each */
+    const char *gdb; /* wait for it there, and right after each fault; NULL: none */
     bool sandbox;
     struct options machine_options;
     struct signals signals;

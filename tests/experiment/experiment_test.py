@@ -503,27 +503,41 @@ class Results(TestCase):
         bad = self.make_file("bad.jsonl", content=b'{"id": "1"}\nnonsense\n')
         self.assertIn("is no result", run("experiment", "replay", bad, "1", text=True).stderr)
 
-    def test_gdb(self):
-        """A replay waits for gdb, which sees the guest and changes nothing by that."""
+    def replay_with_gdb(self, script, commands, *options):
+        """Runs it with these options, and once more with gdb; what gdb says."""
         gdb = shutil.which("gdb")
         if not gdb:
             self.skipTest("there is no gdb")
         file, path = self.path("results.jsonl"), self.path("gdb")
-        self.succeed(self.SCRIPT, "--results", file)
+        self.succeed(script, "--results", file, *options)
         process = self.start_plain("experiment", "replay", file, "last", "--gdb",
                                    "unix:" + path, stdout=subprocess.PIPE,
                                    stderr=subprocess.PIPE)
         harness.read_until(process.stderr.fileno(), b"waiting for gdb")
-        commands = ["set architecture i8086", "target remote " + path,
-                    "break *0xffff0000", "continue", "info registers eip", "delete", "detach"]
+        commands = ["set architecture i8086", "target remote " + path, *commands, "detach"]
         words = [word for command in commands for word in ("-ex", command)]
         debugger = subprocess.run([gdb, "-nx", "-batch", *words], stdin=subprocess.DEVNULL,
                                   stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                                   timeout=harness.LIMIT_S, check=False)
         output, _ = process.communicate(timeout=harness.LIMIT_S)
-        self.assertIn(b"eip            0x0", debugger.stdout)
         self.assertIn(b"the same state and outcome", output)
         self.assertEqual(process.returncode, 0)
+        return debugger.stdout
+
+    def test_gdb(self):
+        """A replay waits for gdb, which sees the guest and changes nothing by that."""
+        said = self.replay_with_gdb(self.SCRIPT, [
+            "break *0xffff0000", "continue", "info registers eip", "delete"])
+        self.assertIn(b"eip            0x0", said)
+
+    def test_gdb_at_fault(self):
+        """The machine stands still when the fault has just come."""
+        said = self.replay_with_gdb(
+            READY + 'trial {run = function() run_for("1 us") end}',
+            ["continue", "info registers edi"],
+            "--fault", "target=register,name=edi,model=set,value=0x5eed,mask=0xffff,"
+            "when=instruction:500")
+        self.assertRegex(said, rb"edi +0x5eed")
 
 
 if __name__ == "__main__":
