@@ -43,6 +43,7 @@ run: program
 # What `make` leaves out while nobody tests: the tests themselves.
 define build_tests
 	@$(INSTALL_PACKAGES) build test
+	@$(INSTALL_PACKAGES) servers || echo "Tests that need these servers are skipped"
 	@meson configure $(BUILD) -Dtests=enabled
 	@$(NINJA)
 endef
