@@ -338,7 +338,7 @@ void trigger_note_vector(struct fault *fault, unsigned vector)
         fits_process(fault)) {
         met(fault);
         if (fault->triggered) {
-            cpu->budget_end = cpu->retired;
+            cpu_end_budget(cpu, cpu->retired);
         }
     }
 }

@@ -104,10 +104,7 @@ static void host_deadline_changed(void *opaque)
         return;
     }
     machine->untold_deadline = true;
-    uint64_t end = cpu_retired(cpu) + UNTOLD_INSTRUCTIONS;
-    if (end < cpu->budget_end) {
-        cpu->budget_end = end;
-    }
+    cpu_end_budget(cpu, cpu_retired(cpu) + UNTOLD_INSTRUCTIONS);
 }
 
 static bool create_parts(struct machine *machine, struct error *error)

@@ -326,6 +326,7 @@ struct cpu {
     const struct instruction *current;     /* being executed (or just executed) */
     const struct instruction *block_start; /* NULL between blocks */
     uint64_t budget_end; /* `retired` at which the engine must return */
+    uint64_t chain_end;  /* likewise; before it one block leads to the next */
     bool free_running;   /* time is not counted: budgets are not exact (engine.h) */
     jmp_buf unwind;      /* where cpu_raise() goes */
     void (*run_next)(struct cpu *cpu); /* the engine's part of the run loop */
@@ -446,6 +447,13 @@ void cpu_set_a20(struct cpu *cpu, bool enabled);
 
 /* Instructions retired so far, exact even in the middle of a block. CPU's thread. */
 uint64_t cpu_retired(const struct cpu *cpu);
+
+/* The engine returns when so many are retired, or before. */
+static inline void cpu_end_budget(struct cpu *cpu, uint64_t retired)
+{
+    cpu->budget_end = retired < cpu->budget_end ? retired : cpu->budget_end;
+    cpu->chain_end = retired < cpu->chain_end ? retired : cpu->chain_end;
+}
 
 /* The CPU's only ways out to the bus: take the machine lock, put the guest's vector
  * registers aside, count. `address` has the A20 mask applied. */

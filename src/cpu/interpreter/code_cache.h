@@ -147,7 +147,7 @@ code_cache_chain(struct cpu *cpu, const struct instruction *instruction)
     }
     const struct block *block = jump_cache_find(cpu);
     uint64_t retired = cpu->retired + (uint64_t)(instruction - cpu->block_start) + 1;
-    if (!block || block->translation || retired + block->count > cpu->budget_end) {
+    if (!block || block->translation || retired + block->count > cpu->chain_end) {
         return NULL;
     }
     cpu->retired = retired;

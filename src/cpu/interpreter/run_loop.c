@@ -354,6 +354,7 @@ enum cpu_exit run_loop(struct cpu *cpu, uint64_t budget, run_next_function *run_
     cpu->code_cache->owner = pthread_self();
     cpu->budget_end =
         budget < UINT64_MAX - cpu->retired ? cpu->retired + budget : UINT64_MAX;
+    cpu->chain_end = cpu->budget_end;
     cpu->block_start = NULL;
     cpu->delivering = -1;
     cpu->delivering_external = false;

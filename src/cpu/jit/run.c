@@ -220,14 +220,12 @@ static void make_live_for_user(struct jit *jit)
     jit_make_live(jit->cpu, user && vector && jit->user_was_live);
 }
 
-/* Nor does the interpreter lead from block to block beyond the streak: the budget ends
- * with it. jit_run_with() has the rest. */
-static void interpret_streak(struct jit *jit, uint64_t left)
+/* The interpreter leads from block to block, but not beyond the streak. */
+static void interpret_streak(struct jit *jit, uint64_t streak)
 {
     struct cpu *cpu = jit->cpu;
-    if (left < cpu->budget_end - cpu->retired) {
-        cpu->budget_end = cpu->retired + left;
-    }
+    uint64_t end = cpu->retired + streak;
+    cpu->chain_end = end < cpu->budget_end ? end : cpu->budget_end;
     interpret(jit);
 }
 
@@ -239,6 +237,7 @@ void jit_run_next(struct cpu *cpu)
         interpret_streak(jit, streak);
         return;
     }
+    cpu->chain_end = cpu->budget_end;
     struct block *block = jit_supports(cpu) ? find_block(cpu) : NULL;
     struct jump_table *table = block ? surround(jit) : NULL;
     const struct translation *translation =
@@ -290,16 +289,17 @@ enum cpu_exit jit_run_with(struct cpu *cpu, uint64_t budget,
 {
     struct jit *jit = cpu->jit;
     enum cpu_exit why;
+    uint64_t slice, before;
     jit->pending_link = NULL;
     jit_forget_gs(jit); /* it belongs to everybody in between */
     jit_signals_begin(jit);
     do {
-        uint64_t slice = budget < JIT_BUDGET_MAXIMUM ? budget : JIT_BUDGET_MAXIMUM;
-        uint64_t before = cpu->retired;
+        slice = budget < JIT_BUDGET_MAXIMUM ? budget : JIT_BUDGET_MAXIMUM;
+        before = cpu->retired;
         why = run_loop(cpu, slice, run_next);
-        uint64_t done = cpu->retired - before;
-        budget -= done < budget ? done : budget;
-    } while (why == CPU_EXIT_BUDGET && budget > 0);
+        budget -= slice;
+        /* Who has brought the end nearer wants to be asked again. */
+    } while (why == CPU_EXIT_BUDGET && budget > 0 && cpu->retired - before == slice);
     jit_signals_end(jit);
     return why;
 }
