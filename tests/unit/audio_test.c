@@ -298,6 +298,27 @@ static void test_errors(void **state)
     }
 }
 
+/* A machine that is loaded is at another time, and its devices have not played up to
+ * there. What was held is kept; the years between take no time. */
+static void test_time_jumps(void **state)
+{
+    enum { PLAYED_MS = 100 };
+    struct setting *s = *state;
+    open_mixer(s, "");
+    begin(&s->tones[0], RATE, 440, 20000);
+    clock_step_ns(&s->clock, PLAYED_MS * (uint64_t)MS);
+    clock_skip_to_ns(&s->clock, UINT64_C(1) << 62);
+    audio_pace_start(&s->tones[0].pace, UINT64_C(1) << 62, RATE);
+    clock_run_timers(&s->clock);
+    end(&s->tones[0]);
+    audio_close(s->mixer);
+    s->mixer = NULL;
+    read_file(s);
+    assert_in_range(s->count, RATE / 1000 * (PLAYED_MS - 20), 2 * RATE);
+    assert_int_equal(s->frames[first_sound(s) + 100].left,
+                     expected(&s->tones[0], RATE, 100));
+}
+
 /* Driver none: nobody listens, devices need not bother. */
 static void test_none(void **state)
 {
@@ -328,6 +349,7 @@ int main(void)
         AUDIO_TEST(test_silence_is_kept),
         AUDIO_TEST(test_file_is_always_good),
         AUDIO_TEST(test_errors),
+        AUDIO_TEST(test_time_jumps),
         AUDIO_TEST(test_none),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -166,12 +166,15 @@ static int16_t clip(int32_t value)
                                          : value);
 }
 
-/* Hands on the sum up to `end`. */
+/* Hands on the sum up to `end`. Where that is farther than the ring reaches, time has
+ * jumped, as a machine was loaded: nobody has played anything there. */
 static void hand_on(struct audio_mixer *mixer, uint64_t end)
 {
     struct audio_frame frames[BLOCK_FRAMES];
-    while (mixer->first < end) {
-        uint64_t left = end - mixer->first;
+    uint64_t held = mixer->first + RING_FRAMES;
+    uint64_t stop = end < held ? end : held;
+    while (mixer->first < stop) {
+        uint64_t left = stop - mixer->first;
         unsigned count = left < BLOCK_FRAMES ? (unsigned)left : BLOCK_FRAMES;
         for (unsigned i = 0; i < count; i++) {
             int32_t *sum = mixer->sum[(mixer->first + i) % RING_FRAMES];
@@ -181,6 +184,7 @@ static void hand_on(struct audio_mixer *mixer, uint64_t end)
         mixer->back_end->ops->write(mixer->back_end, mixer->first, frames, count);
         mixer->first += count;
     }
+    mixer->first = end > held ? end : mixer->first;
 }
 
 /* Has the devices play; the frame behind the last one that they have played, for all
