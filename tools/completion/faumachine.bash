@@ -1,23 +1,29 @@
 # bash completion for faumachine(1)
 
-_faumachine_experiment()
+# What options of all commands that carry out scripts may be; false: it is none of these.
+_faumachine_script_value()
 {
     case $previous in
-    experiment)
-        mapfile -t COMPREPLY < <(compgen -W "run replay" -- "$current")
-        return
-        ;;
     --engine)
         mapfile -t COMPREPLY < <(compgen -W "jit interpreter" -- "$current")
-        return
         ;;
     --sandbox)
         mapfile -t COMPREPLY < <(compgen -W "on off" -- "$current")
-        return
         ;;
     --gdb)
         compopt -o nospace
         mapfile -t COMPREPLY < <(compgen -W "tcp::1234 unix:" -- "$current")
+        ;;
+    *) return 1 ;;
+    esac
+}
+
+_faumachine_experiment()
+{
+    _faumachine_script_value && return
+    case $previous in
+    experiment)
+        mapfile -t COMPREPLY < <(compgen -W "run replay" -- "$current")
         return
         ;;
     --fault)
@@ -41,6 +47,7 @@ _faumachine_experiment()
 
 _faumachine_campaign()
 {
+    _faumachine_script_value && return
     if [[ ${COMP_WORDS[2]} == submit && $current == -* ]]; then
         mapfile -t COMPREPLY < <(compgen -W "--slurm --db -n -j --seed --set --set-file --engine
             --prune --waypoints --limit --sandbox --tasks --array-limit --cpus-per-task --time
@@ -50,19 +57,6 @@ _faumachine_campaign()
     case $previous in
     campaign)
         mapfile -t COMPREPLY < <(compgen -W "run replay report submit" -- "$current")
-        return
-        ;;
-    --engine)
-        mapfile -t COMPREPLY < <(compgen -W "jit interpreter" -- "$current")
-        return
-        ;;
-    --sandbox)
-        mapfile -t COMPREPLY < <(compgen -W "on off" -- "$current")
-        return
-        ;;
-    --gdb)
-        compopt -o nospace
-        mapfile -t COMPREPLY < <(compgen -W "tcp::1234 unix:" -- "$current")
         return
         ;;
     --interval)
